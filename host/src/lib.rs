@@ -1,1 +1,32 @@
-//! To come.
+//! Irreversible deletes of user photos and user documents, decided by sandboxed components.
+//!
+//! # Code map
+//! Each line imports only from lines under it.
+//!
+//! | module | what it is |
+//! |---|---|
+//! | `main` | parse, start telemetry, dispatch, exit code |
+//! | [`cli`] | one file a noun |
+//! | [`http`] | routes → input of the flow, outcome → response; the only place with status codes |
+//! | [`demo`], [`upload`] | what the surfaces share: the demo's data, and making an object live |
+//! | [`erase`] | the flow of a delete, on one screen |
+//! | [`guest`] | engine, limits, plugin, gate, policy: all that touches wasmtime |
+//! | [`auth`] | credentials → caller |
+//! | [`store`] | traits, commit, shred, SQLite, local files |
+//! | [`config`] | what an operator sets, with its defaults |
+//! | [`error`], [`target`] | the closed list of outcomes; the nouns everyone shares |
+//!
+//! **Invariant:** the direction of the table holds. Held by `tests/house.rs`.
+
+pub mod auth;
+pub mod cli;
+pub mod config;
+pub mod demo;
+pub mod erase;
+pub mod error;
+pub mod guest;
+pub mod http;
+pub mod service;
+pub mod store;
+pub mod target;
+pub mod upload;

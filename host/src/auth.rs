@@ -1,0 +1,148 @@
+//! Credentials become a caller. A platform with accounts of its own brings another [`Authority`].
+//!
+//! **Invariant:** a credential is stored as a digest only and shown once, when it is issued. What is
+//! looked up is the digest, so how long a look-up takes tells nothing about a stored credential.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use uuid::Uuid;
+
+use crate::store::tenants::NewCredential;
+use crate::store::{StoreError, Tenants};
+use crate::target::{Caller, Digest, Subdomain, WebsiteId, now_ms};
+
+/// Why nobody was authenticated.
+#[derive(Debug, thiserror::Error)]
+pub enum AuthError {
+    /// Unknown, wrong, expired and revoked are one answer.
+    #[error("the credential is not valid")]
+    Rejected,
+    /// The credential is valid, but gives no access to the tenant, whether that exists or not.
+    #[error("the credential gives no access to this tenant")]
+    NoAccess,
+    /// Too many failed attempts; milliseconds to wait.
+    #[error("too many failed attempts")]
+    Throttled(u64),
+    /// The credentials cannot be checked now.
+    #[error("the credentials cannot be checked now")]
+    Unavailable(#[source] StoreError),
+}
+
+/// Who is asking?
+#[async_trait]
+pub trait Authority: Send + Sync + 'static {
+    /// The caller that a website's key stands for.
+    ///
+    /// # Errors
+    /// [`AuthError::Rejected`] also for an unknown website.
+    async fn authenticate_site(&self, website: WebsiteId, key: &str) -> Result<Caller, AuthError>;
+
+    /// The caller that a bearer token stands for in a tenant.
+    ///
+    /// # Errors
+    /// [`AuthError::Rejected`] for the token, [`AuthError::NoAccess`] for the tenant.
+    async fn authenticate_token(
+        &self,
+        token: &str,
+        tenant: &Subdomain,
+    ) -> Result<Caller, AuthError>;
+}
+
+/// Site keys, client secrets and bearer tokens of the server's own store.
+#[derive(Clone)]
+pub struct Credentials {
+    tenants: Arc<dyn Tenants>,
+}
+
+impl Credentials {
+    /// Checks against what `tenants` holds, at each call.
+    pub fn new(tenants: Arc<dyn Tenants>) -> Self {
+        Self { tenants }
+    }
+
+    /// Issues a bearer token to a client that proves its secret; `lifetime_ms` from now.
+    ///
+    /// # Errors
+    /// [`AuthError::Rejected`] if there is no such client or the secret is another.
+    pub async fn issue_token(
+        &self,
+        client: &str,
+        secret: &str,
+        lifetime_ms: u64,
+    ) -> Result<Issued, AuthError> {
+        use subtle::ConstantTimeEq as _;
+        let stored = self.tenants.client_secret(client).await;
+        let given = Digest::of(secret.as_bytes());
+        // An unknown client is compared with something that no secret hashes to by accident.
+        let known = stored?.unwrap_or(Digest([0; 32]));
+        if !bool::from(known.0.ct_eq(&given.0)) {
+            return Err(AuthError::Rejected);
+        }
+        let issued = Issued::new("access token", Some(lifetime_ms));
+        self.tenants
+            .add_token(client, issued.stored.clone())
+            .await?;
+        Ok(issued)
+    }
+}
+
+impl From<StoreError> for AuthError {
+    fn from(source: StoreError) -> Self {
+        Self::Unavailable(source)
+    }
+}
+
+#[async_trait]
+impl Authority for Credentials {
+    async fn authenticate_site(&self, website: WebsiteId, key: &str) -> Result<Caller, AuthError> {
+        let digest = Digest::of(key.as_bytes());
+        let caller = self.tenants.site_caller(website, digest, now_ms()).await?;
+        caller.ok_or(AuthError::Rejected)
+    }
+
+    async fn authenticate_token(
+        &self,
+        token: &str,
+        tenant: &Subdomain,
+    ) -> Result<Caller, AuthError> {
+        let digest = Digest::of(token.as_bytes());
+        let client = self.tenants.token_client(digest, now_ms()).await?;
+        let client = client.ok_or(AuthError::Rejected)?;
+        let caller = self.tenants.granted(&client, tenant).await?;
+        caller.ok_or(AuthError::NoAccess)
+    }
+}
+
+/// A fresh credential: the secret, to be shown once, and what is stored of it.
+pub struct Issued {
+    /// 64 hexadecimal digits, unless it was brought along.
+    pub secret: String,
+    /// Its stored form.
+    pub stored: NewCredential,
+}
+
+impl Issued {
+    /// Makes a credential that becomes void by itself after `lifetime_ms`, if given.
+    pub fn new(label: &str, lifetime_ms: Option<u64>) -> Self {
+        // Two random UUIDs carry 244 random bits from the operating system.
+        let secret = format!("{}{}", Uuid::new_v4().simple(), Uuid::new_v4().simple());
+        Self::known(&secret, label, lifetime_ms)
+    }
+
+    /// Takes a credential that exists already, such as a key brought over from another system.
+    pub fn known(secret: &str, label: &str, lifetime_ms: Option<u64>) -> Self {
+        let issued_at_ms = now_ms();
+        let stored = NewCredential {
+            id: Uuid::new_v4().simple().to_string(),
+            label: label.to_owned(),
+            digest: Digest::of(secret.as_bytes()),
+            issued_at_ms,
+            expires_at_ms: lifetime_ms.map(|lifetime| issued_at_ms.saturating_add(lifetime)),
+        };
+        Self {
+            secret: secret.to_owned(),
+            stored,
+        }
+    }
+}

@@ -1,0 +1,327 @@
+//! What an operator sets, with its defaults. The README's reference is this file's
+//! [`Config::default`], held equal by a test.
+//!
+//! **Invariant:** an unknown key, or a value outside its range, refuses to start.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+/// The whole configuration, as read from a TOML file.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Config {
+    /// Where to listen; port 0 picks a free one.
+    pub listen: SocketAddr,
+    /// Where database and bytes live.
+    pub data_dir: PathBuf,
+    /// Logs.
+    pub log: Log,
+    /// The HTTP surface.
+    pub http: Http,
+    /// Admission and commit.
+    pub erase: Erase,
+    /// What the deletion plugin may consume per call.
+    pub plugin: GuestLimits,
+    /// What a policy may consume per call.
+    pub policy: GuestLimits,
+    /// What uploads may be.
+    pub upload: Upload,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
+            data_dir: PathBuf::from("atropos-data"),
+            log: Log::default(),
+            http: Http::default(),
+            erase: Erase::default(),
+            plugin: GuestLimits::default(),
+            policy: GuestLimits {
+                deadline_ms: 250,
+                ..GuestLimits::default()
+            },
+            upload: Upload::default(),
+        }
+    }
+}
+
+/// How logs are written to stderr.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Log {
+    /// `text` or `json`.
+    pub format: LogFormat,
+    /// A `tracing` filter, such as `info` or `atropos=debug`.
+    pub filter: String,
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Self {
+            format: LogFormat::Text,
+            filter: "info".to_owned(),
+        }
+    }
+}
+
+/// The form of a log line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// Limits and habits of the HTTP surface.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Http {
+    /// How long a request other than an upload or download may take.
+    pub request_timeout_ms: u64,
+    /// How long a client may take to send its headers.
+    pub header_timeout_ms: u64,
+    /// How long requests under way may take to end after a stop signal.
+    pub shutdown_timeout_ms: u64,
+    /// Answers 200 to every photo call, for clients that look at `Response` and not at the status.
+    pub photo_errors_as_200: bool,
+    /// How long a bearer token from `/oauth/token` is valid.
+    pub token_lifetime_ms: u64,
+}
+
+impl Default for Http {
+    fn default() -> Self {
+        Self {
+            request_timeout_ms: 30_000,
+            header_timeout_ms: 10_000,
+            shutdown_timeout_ms: 30_000,
+            photo_errors_as_200: false,
+            token_lifetime_ms: 3_600_000,
+        }
+    }
+}
+
+/// Admission and commit.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Erase {
+    /// How many deletes may be in the sandbox at once; further ones are answered 503 at once.
+    pub max_in_flight: u32,
+    /// How many staged deletes may wait for the disk; further ones are answered 503 at once.
+    pub max_queued: u32,
+    /// How many staged deletes share one transaction at most.
+    pub max_group: u32,
+    /// How long recovery leaves bytes alone that a commit is about to remove.
+    pub shred_lease_ms: u64,
+    /// How often bytes that could not be removed are tried again at most.
+    pub shred_retry_max_ms: u64,
+}
+
+impl Default for Erase {
+    fn default() -> Self {
+        Self {
+            max_in_flight: 128,
+            max_queued: 4096,
+            max_group: 256,
+            shred_lease_ms: 30_000,
+            shred_retry_max_ms: 60_000,
+        }
+    }
+}
+
+/// What one call into a guest may consume.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct GuestLimits {
+    /// Instructions, in wasmtime's units.
+    pub fuel: u64,
+    /// Wall-clock time, host calls included.
+    pub deadline_ms: u64,
+    /// Linear memory.
+    pub memory_bytes: u64,
+    /// Calls to the host.
+    pub host_calls: u32,
+    /// What it may pass to the host at once, or return.
+    pub transfer_bytes: u64,
+}
+
+impl Default for GuestLimits {
+    fn default() -> Self {
+        Self {
+            fuel: 20_000_000,
+            deadline_ms: 2_000,
+            memory_bytes: 16 << 20,
+            host_calls: 64,
+            transfer_bytes: 256 << 10,
+        }
+    }
+}
+
+/// What uploads may be.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Upload {
+    /// Size of a photo's original.
+    pub max_photo_bytes: u64,
+    /// Width times height of a photo, checked before it is decoded.
+    pub max_photo_pixels: u64,
+    /// Size of a document.
+    pub max_document_bytes: u64,
+    /// Longer side of the derived `standard` rendition.
+    pub standard_side_px: u32,
+    /// After this time an upload that did not complete is removed.
+    pub deadline_ms: u64,
+}
+
+impl Default for Upload {
+    fn default() -> Self {
+        Self {
+            max_photo_bytes: 32 << 20,
+            max_photo_pixels: 50_000_000,
+            max_document_bytes: 8 << 30,
+            standard_side_px: 1280,
+            deadline_ms: 3_600_000,
+        }
+    }
+}
+
+/// Why a configuration is refused.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("cannot read the configuration {path}")]
+    Read {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// It is not TOML of this shape; the source names line and key.
+    #[error("the configuration {path} is not valid")]
+    Parse {
+        /// Which file.
+        path: PathBuf,
+        /// Where and why.
+        source: Box<toml::de::Error>,
+    },
+    /// A value is outside its range.
+    #[error("`{key}` must be {expected}")]
+    Range {
+        /// The dotted key.
+        key: &'static str,
+        /// The range.
+        expected: &'static str,
+    },
+}
+
+impl Config {
+    /// Reads a TOML file; what it does not name has its default.
+    ///
+    /// # Errors
+    /// Unreadable, not of this shape, or out of range.
+    pub fn load(path: &Path) -> Result<Self, ConfigError> {
+        let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Read {
+            path: path.to_owned(),
+            source,
+        })?;
+        let config: Self = toml::from_str(&text).map_err(|source| ConfigError::Parse {
+            path: path.to_owned(),
+            source: Box::new(source),
+        })?;
+        config.check()?;
+        Ok(config)
+    }
+
+    /// # Errors
+    /// The first value outside its range.
+    pub fn check(&self) -> Result<(), ConfigError> {
+        const POSITIVE: &str = "greater than 0";
+        let positive = [
+            ("http.request-timeout-ms", self.http.request_timeout_ms),
+            ("http.header-timeout-ms", self.http.header_timeout_ms),
+            ("http.token-lifetime-ms", self.http.token_lifetime_ms),
+            ("erase.max-queued", self.erase.max_queued.into()),
+            ("erase.max-group", self.erase.max_group.into()),
+            ("erase.shred-retry-max-ms", self.erase.shred_retry_max_ms),
+            ("plugin.fuel", self.plugin.fuel),
+            ("plugin.host-calls", self.plugin.host_calls.into()),
+            ("plugin.transfer-bytes", self.plugin.transfer_bytes),
+            ("policy.fuel", self.policy.fuel),
+            ("policy.transfer-bytes", self.policy.transfer_bytes),
+            ("upload.max-photo-bytes", self.upload.max_photo_bytes),
+            ("upload.max-photo-pixels", self.upload.max_photo_pixels),
+            ("upload.max-document-bytes", self.upload.max_document_bytes),
+            (
+                "upload.standard-side-px",
+                self.upload.standard_side_px.into(),
+            ),
+        ];
+        if let Some((key, _)) = positive.into_iter().find(|(_, value)| *value == 0) {
+            return Err(ConfigError::Range {
+                key,
+                expected: POSITIVE,
+            });
+        }
+        type Range = (&'static str, u64, u64, u64, &'static str);
+        let ranges: [Range; 7] = [
+            (
+                "erase.max-in-flight",
+                self.erase.max_in_flight.into(),
+                1,
+                1024,
+                "1 to 1024",
+            ),
+            (
+                "erase.shred-lease-ms",
+                self.erase.shred_lease_ms,
+                1000,
+                3_600_000,
+                "1000 to 3600000",
+            ),
+            (
+                "plugin.deadline-ms",
+                self.plugin.deadline_ms,
+                10,
+                60_000,
+                "10 to 60000",
+            ),
+            (
+                "policy.deadline-ms",
+                self.policy.deadline_ms,
+                10,
+                60_000,
+                "10 to 60000",
+            ),
+            (
+                "plugin.memory-bytes",
+                self.plugin.memory_bytes,
+                1 << 16,
+                1 << 28,
+                "64 KiB to 256 MiB",
+            ),
+            (
+                "policy.memory-bytes",
+                self.policy.memory_bytes,
+                1 << 16,
+                1 << 28,
+                "64 KiB to 256 MiB",
+            ),
+            (
+                "upload.deadline-ms",
+                self.upload.deadline_ms,
+                60_000,
+                86_400_000,
+                "60000 to 86400000",
+            ),
+        ];
+        let outside = |(_, value, low, high, _): &Range| !(low..=high).contains(&value);
+        match ranges.into_iter().find(outside) {
+            Some((key, .., expected)) => Err(ConfigError::Range { key, expected }),
+            None => Ok(()),
+        }
+    }
+}

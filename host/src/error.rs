@@ -1,0 +1,187 @@
+//! The closed list of outcomes: why a delete did not happen, each with a stable code.
+//!
+//! What reaches a caller is the code and the sentence here; what the operator needs beside it is
+//! logged where it happened.
+
+use std::fmt;
+
+use crate::target::Digest;
+
+/// Why a delete did not happen. Nothing was erased, except for [`Refused::Pending`].
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refused {
+    /// The plugin refused, in its own words.
+    #[error("{message}")]
+    Plugin {
+        /// Why, for the choice of a status.
+        reason: Reason,
+        /// The plugin's stable code: 1 to 64 printable ASCII characters.
+        code: String,
+        /// The plugin's sentence, at most 512 bytes.
+        message: String,
+    },
+    /// Another request erased the object between decision and commit.
+    #[error("the object is gone already")]
+    Gone,
+    /// A legal hold arrived between decision and commit.
+    #[error("a legal hold is on the object")]
+    Held,
+    /// A retention date, in milliseconds since the epoch, arrived between decision and commit.
+    #[error("the object must be kept until a later date")]
+    RetainedUntil(u64),
+    /// The object kept changing between decision and commit.
+    #[error("the object is being changed; try again")]
+    Changed,
+    /// A component failed or exceeded a limit; nobody could decide.
+    #[error("{0}")]
+    Fault(Fault),
+    /// As many requests are under way as the host admits.
+    #[error("too many requests are under way; try again")]
+    Overloaded,
+    /// The host is stopping and takes on nothing new.
+    #[error("the service is stopping; try again")]
+    Stopping,
+    /// The entry is gone and the object invisible; its bytes are doomed, but not deleted yet.
+    #[error("erasure is under way; its bytes are not deleted yet")]
+    Pending,
+    /// The storage cannot be read or written now.
+    #[error("the storage is not available; try again")]
+    Unavailable,
+}
+
+impl Refused {
+    /// The stable code of this outcome, as sent to callers and counted in metrics.
+    pub fn code(&self) -> &str {
+        match self {
+            Self::Plugin { code, .. } => code,
+            Self::Gone => "gone",
+            Self::Held => "held",
+            Self::RetainedUntil(_) => "retained",
+            Self::Changed => "changed",
+            Self::Fault(fault) => fault.code(),
+            Self::Overloaded => "overloaded",
+            Self::Stopping => "stopping",
+            Self::Pending => "erasure-pending",
+            Self::Unavailable => "unavailable",
+        }
+    }
+}
+
+/// The plugin's reason for a refusal, as in the contract's `reason`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reason {
+    /// Something in the request is absent, empty or malformed.
+    InvalidRequest,
+    /// The credential is absent or not valid.
+    Unauthenticated,
+    /// The credential gives no access to this.
+    Forbidden,
+    /// There is no such object for this caller.
+    NotFound,
+    /// A policy forbids it.
+    Denied,
+    /// A legal hold or retention date forbids it.
+    Held,
+    /// Too many requests; milliseconds to wait.
+    Throttled(u64),
+    /// The host could not decide or erase now.
+    Unavailable,
+    /// A reason this version does not know.
+    Other(String),
+}
+
+/// Which guest a fault belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Guest {
+    /// The component that exports `deletion`.
+    Plugin,
+    /// A component that exports `policy`.
+    Policy,
+}
+
+impl fmt::Display for Guest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Plugin => "plugin",
+            Self::Policy => "policy",
+        })
+    }
+}
+
+/// One component's failure on one call. The object is intact.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fault {
+    /// Plugin or policy.
+    pub guest: Guest,
+    /// What went wrong.
+    pub kind: FaultKind,
+    /// Which component, where there is one.
+    pub digest: Option<Digest>,
+}
+
+/// What can go wrong with a component.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum FaultKind {
+    /// There is none: no chain, or bytes that the storage does not have.
+    Missing,
+    /// It cannot be loaded.
+    Unreadable,
+    /// It trapped.
+    Trap,
+    /// It used up its fuel.
+    Fuel,
+    /// It did not answer in time. Depends on the machine, so it is never a verdict.
+    Deadline,
+    /// It asked for more memory than it may have.
+    Memory,
+    /// It called the host more often than it may.
+    HostCalls,
+    /// It passed or returned more than it may.
+    Oversized,
+    /// Its answer contradicts itself, what it did, or the contract.
+    Contradiction,
+}
+
+impl Fault {
+    /// The stable code, such as `policy-fuel`.
+    pub fn code(&self) -> &'static str {
+        use FaultKind::*;
+        match (self.guest, self.kind) {
+            (Guest::Plugin, Missing) => "plugin-missing",
+            (Guest::Plugin, Unreadable) => "plugin-unreadable",
+            (Guest::Plugin, Trap) => "plugin-trap",
+            (Guest::Plugin, Fuel) => "plugin-fuel",
+            (Guest::Plugin, Deadline) => "plugin-deadline",
+            (Guest::Plugin, Memory) => "plugin-memory",
+            (Guest::Plugin, HostCalls) => "plugin-host-calls",
+            (Guest::Plugin, Oversized) => "plugin-oversized",
+            (Guest::Plugin, Contradiction) => "plugin-contradiction",
+            (Guest::Policy, Missing) => "policy-missing",
+            (Guest::Policy, Unreadable) => "policy-unreadable",
+            (Guest::Policy, Trap) => "policy-trap",
+            (Guest::Policy, Fuel) => "policy-fuel",
+            (Guest::Policy, Deadline) => "policy-deadline",
+            (Guest::Policy, Memory) => "policy-memory",
+            (Guest::Policy, HostCalls) => "policy-host-calls",
+            (Guest::Policy, Oversized) => "policy-oversized",
+            (Guest::Policy, Contradiction) => "policy-contradiction",
+        }
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let what = match self.kind {
+            FaultKind::Missing => "is missing",
+            FaultKind::Unreadable => "cannot be loaded",
+            FaultKind::Trap => "trapped",
+            FaultKind::Fuel => "used up its fuel",
+            FaultKind::Deadline => "did not answer in time",
+            FaultKind::Memory => "exceeded its memory",
+            FaultKind::HostCalls => "called the host too often",
+            FaultKind::Oversized => "passed or returned too much",
+            FaultKind::Contradiction => "contradicted itself",
+        };
+        write!(f, "the {} {what}", self.guest)
+    }
+}

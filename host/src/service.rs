@@ -1,0 +1,81 @@
+//! Everything put together over one data directory: what `serve` and every CLI verb stand on.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use crate::auth::Credentials;
+use crate::config::Config;
+use crate::erase::{Atropos, Platform};
+use crate::guest::GuestError;
+use crate::store::local::Local;
+use crate::store::sqlite::Sqlite;
+use crate::store::{Blobs, Catalogue, Chains, Objects, StoreError, Tenants};
+use crate::upload::Uploads;
+
+/// The parts of a running service. Cheap to clone.
+#[derive(Clone)]
+pub struct Service {
+    /// What was set.
+    pub config: Arc<Config>,
+    /// The flow of a delete.
+    pub atropos: Atropos,
+    /// Who is asking.
+    pub credentials: Credentials,
+    /// Tenants, keys, clients, chains.
+    pub tenants: Arc<dyn Tenants>,
+    /// The chains in force and the components they name.
+    pub chains: Arc<dyn Chains>,
+    /// Objects with all that their owners may see.
+    pub catalogue: Arc<dyn Catalogue>,
+    /// The bytes.
+    pub blobs: Arc<dyn Blobs>,
+    /// Making objects live.
+    pub uploads: Uploads,
+}
+
+/// Why the service does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum ServiceError {
+    /// The data directory cannot be made or read.
+    #[error("cannot use the data directory {path}")]
+    DataDir {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The storage in it does not open.
+    #[error("cannot open the storage in {path}")]
+    Store {
+        /// Where.
+        path: PathBuf,
+        /// Why.
+        source: StoreError,
+    },
+    /// The sandbox does not start.
+    #[error("cannot start the sandbox")]
+    Guest(#[from] GuestError),
+}
+
+impl Service {
+    /// Opens the data directory, making it if need be, and starts the parts. Needs a tokio runtime.
+    ///
+    /// # Errors
+    /// The storage does not open, or the sandbox does not start.
+    pub fn open(config: Config) -> Result<Self, ServiceError> {
+        let path = &config.data_dir;
+        std::fs::create_dir_all(path).map_err(|source| ServiceError::DataDir {
+            path: path.clone(),
+            source,
+        })?;
+        Err(ServiceError::Store {
+            path: path.clone(),
+            source: StoreError::Missing { what: "storage" },
+        })
+    }
+
+    /// Takes on nothing new, and returns when what is under way has been committed.
+    pub async fn stop(&self) {
+        self.atropos.stop().await;
+    }
+}

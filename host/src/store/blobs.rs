@@ -1,0 +1,41 @@
+//! What the flow needs of the bytes: put them, read them, remove them for good.
+
+use async_trait::async_trait;
+use tokio::io::AsyncRead;
+
+use super::Result;
+use crate::target::BlobKey;
+
+/// The bytes of objects, by unguessable key.
+#[async_trait]
+pub trait Blobs: Send + Sync + 'static {
+    /// Streams `content` to a new blob and returns its size in bytes once it is durable. On an
+    /// error a part of it may remain; the caller's shred record takes care of that.
+    async fn put(&self, key: BlobKey, content: &mut (dyn AsyncRead + Send + Unpin)) -> Result<u64>;
+
+    /// Opens a blob for reading; `None` if there is none.
+    async fn open(&self, key: BlobKey) -> Result<Option<BlobReader>>;
+
+    /// Makes a blob unreadable. Absent already is fine, and said so.
+    async fn remove(&self, key: BlobKey) -> Result<Removal>;
+
+    /// Returns once every earlier removal survives a crash.
+    async fn sync_removals(&self) -> Result<()>;
+}
+
+/// An open blob.
+pub struct BlobReader {
+    /// Its size in bytes.
+    pub size: u64,
+    /// Its bytes, from the start.
+    pub content: Box<dyn AsyncRead + Send + Unpin>,
+}
+
+/// What a removal found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Removal {
+    /// The bytes were there and are not any more.
+    Removed,
+    /// There were none.
+    Absent,
+}

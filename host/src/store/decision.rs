@@ -1,0 +1,127 @@
+//! The recorded outcome of a chain on one request: enough to explain it and to replay it.
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::target::{CallerKind, Digest, Object, Permission, Subdomain, Target};
+
+/// What the chain of a tenant said on one request, and what led to it.
+#[derive(Clone, Debug)]
+pub struct Decision {
+    /// Its public id.
+    pub id: Uuid,
+    /// When the host asked, as given to every policy.
+    pub at_ms: u64,
+    /// Subdomain of the tenant.
+    pub tenant: Subdomain,
+    /// Who asked.
+    pub caller: DecisionCaller,
+    /// The facts as every policy saw them.
+    pub object: Object,
+    /// The revision of the chain.
+    pub chain_revision: u64,
+    /// What each policy said, in the order of the chain, up to the first that did not allow.
+    pub reviews: Vec<PolicyReview>,
+    /// What it came to.
+    pub verdict: Verdict,
+}
+
+impl Decision {
+    /// The object that was judged.
+    pub fn target(&self) -> &Target {
+        &self.object.target
+    }
+}
+
+/// Who asked, as every policy saw it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct DecisionCaller {
+    /// How it proved who it is.
+    pub kind: CallerKind,
+    /// Public id of the key or client.
+    pub id: String,
+    /// What it may do.
+    pub permissions: Vec<Permission>,
+}
+
+/// What a chain can come to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// Every policy allowed.
+    Allowed,
+    /// A policy denied.
+    Denied,
+    /// A legal hold is on the object; no policy was asked.
+    Held,
+    /// A retention date lies ahead; no policy was asked.
+    Retained,
+    /// A policy failed; the stable code of its fault.
+    Fault(String),
+}
+
+impl Verdict {
+    /// `allowed`, `denied`, `held`, `retained`, or the code of the fault.
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::Allowed => "allowed",
+            Self::Denied => "denied",
+            Self::Held => "held",
+            Self::Retained => "retained",
+            Self::Fault(code) => code,
+        }
+    }
+
+    /// The reverse of [`Verdict::as_str`]; any other word is the code of a fault.
+    pub fn from_word(word: &str) -> Self {
+        match word {
+            "allowed" => Self::Allowed,
+            "denied" => Self::Denied,
+            "held" => Self::Held,
+            "retained" => Self::Retained,
+            code => Self::Fault(code.to_owned()),
+        }
+    }
+}
+
+/// One policy's part in a decision.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PolicyReview {
+    /// The component's name.
+    pub policy: String,
+    /// The component that judged.
+    pub digest: Digest,
+    /// The settings it judged by: the JSON text as the tenant gave it.
+    pub settings: String,
+    /// `allow`, `deny`, or the code of its fault.
+    pub outcome: String,
+    /// Why.
+    pub findings: Vec<Finding>,
+    /// What it consumed, in wasmtime's units. The same on every replay.
+    pub fuel: u64,
+    /// How long it took, in microseconds. Differs from run to run.
+    pub duration_us: u64,
+}
+
+/// One rule, its outcome and the figures that led there.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Finding {
+    /// Stable name of the rule.
+    pub rule: String,
+    /// What became of it.
+    pub outcome: FindingOutcome,
+    /// One sentence with the figures.
+    pub detail: String,
+}
+
+/// What became of one rule.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum FindingOutcome {
+    /// Nothing against it.
+    Passed,
+    /// The rule forbids it.
+    Failed,
+    /// The rule does not speak of such an object.
+    NotApplicable,
+}

@@ -1,0 +1,70 @@
+//! Storage: rows, bytes, and the commit that makes both go.
+//!
+//! The traits are split by who needs them. A platform that embeds the crate brings [`Objects`],
+//! [`Chains`] and [`Blobs`]; the server's own surfaces add [`Catalogue`] and [`Tenants`].
+//!
+//! **Invariant:** nothing here knows HTTP or wasmtime, and nothing of one backend shows in a trait.
+//! **Invariant:** every blob that exists is named by a row or by a shred record.
+
+pub mod blobs;
+pub mod catalogue;
+pub mod chains;
+pub mod commit;
+pub mod decision;
+pub mod local;
+pub mod objects;
+pub mod shred;
+pub mod sqlite;
+pub mod tenants;
+
+pub use blobs::{BlobReader, Blobs, Removal};
+pub use catalogue::{Activity, Catalogue, NewObject, Page, Rendition, Stored};
+pub use chains::{Chain, ChainEntry, Chains};
+pub use objects::{Conflict, Doomed, Erasure, Objects, Shred};
+pub use tenants::{ClientInfo, KeyInfo, NewTenant, Tenants};
+
+/// What can go wrong with any storage, in words that no backend owns.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// It does not answer now: locked, unreachable, or failing. Trying again later is right.
+    #[error("the storage is not available")]
+    Unavailable(#[source] Source),
+    /// There is no room left.
+    #[error("the storage is full")]
+    Full(#[source] Source),
+    /// It cannot be written: read-only, or not permitted.
+    #[error("the storage cannot be written")]
+    ReadOnly(#[source] Source),
+    /// What it holds does not make sense.
+    #[error("the storage is damaged: {what}")]
+    Corrupt {
+        /// Which part, without personal data.
+        what: String,
+    },
+    /// It was written by a newer version of this program.
+    #[error("the storage has schema {found}, and this version knows up to {known}")]
+    Newer {
+        /// The schema's number.
+        found: u32,
+        /// The newest number known.
+        known: u32,
+    },
+    /// A name is taken already.
+    #[error("{what} exists already")]
+    Taken {
+        /// What was to be named, such as `subdomain`.
+        what: &'static str,
+    },
+    /// What was named is not there.
+    #[error("there is no such {what}")]
+    Missing {
+        /// What was named, such as `tenant`.
+        what: &'static str,
+    },
+}
+
+/// What the backend itself said.
+pub type Source = Box<dyn std::error::Error + Send + Sync>;
+
+/// What storage answers.
+pub type Result<T, E = StoreError> = std::result::Result<T, E>;

@@ -1,0 +1,375 @@
+//! The nouns that every part shares: who is asked for, by whom, and what.
+//!
+//! **Invariant:** this module imports nothing of the crate; every other module may import it.
+//! Held by `tests/house.rs`.
+
+use std::fmt;
+use std::num::NonZeroU64;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+/// A tenant's row. Never shown to callers, who name a tenant by subdomain or website.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct TenantId(pub i64);
+
+/// The positive number by which photo callers name a tenant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct WebsiteId(NonZeroU64);
+
+impl WebsiteId {
+    /// `None` for 0 and for what does not fit a signed 64-bit column.
+    pub fn new(id: u64) -> Option<Self> {
+        i64::try_from(id).ok()?;
+        NonZeroU64::new(id).map(Self)
+    }
+
+    /// The number itself, from 1 to 2⁶³ − 1.
+    pub fn get(self) -> u64 {
+        self.0.get()
+    }
+}
+
+impl fmt::Display for WebsiteId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// A word that does not have the form of what it should name.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{what} must be {expected}")]
+pub struct Malformed {
+    what: &'static str,
+    expected: &'static str,
+}
+
+impl FromStr for WebsiteId {
+    type Err = Malformed;
+
+    fn from_str(text: &str) -> Result<Self, Malformed> {
+        let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+        let id = if digits { text.parse().ok() } else { None };
+        id.and_then(Self::new).ok_or(Malformed {
+            what: "website id",
+            expected: "a whole number greater than 0",
+        })
+    }
+}
+
+/// A DNS label in lower case: 1 to 63 of `a`–`z`, `0`–`9` and inner `-`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(transparent)]
+pub struct Subdomain(String);
+
+impl Subdomain {
+    /// The label in lower case.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for Subdomain {
+    type Err = Malformed;
+
+    /// Folds ASCII capitals, because DNS compares labels so.
+    fn from_str(text: &str) -> Result<Self, Malformed> {
+        let label = text.to_ascii_lowercase();
+        let inner = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+        let fits = (1..=63).contains(&label.len())
+            && label.bytes().all(inner)
+            && !label.starts_with('-')
+            && !label.ends_with('-');
+        if fits {
+            Ok(Self(label))
+        } else {
+            Err(Malformed {
+                what: "subdomain",
+                expected: "a DNS label of 1 to 63 letters, digits and inner hyphens",
+            })
+        }
+    }
+}
+
+impl fmt::Display for Subdomain {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// One customer of the platform.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Tenant {
+    /// Its row.
+    #[serde(skip)]
+    pub id: TenantId,
+    /// How document callers name it.
+    pub subdomain: Subdomain,
+    /// How photo callers name it.
+    pub website_id: WebsiteId,
+}
+
+/// What sort of thing an object is.
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    Hash,
+    PartialOrd,
+    Ord,
+    Serialize,
+    Deserialize,
+    clap::ValueEnum,
+)]
+#[serde(rename_all = "kebab-case")]
+pub enum Kind {
+    /// An image with its renditions.
+    Photo,
+    /// Any other file of a user.
+    Document,
+}
+
+impl Kind {
+    /// `photo` or `document`, as in the database and on every surface.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Photo => "photo",
+            Self::Document => "document",
+        }
+    }
+
+    /// How an erasure of such an object is named in the activity of its owner.
+    pub fn erasure_event(self) -> &'static str {
+        match self {
+            Self::Photo => "User Photo Delete",
+            Self::Document => "User System File Delete",
+        }
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// The name of one object: tenant, owner and id are looked up together, never apart.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Target {
+    /// Whose customer's.
+    pub tenant: TenantId,
+    /// Photo or document.
+    pub kind: Kind,
+    /// The user: the `userId` of a photo, the decimal `userAccountId` of a document.
+    pub owner: String,
+    /// A photo id or file GUID, in lower case.
+    pub id: String,
+}
+
+/// What policies and plugins may know of one live object.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Object {
+    /// Its name.
+    pub target: Target,
+    /// Counts the changes of the facts below from 1.
+    pub version: u64,
+    /// Size of the original, without its renditions.
+    pub size_bytes: u64,
+    /// Media type as established at upload.
+    pub media_type: String,
+    /// When its upload completed, in milliseconds since the epoch.
+    pub created_at_ms: u64,
+    /// Sorted, without repetition.
+    pub labels: Vec<String>,
+    /// Not erased before this time.
+    pub retain_until_ms: Option<u64>,
+    /// Whether a legal hold is on it.
+    pub held: bool,
+}
+
+/// The unguessable name of some bytes. Made by the host, never from a request, never used twice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct BlobKey(Uuid);
+
+impl BlobKey {
+    /// 122 random bits.
+    pub fn random() -> Self {
+        Self(Uuid::new_v4())
+    }
+}
+
+impl fmt::Display for BlobKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.simple().fmt(f)
+    }
+}
+
+impl FromStr for BlobKey {
+    type Err = Malformed;
+
+    fn from_str(text: &str) -> Result<Self, Malformed> {
+        Uuid::try_parse(text).map(Self).map_err(|_| Malformed {
+            what: "blob key",
+            expected: "32 hexadecimal digits",
+        })
+    }
+}
+
+/// SHA-256 of some bytes: the name of a component, the stored form of a credential.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Digest(pub [u8; 32]);
+
+impl Digest {
+    /// Hashes `bytes`.
+    pub fn of(bytes: &[u8]) -> Self {
+        use sha2::Digest as _;
+        Self(sha2::Sha256::digest(bytes).into())
+    }
+}
+
+impl fmt::Display for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl fmt::Debug for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl FromStr for Digest {
+    type Err = Malformed;
+
+    fn from_str(text: &str) -> Result<Self, Malformed> {
+        let malformed = Malformed {
+            what: "digest",
+            expected: "64 hexadecimal digits",
+        };
+        let mut bytes = [0; 32];
+        let pairs = text.as_bytes().chunks_exact(2);
+        if text.len() != 64 {
+            return Err(malformed);
+        }
+        for (byte, pair) in bytes.iter_mut().zip(pairs) {
+            let pair = std::str::from_utf8(pair).map_err(|_| malformed.clone())?;
+            *byte = u8::from_str_radix(pair, 16).map_err(|_| malformed.clone())?;
+        }
+        Ok(Self(bytes))
+    }
+}
+
+impl Serialize for Digest {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Digest {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        text.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+/// What a caller may do within its tenant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, clap::ValueEnum)]
+pub enum Permission {
+    /// Upload and delete photos.
+    #[serde(rename = "photos:write")]
+    #[value(name = "photos:write")]
+    PhotosWrite,
+    /// List and read documents.
+    #[serde(rename = "documents:read")]
+    #[value(name = "documents:read")]
+    DocumentsRead,
+    /// Upload and delete documents.
+    #[serde(rename = "documents:write")]
+    #[value(name = "documents:write")]
+    DocumentsWrite,
+    /// Act on the objects of another user on that user's behalf.
+    #[serde(rename = "moderate")]
+    #[value(name = "moderate")]
+    Moderate,
+}
+
+impl Permission {
+    /// Every permission, in the order of the contract's flags.
+    pub const ALL: [Self; 4] = [
+        Self::PhotosWrite,
+        Self::DocumentsRead,
+        Self::DocumentsWrite,
+        Self::Moderate,
+    ];
+
+    /// As on every surface, such as `photos:write`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::PhotosWrite => "photos:write",
+            Self::DocumentsRead => "documents:read",
+            Self::DocumentsWrite => "documents:write",
+            Self::Moderate => "moderate",
+        }
+    }
+}
+
+impl fmt::Display for Permission {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl FromStr for Permission {
+    type Err = Malformed;
+
+    fn from_str(text: &str) -> Result<Self, Malformed> {
+        let known = Self::ALL.into_iter().find(|known| known.as_str() == text);
+        known.ok_or(Malformed {
+            what: "permission",
+            expected: "one of photos:write, documents:read, documents:write, moderate",
+        })
+    }
+}
+
+/// How a caller proved who it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum CallerKind {
+    /// The key of a website.
+    SiteKey,
+    /// A bearer token of an API client.
+    ApiClient,
+}
+
+/// Someone authenticated, acting on exactly one tenant.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Caller {
+    /// The tenant it reaches.
+    pub tenant: Tenant,
+    /// How it proved who it is.
+    pub kind: CallerKind,
+    /// Public id of the key or client; never the credential.
+    pub id: String,
+    /// What it may do there.
+    pub permissions: Vec<Permission>,
+}
+
+impl Caller {
+    /// Whether it holds `permission`.
+    pub fn may(&self, permission: Permission) -> bool {
+        self.permissions.contains(&permission)
+    }
+}
+
+/// Milliseconds since 1970-01-01T00:00:00Z by this machine's clock; 0 before.
+pub fn now_ms() -> u64 {
+    let since = std::time::UNIX_EPOCH.elapsed().unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
