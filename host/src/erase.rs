@@ -16,7 +16,7 @@ use tokio_util::task::TaskTracker;
 use crate::auth::Authority;
 use crate::config::Config;
 use crate::error::Refused;
-use crate::guest::{GuestError, Sandbox, Served};
+use crate::guest::{GuestError, Sandbox};
 use crate::store::commit::{CommitError, Committer};
 use crate::store::{Blobs, Chains, Conflict, Objects};
 use crate::target::Kind;
@@ -155,16 +155,10 @@ impl Flow {
             let served = self.sandbox.serve(&request).await;
             // The instances are gone: waiting for the disk takes no place in the sandbox.
             drop(turn);
-            let decision = match served {
-                Served::Staged(decision) => decision,
-                Served::Refused { refused, decision } => {
-                    if let Some(decision) = decision {
-                        self.committer.record(decision);
-                    }
-                    return Err(refused);
-                }
-            };
-            match self.committer.erase(decision).await {
+            for decision in served.unused {
+                self.committer.record(decision);
+            }
+            match self.committer.erase(served.staged?).await {
                 Err(CommitError::Conflict(Conflict::Changed)) => {}
                 other => return other.map_err(refused),
             }

@@ -1,61 +1,267 @@
 //! All that touches wasmtime: engine, limits, plugin, gate, policy.
+//!
+//! ```text
+//! Sandbox ─► serve (plugin, fresh) ─► plugin (its imports) ─► gate ─► policy (fresh, pure)
+//! ```
+//!
+//! **Invariant:** a guest is instantiated for one call and dropped; nothing passes from one request
+//! or tenant to the next.
+
+mod bindings;
+mod built_in;
+mod component;
+mod convert;
+mod engine;
+mod gate;
+mod limits;
+mod plugin;
+mod policy;
+mod serve;
+mod world;
+
+use std::sync::Arc;
 
 use serde::Serialize;
 
-use crate::config::Config;
+use self::component::{Components, LoadError};
+use self::engine::Sandboxing;
+use self::gate::{Gate, StoreUnavailable};
+use self::plugin::Powers;
+use self::serve::Plugin;
+use self::world::{Surface, World};
+use crate::config::{Config, GuestLimits};
 use crate::erase::{Platform, Request};
-use crate::error::Refused;
+use crate::error::{Fault, FaultKind, Refused};
+use crate::store::Chains;
 use crate::store::decision::Decision;
 use crate::target::Digest;
+
+pub use self::built_in::POLICIES as BUILT_IN_POLICIES;
+
+/// Largest settings that a policy is given, in bytes.
+pub const MAX_SETTINGS_BYTES: usize = 64 << 10;
+
+/// What the runtime said.
+type Source = Box<dyn std::error::Error + Send + Sync>;
 
 /// Why a component or the sandbox cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum GuestError {
-    /// To come.
-    #[error("to come")]
-    ToCome,
+    /// The engine cannot be set up on this machine.
+    #[error("the WebAssembly engine cannot be set up")]
+    Engine(#[source] Source),
+    /// The thread that interrupts guests cannot be started.
+    #[error("the epoch ticker cannot be started")]
+    Ticker(#[source] std::io::Error),
+    /// More bytes than are compiled.
+    #[error("the component has {size} bytes, and at most {limit} are compiled")]
+    TooLarge {
+        /// Its size.
+        size: usize,
+        /// The limit.
+        limit: usize,
+    },
+    /// It is not a WebAssembly component, or uses what the engine does not offer.
+    #[error("this is not a WebAssembly component that can be compiled")]
+    Compile(#[source] Source),
+    /// The compilation did not end: the service is stopping.
+    #[error("the compilation was interrupted")]
+    Interrupted,
+    /// It exports neither world's interface.
+    #[error(
+        "the component exports {exports}; it must export atropos:policy/policy@0.1.0 (a policy) or \
+         atropos:deletion/deletion@0.1.0 (a deletion plugin)"
+    )]
+    NoWorld {
+        /// What it does export.
+        exports: String,
+    },
+    /// It imports something outside its world.
+    #[error("the component imports {import}, which the world {world} does not offer")]
+    ForeignImport {
+        /// The first such import.
+        import: String,
+        /// The world it was held against.
+        world: &'static str,
+    },
+    /// It lacks its world's export.
+    #[error("the component does not export {export}, which the world {world} asks for")]
+    MissingExport {
+        /// What is missing.
+        export: &'static str,
+        /// The world it was held against.
+        world: &'static str,
+    },
+    /// Names are right, types are not; the source names the function or type.
+    #[error("the component's types differ from its world's")]
+    Types(#[source] Source),
+    /// A call that should tell about the component failed.
+    #[error("the component's `{function}` failed ({kind:?})")]
+    Call {
+        /// Which function.
+        function: &'static str,
+        /// How.
+        kind: FaultKind,
+        /// What the runtime said.
+        source: Source,
+    },
+    /// More than a policy is given.
+    #[error(
+        "the settings have {size} bytes, and at most {MAX_SETTINGS_BYTES} are given to a policy"
+    )]
+    SettingsTooLarge {
+        /// Their size.
+        size: usize,
+    },
+}
+
+impl GuestError {
+    fn engine(error: wasmtime::Error) -> Self {
+        Self::Engine(error.into())
+    }
+
+    fn compile(error: wasmtime::Error) -> Self {
+        Self::Compile(error.into())
+    }
+
+    fn types(error: wasmtime::Error) -> Self {
+        Self::Types(error.into())
+    }
+
+    /// An error and its causes on one line, for a log.
+    fn one_line(error: &dyn std::error::Error) -> String {
+        let mut line = error.to_string();
+        let mut next = error.source();
+        while let Some(cause) = next {
+            line.push_str(": ");
+            line.push_str(&cause.to_string());
+            next = cause.source();
+        }
+        line
+    }
 }
 
 /// What a call into the plugin came to.
-pub enum Served {
-    /// The plugin staged an erasure and returned success.
-    Staged(Decision),
-    /// It did not, or failed.
-    Refused {
-        /// Why.
-        refused: Refused,
-        /// The decision, if the gate was asked.
-        decision: Option<Decision>,
-    },
+pub struct Served {
+    /// The decision to commit, if the plugin staged an object and returned success.
+    pub staged: Result<Decision, Refused>,
+    /// Decisions that erase nothing, to be recorded.
+    pub unused: Vec<Decision>,
+}
+
+impl Served {
+    fn refused(refused: Refused) -> Self {
+        Self {
+            staged: Err(refused),
+            unused: Vec::new(),
+        }
+    }
 }
 
 /// Runs guests: the deletion plugin for each request, policies for the gate, and components that an
 /// operator wants checked.
-pub struct Sandbox {}
+pub struct Sandbox {
+    sandboxing: Sandboxing,
+    chains: Arc<dyn Chains>,
+    plugins: Components<Plugin>,
+    powers: Arc<Powers>,
+    plugin_limits: GuestLimits,
+    policy_limits: GuestLimits,
+}
 
 impl Sandbox {
-    /// Starts engine and sandbox.
+    /// Sets up the engine. Components are compiled when they are first asked for.
     ///
     /// # Errors
-    /// The engine cannot be set up on this machine, or the built-in plugin does not load.
-    pub fn start(_platform: &Platform, _config: &Config) -> Result<Self, GuestError> {
-        Err(GuestError::ToCome)
+    /// The engine cannot be set up on this machine.
+    pub fn start(platform: &Platform, config: &Config) -> Result<Self, GuestError> {
+        let sandboxing = Sandboxing::start(config)?;
+        let engine = sandboxing.engine.clone();
+        let prepare = serve::prepare(&engine)?;
+        let powers = Powers {
+            authority: Arc::clone(&platform.authority),
+            objects: Arc::clone(&platform.objects),
+            gate: Gate::new(&sandboxing, &platform.chains, config.policy),
+        };
+        Ok(Self {
+            plugins: Components::new(engine, Arc::clone(&platform.chains), prepare),
+            chains: Arc::clone(&platform.chains),
+            powers: Arc::new(powers),
+            plugin_limits: config.plugin,
+            policy_limits: config.policy,
+            sandboxing,
+        })
     }
 
     /// Serves one request in fresh instances.
-    pub async fn serve(&self, _request: &Request) -> Served {
-        Served::Refused {
-            refused: Refused::Unavailable,
-            decision: None,
+    pub async fn serve(&self, request: &Request) -> Served {
+        let digest = match self.chains.plugin().await {
+            Ok(chosen) => chosen.unwrap_or(*built_in::PLUGIN_DIGEST),
+            Err(error) => {
+                StoreUnavailable::log(error);
+                return Served::refused(Refused::Unavailable);
+            }
+        };
+        match self.plugins.get(digest).await {
+            Ok(plugin) => {
+                let powers = Arc::clone(&self.powers);
+                plugin
+                    .serve(digest, request, powers, self.plugin_limits)
+                    .await
+            }
+            Err(error) => Served::refused(Self::unloaded(&error, digest)),
         }
     }
 
-    /// Loads a component and tells what it is.
+    fn unloaded(error: &LoadError, digest: Digest) -> Refused {
+        tracing::error!(%digest, error = %GuestError::one_line(error), "the plugin cannot be loaded");
+        match error.fault() {
+            Some(kind) => serve::fault(kind, digest),
+            None => Refused::Unavailable,
+        }
+    }
+
+    /// Compiles the plugin in force, so that the first request does not wait for it.
+    ///
+    /// # Errors
+    /// Why no request could be served now.
+    pub async fn warm_up(&self) -> Result<(), Refused> {
+        let chosen = self.chains.plugin().await;
+        let chosen = chosen.map_err(|_| Refused::Unavailable)?;
+        let digest = chosen.unwrap_or(*built_in::PLUGIN_DIGEST);
+        let plugin = self.plugins.get(digest).await;
+        plugin
+            .map(|_| ())
+            .map_err(|error| Self::unloaded(&error, digest))
+    }
+
+    /// Compiles a component and tells what it is.
     ///
     /// # Errors
     /// It meets neither world; the error says exactly what is wrong.
-    pub async fn check(&self, _bytes: &[u8]) -> Result<Report, GuestError> {
-        Err(GuestError::ToCome)
+    pub async fn check(&self, bytes: &[u8]) -> Result<Report, GuestError> {
+        let engine = &self.sandboxing.engine;
+        let component = component::compile(engine.clone(), bytes.to_vec()).await?;
+        let surface = Surface::of(engine, &component);
+        let world = surface.world()?;
+        let description = match world {
+            World::DeletionPlugin => {
+                serve::prepare(engine)?(&component)?;
+                None
+            }
+            World::PolicyPlugin => {
+                let policy = policy::prepare(engine)(&component)?;
+                Some(policy.describe(self.policy_limits)?)
+            }
+        };
+        Ok(Report {
+            digest: Digest::of(bytes),
+            world: world.as_str(),
+            size_bytes: bytes.len(),
+            imports: surface.imports,
+            exports: surface.exports,
+            description,
+        })
     }
 
     /// Has a policy check settings before a chain takes them on.
@@ -64,16 +270,18 @@ impl Sandbox {
     /// The component cannot be asked. Problems with the settings are the value; none is good.
     pub async fn validate_settings(
         &self,
-        _policy: &[u8],
-        _settings: &str,
+        policy: &[u8],
+        settings: &str,
     ) -> Result<Vec<SettingsProblem>, GuestError> {
-        Err(GuestError::ToCome)
+        if settings.len() > MAX_SETTINGS_BYTES {
+            return Err(GuestError::SettingsTooLarge {
+                size: settings.len(),
+            });
+        }
+        let engine = &self.sandboxing.engine;
+        let component = component::compile(engine.clone(), policy.to_vec()).await?;
+        policy::prepare(engine)(&component)?.validate(settings, self.policy_limits)
     }
-}
-
-/// The policies that come with the program, by name; `allow-all` is the first.
-pub fn built_in_policies() -> &'static [(&'static str, &'static [u8])] {
-    &[]
 }
 
 /// What a component is.
@@ -116,4 +324,12 @@ pub struct SettingsProblem {
     pub path: String,
     /// What is wrong and what is expected instead.
     pub message: String,
+}
+
+fn count_fault(fault: &Fault) {
+    let digest = fault
+        .digest
+        .map_or_else(String::new, |digest| digest.to_string());
+    metrics::counter!("atropos_guest_faults_total", "code" => fault.code(), "digest" => digest)
+        .increment(1);
 }

@@ -1,0 +1,108 @@
+//! One wasmtime engine for all guests: how they are compiled, pooled, and interrupted.
+//!
+//! **Invariant:** guests have no clock, no randomness and canonical NaNs, so that what a guest
+//! answers depends on its input alone.
+
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use wasmtime::{
+    Config, Engine, EngineWeak, InstanceAllocationStrategy, PoolingAllocationConfig, Store,
+};
+
+use super::GuestError;
+use super::limits::Meter;
+use crate::config::{self, GuestLimits};
+
+/// How often a guest that computes is interrupted, to yield or to end.
+pub(super) const TICK: Duration = Duration::from_millis(5);
+
+/// Room for a policy called from within a plugin's call: both run on the plugin's stack.
+const GUEST_STACK_BYTES: usize = 512 << 10;
+const FIBER_STACK_BYTES: usize = 4 * GUEST_STACK_BYTES;
+
+/// The engine and what keeps its clock.
+pub(super) struct Sandboxing {
+    pub(super) engine: Engine,
+    _ticker: Arc<()>,
+}
+
+impl Sandboxing {
+    pub(super) fn start(config: &config::Config) -> Result<Self, GuestError> {
+        let engine = Engine::new(&settings(config)).map_err(GuestError::engine)?;
+        let ticker = Arc::new(());
+        tick(engine.weak(), Arc::downgrade(&ticker))?;
+        Ok(Self {
+            engine,
+            _ticker: ticker,
+        })
+    }
+}
+
+/// A store for one call, with every limit set.
+pub(super) fn store<T>(
+    engine: &Engine,
+    data: T,
+    limits: GuestLimits,
+    meter: fn(&mut T) -> &mut Meter,
+) -> wasmtime::Result<Store<T>> {
+    let mut store = Store::new(engine, data);
+    store.limiter(move |data| meter(data));
+    store.set_fuel(limits.fuel)?;
+    store.set_hostcall_fuel(usize::try_from(limits.transfer_bytes).unwrap_or(usize::MAX));
+    Ok(store)
+}
+
+/// How many ticks make a deadline, rounded up, plus the one under way.
+pub(super) fn ticks(deadline_ms: u64) -> u64 {
+    let tick_ms = u64::try_from(TICK.as_millis()).unwrap_or(1);
+    deadline_ms.div_ceil(tick_ms) + 1
+}
+
+fn settings(config: &config::Config) -> Config {
+    let in_flight = config.erase.max_in_flight;
+    // Each request holds a plugin and one policy at a time; a few more for components being checked.
+    let components = in_flight * 2 + 8;
+    let memory_bytes = config.plugin.memory_bytes.max(config.policy.memory_bytes);
+
+    let mut pool = PoolingAllocationConfig::default();
+    pool.total_component_instances(components)
+        .total_core_instances(components * 4)
+        .total_memories(components)
+        .total_tables(components * 2)
+        .total_stacks(in_flight + 8)
+        .max_memory_size(usize::try_from(memory_bytes).unwrap_or(usize::MAX))
+        .linear_memory_keep_resident(1 << 20)
+        .table_keep_resident(64 << 10)
+        .pagemap_scan(wasmtime::Enabled::Auto)
+        .max_unused_warm_slots(in_flight);
+
+    let mut settings = Config::new();
+    settings
+        .allocation_strategy(InstanceAllocationStrategy::Pooling(pool))
+        .consume_fuel(true)
+        .epoch_interruption(true)
+        .cranelift_nan_canonicalization(true)
+        .relaxed_simd_deterministic(true)
+        .max_wasm_stack(GUEST_STACK_BYTES)
+        .async_stack_size(FIBER_STACK_BYTES);
+    settings
+}
+
+/// One ticker per engine; it ends when the sandbox is dropped.
+fn tick(engine: EngineWeak, alive: Weak<()>) -> Result<(), GuestError> {
+    let run = move || {
+        while alive.strong_count() > 0
+            && let Some(engine) = engine.upgrade()
+        {
+            engine.increment_epoch();
+            drop(engine);
+            std::thread::sleep(TICK);
+        }
+    };
+    std::thread::Builder::new()
+        .name("atropos-epoch".to_owned())
+        .spawn(run)
+        .map_err(GuestError::Ticker)?;
+    Ok(())
+}

@@ -1,0 +1,102 @@
+//! What one call may consume, and how exceeding it is told apart from any other trap.
+//!
+//! **Invariant:** no store exists without a [`Meter`]; every limit has a code of its own.
+
+use wasmtime::{ResourceLimiter, Trap};
+
+use crate::config::GuestLimits;
+use crate::error::FaultKind;
+
+/// Entries of all tables together; a component of any language known to us stays far below.
+const TABLE_ELEMENTS: usize = 100_000;
+
+/// Watches one store.
+pub(super) struct Meter {
+    limits: GuestLimits,
+    memory_refused: bool,
+    host_calls: u32,
+}
+
+impl Meter {
+    pub(super) fn new(limits: GuestLimits) -> Self {
+        Self {
+            limits,
+            memory_refused: false,
+            host_calls: 0,
+        }
+    }
+
+    /// Counts one call to the host; past the limit the guest traps.
+    pub(super) fn host_call(&mut self) -> wasmtime::Result<()> {
+        self.host_calls = self.host_calls.saturating_add(1);
+        if self.host_calls > self.limits.host_calls {
+            return Err(TooManyHostCalls.into());
+        }
+        Ok(())
+    }
+
+    /// Why the guest stopped.
+    pub(super) fn fault(&self, error: &wasmtime::Error) -> FaultKind {
+        match error.downcast_ref::<Trap>() {
+            Some(Trap::OutOfFuel) => return FaultKind::Fuel,
+            Some(Trap::Interrupt) => return FaultKind::Deadline,
+            _ => {}
+        }
+        // A guest that is refused memory aborts in its own way, so the refusal is what counts.
+        if self.memory_refused {
+            FaultKind::Memory
+        } else if error.is::<TooManyHostCalls>() {
+            FaultKind::HostCalls
+        } else if error.is::<Oversized>() || is_transfer_limit(error) {
+            FaultKind::Oversized
+        } else if error.is::<Contradiction>() {
+            FaultKind::Contradiction
+        } else {
+            FaultKind::Trap
+        }
+    }
+}
+
+/// wasmtime has no type for its limit on what a guest passes to the host, only this sentence. That
+/// it still is this sentence is held by the tests with the guest `verbose`.
+fn is_transfer_limit(error: &wasmtime::Error) -> bool {
+    let mut causes = error.chain();
+    causes.any(|cause| cause.to_string().contains("too much data is being copied"))
+}
+
+impl ResourceLimiter for Meter {
+    fn memory_growing(
+        &mut self,
+        _current: usize,
+        desired: usize,
+        _maximum: Option<usize>,
+    ) -> wasmtime::Result<bool> {
+        let fits = desired as u64 <= self.limits.memory_bytes;
+        self.memory_refused |= !fits;
+        Ok(fits)
+    }
+
+    fn table_growing(
+        &mut self,
+        _current: usize,
+        desired: usize,
+        _maximum: Option<usize>,
+    ) -> wasmtime::Result<bool> {
+        Ok(desired <= TABLE_ELEMENTS)
+    }
+}
+
+/// The guest called the host more often than it may.
+#[derive(Debug, thiserror::Error)]
+#[error("too many calls to the host")]
+pub(super) struct TooManyHostCalls;
+
+/// The guest passed more than a field may hold.
+#[derive(Debug, thiserror::Error)]
+#[error("a value passed to the host is too large")]
+pub(super) struct Oversized;
+
+/// The guest used handles in a way that the contract does not allow.
+#[derive(Debug, thiserror::Error)]
+#[error("handles do not belong together")]
+pub(super) struct Contradiction;

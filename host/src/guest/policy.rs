@@ -1,0 +1,150 @@
+//! Running one policy: a fresh instance, one call, nothing kept.
+
+use std::time::Instant;
+
+use wasmtime::component::{Component, Linker};
+use wasmtime::{Engine, Store};
+
+use super::bindings::policy::exports::atropos::policy::policy::{Request, Verdict};
+use super::bindings::policy::{PolicyPlugin, PolicyPluginPre};
+use super::component::{self, Prepare};
+use super::convert;
+use super::engine::{store, ticks};
+use super::limits::Meter;
+use super::world::World;
+use super::{Description, GuestError, SettingsProblem};
+use crate::config::GuestLimits;
+use crate::error::FaultKind;
+use crate::store::decision::{Finding, FindingOutcome};
+
+const MAX_FINDINGS: usize = 64;
+const MAX_RULE_BYTES: usize = 64;
+const MAX_DETAIL_BYTES: usize = 512;
+
+/// A policy that is ready to instantiate.
+pub(super) struct Policy(PolicyPluginPre<Meter>);
+
+/// What one run of a policy came to.
+pub(super) struct Run {
+    pub(super) answer: Result<Answer, FaultKind>,
+    pub(super) fuel: u64,
+    pub(super) duration_us: u64,
+}
+
+/// A policy's verdict and why.
+pub(super) struct Answer {
+    pub(super) allows: bool,
+    pub(super) findings: Vec<Finding>,
+}
+
+/// Checks against the world and its types. A policy gets an empty linker: there is nothing to link.
+pub(super) fn prepare(engine: &Engine) -> Prepare<Policy> {
+    let engine = engine.clone();
+    std::sync::Arc::new(move |component: &Component| {
+        component::require(&engine, component, World::PolicyPlugin)?;
+        let linker = Linker::new(&engine);
+        let pre = linker.instantiate_pre(component);
+        let pre = pre.and_then(PolicyPluginPre::new);
+        pre.map(Policy).map_err(GuestError::types)
+    })
+}
+
+impl Policy {
+    /// Has the policy judge `request`.
+    pub(super) fn review(&self, request: &Request, settings: &str, limits: GuestLimits) -> Run {
+        let started = Instant::now();
+        let (answer, fuel) = self.call(limits, |policy, store| {
+            let guest = policy.atropos_policy_policy();
+            guest.call_review(store, request, settings)
+        });
+        let answer = answer.map_err(|(fault, _)| fault).and_then(|review| {
+            let allows = review.verdict == Verdict::Allow;
+            let findings: Vec<_> = review.findings.into_iter().map(convert::finding).collect();
+            check(allows, &findings)?;
+            Ok(Answer { allows, findings })
+        });
+        Run {
+            answer,
+            fuel,
+            duration_us: u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX),
+        }
+    }
+
+    /// Asks what the policy says of itself.
+    pub(super) fn describe(&self, limits: GuestLimits) -> Result<Description, GuestError> {
+        let (said, _) = self.call(limits, |policy, store| {
+            policy.atropos_policy_policy().call_describe(store)
+        });
+        let said = said.map_err(|(kind, source)| GuestError::Call {
+            function: "describe",
+            kind,
+            source,
+        })?;
+        Ok(Description {
+            name: said.name,
+            version: said.version,
+            summary: said.summary,
+            settings_schema: said.settings_schema,
+        })
+    }
+
+    /// Has the policy check settings; no problem is good.
+    pub(super) fn validate(
+        &self,
+        settings: &str,
+        limits: GuestLimits,
+    ) -> Result<Vec<SettingsProblem>, GuestError> {
+        let (said, _) = self.call(limits, |policy, store| {
+            let guest = policy.atropos_policy_policy();
+            guest.call_validate_settings(store, settings)
+        });
+        let said = said.map_err(|(kind, source)| GuestError::Call {
+            function: "validate-settings",
+            kind,
+            source,
+        })?;
+        let problems = said.err().unwrap_or_default();
+        let problem = |problem: super::bindings::policy::exports::atropos::policy::policy::SettingsProblem| {
+            SettingsProblem {
+                path: problem.path,
+                message: problem.message,
+            }
+        };
+        Ok(problems.into_iter().map(problem).collect())
+    }
+
+    /// Instantiates, calls, and tells the fuel that both consumed.
+    fn call<R>(
+        &self,
+        limits: GuestLimits,
+        call: impl FnOnce(&PolicyPlugin, &mut Store<Meter>) -> wasmtime::Result<R>,
+    ) -> (Result<R, (FaultKind, super::Source)>, u64) {
+        let engine = self.0.engine();
+        let mut store = match store(engine, Meter::new(limits), limits, |meter| meter) {
+            Ok(store) => store,
+            Err(error) => return (Err((FaultKind::Trap, error.into())), 0),
+        };
+        store.set_epoch_deadline(ticks(limits.deadline_ms));
+        let instance = self.0.instantiate(&mut store);
+        let answer = instance.and_then(|policy| call(&policy, &mut store));
+        let left = store.get_fuel().unwrap_or(0);
+        let fault = |error: wasmtime::Error| (store.data().fault(&error), error.into());
+        (answer.map_err(fault), limits.fuel.saturating_sub(left))
+    }
+}
+
+/// What the contract asks of findings. An answer that breaks it is no answer.
+fn check(allows: bool, findings: &[Finding]) -> Result<(), FaultKind> {
+    let fits = |finding: &Finding| {
+        (1..=MAX_RULE_BYTES).contains(&finding.rule.len())
+            && finding.detail.len() <= MAX_DETAIL_BYTES
+    };
+    if findings.len() > MAX_FINDINGS || !findings.iter().all(fits) {
+        return Err(FaultKind::Oversized);
+    }
+    let failed = |finding: &Finding| finding.outcome == FindingOutcome::Failed;
+    if allows && findings.iter().any(failed) {
+        return Err(FaultKind::Contradiction);
+    }
+    Ok(())
+}

@@ -1,0 +1,135 @@
+//! One call into the plugin, from fresh instance to outcome.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use wasmtime::Engine;
+use wasmtime::component::{Component, HasSelf, Linker};
+
+use super::bindings::plugin::atropos::deletion::types::Refusal;
+use super::bindings::plugin::{DeletionPlugin, DeletionPluginPre};
+use super::component::{self, Prepare};
+use super::engine::store;
+use super::limits::Meter;
+use super::plugin::{Call, Powers};
+use super::world::World;
+use super::{GuestError, Served, convert};
+use crate::config::GuestLimits;
+use crate::erase::Request;
+use crate::error::{Fault, FaultKind, Guest, Refused};
+use crate::target::{Digest, now_ms};
+
+const MAX_CODE_BYTES: usize = 64;
+const MAX_MESSAGE_BYTES: usize = 512;
+
+/// A plugin that is ready to instantiate.
+pub(super) struct Plugin(DeletionPluginPre<Call>);
+
+/// Links the powers and checks against the world and its types.
+pub(super) fn prepare(engine: &Engine) -> Result<Prepare<Plugin>, GuestError> {
+    let mut linker = Linker::new(engine);
+    DeletionPlugin::add_to_linker::<_, HasSelf<Call>>(&mut linker, |call| call)
+        .map_err(GuestError::types)?;
+    let engine = engine.clone();
+    Ok(Arc::new(move |component: &Component| {
+        component::require(&engine, component, World::DeletionPlugin)?;
+        let pre = linker.instantiate_pre(component);
+        let pre = pre.and_then(DeletionPluginPre::new);
+        pre.map(Plugin).map_err(GuestError::types)
+    }))
+}
+
+impl Plugin {
+    /// Serves one request. The instance is gone when this returns.
+    pub(super) async fn serve(
+        &self,
+        digest: Digest,
+        request: &Request,
+        powers: Arc<Powers>,
+        limits: GuestLimits,
+    ) -> Served {
+        let call = Call::new(powers, Meter::new(limits), now_ms());
+        let meter = |call: &mut Call| -> &mut Meter { &mut call.meter };
+        let mut store = match store(self.0.engine(), call, limits, meter) {
+            Ok(store) => store,
+            Err(_) => return Served::refused(fault(FaultKind::Trap, digest)),
+        };
+        // Computing yields at every tick, so that the deadline covers guest and host calls alike.
+        store.set_epoch_deadline(1);
+        store.epoch_deadline_async_yield_and_update(1);
+
+        let answer = async {
+            let plugin = self.0.instantiate_async(&mut store).await?;
+            let deletion = plugin.atropos_deletion_deletion();
+            match request {
+                Request::Photo(request) => {
+                    let request = convert::photo_request(request);
+                    deletion.call_delete_photo(&mut store, &request).await
+                }
+                Request::Document(request) => {
+                    let request = convert::document_request(request);
+                    deletion.call_delete_document(&mut store, &request).await
+                }
+            }
+        };
+        let deadline = Duration::from_millis(limits.deadline_ms);
+        let answer = tokio::time::timeout(deadline, answer).await;
+        let call = store.into_data();
+        let refused = match answer {
+            Ok(Ok(Ok(()))) => None,
+            Ok(Ok(Err(refusal))) => Some(plugin_refusal(refusal, digest)),
+            Ok(Err(error)) => {
+                let kind = call.meter.fault(&error);
+                tracing::warn!(%digest, ?kind, error = %format!("{error:#}"), "the plugin failed");
+                Some(fault(kind, digest))
+            }
+            Err(_elapsed) => Some(fault(FaultKind::Deadline, digest)),
+        };
+        conclude(call, refused, digest)
+    }
+}
+
+/// Sorts the decisions of a call into the one to commit and the ones only to record.
+fn conclude(mut call: Call, refused: Option<Refused>, digest: Digest) -> Served {
+    let staged = match (refused, call.staged) {
+        (None, Some(index)) if index < call.decisions.len() => Ok(call.decisions.remove(index)),
+        // Success without a staged object, or the reverse of what its handles say.
+        (None, _) => Err(fault(FaultKind::Contradiction, digest)),
+        (Some(refused), _) => Err(refused),
+    };
+    Served {
+        staged,
+        unused: call.decisions,
+    }
+}
+
+/// Takes over a plugin's refusal if it keeps to the contract.
+fn plugin_refusal(refusal: Refusal, digest: Digest) -> Refused {
+    let Refusal {
+        reason,
+        code,
+        message,
+    } = refusal;
+    let printable = code.bytes().all(|byte| byte.is_ascii_graphic());
+    if !(1..=MAX_CODE_BYTES).contains(&code.len()) || message.len() > MAX_MESSAGE_BYTES {
+        return fault(FaultKind::Oversized, digest);
+    }
+    if !printable || message.chars().any(char::is_control) {
+        return fault(FaultKind::Contradiction, digest);
+    }
+    Refused::Plugin {
+        reason: convert::reason(reason),
+        code,
+        message,
+    }
+}
+
+pub(super) fn fault(kind: FaultKind, digest: Digest) -> Refused {
+    let fault = Fault {
+        guest: Guest::Plugin,
+        kind,
+        digest: Some(digest),
+    };
+    super::count_fault(&fault);
+    Refused::Fault(fault)
+}
