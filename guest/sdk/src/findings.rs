@@ -1,0 +1,139 @@
+//! The "why" of a judgement.
+
+use crate::text;
+use crate::{Finding, Judgement, Outcome, Verdict};
+
+/// What the contract allows one judgement to hold.
+const MOST: usize = 64;
+const LONGEST_DETAIL: usize = 512;
+
+/// Collects what each rule found. The verdict follows from it: `deny` when a rule failed or none was
+/// looked at, else `allow`.
+///
+/// Details are cut at 512 bytes. Of more than 64 findings the first 64 are kept, and the last of
+/// these gives way to the first failed one that would be lost.
+#[derive(Debug, Default)]
+pub struct Findings {
+    findings: Vec<Finding>,
+    failed: bool,
+}
+
+impl Findings {
+    /// The rule looked and found nothing against the erasure.
+    pub fn passed(&mut self, rule: &str, detail: impl Into<String>) {
+        self.push(rule, Outcome::Passed, detail.into());
+    }
+
+    /// The rule forbids the erasure.
+    pub fn failed(&mut self, rule: &str, detail: impl Into<String>) {
+        self.push(rule, Outcome::Failed, detail.into());
+    }
+
+    /// The rule does not speak of such an object.
+    pub fn not_applicable(&mut self, rule: &str, detail: impl Into<String>) {
+        self.push(rule, Outcome::NotApplicable, detail.into());
+    }
+
+    /// [`passed`](Self::passed) or [`failed`](Self::failed), as the rule holds or not.
+    pub fn check(&mut self, rule: &str, holds: bool, detail: impl Into<String>) {
+        let outcome = if holds {
+            Outcome::Passed
+        } else {
+            Outcome::Failed
+        };
+        self.push(rule, outcome, detail.into());
+    }
+
+    fn push(&mut self, rule: &str, outcome: Outcome, mut detail: String) {
+        let fails = outcome == Outcome::Failed;
+        if self.findings.len() == MOST {
+            if self.failed || !fails {
+                return;
+            }
+            self.findings.pop();
+        }
+        self.failed |= fails;
+        text::cut(&mut detail, LONGEST_DETAIL);
+        self.findings.push(Finding {
+            rule: rule.to_owned(),
+            outcome,
+            detail,
+        });
+    }
+}
+
+impl From<Findings> for Judgement {
+    fn from(mut findings: Findings) -> Self {
+        if findings.findings.is_empty() {
+            findings.failed("no-finding", "the policy looked at nothing");
+        }
+        let verdict = if findings.failed {
+            Verdict::Deny
+        } else {
+            Verdict::Allow
+        };
+        Self {
+            verdict,
+            findings: findings.findings,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn judgement(record: impl FnOnce(&mut Findings)) -> Judgement {
+        let mut findings = Findings::default();
+        record(&mut findings);
+        findings.into()
+    }
+
+    #[test]
+    fn one_failed_finding_among_others_denies() {
+        let judgement = judgement(|findings| {
+            findings.passed("a", "");
+            findings.failed("b", "");
+            findings.not_applicable("c", "");
+        });
+        assert_eq!(judgement.verdict, Verdict::Deny);
+        assert_eq!(judgement.findings.len(), 3);
+    }
+
+    #[test]
+    fn rules_that_passed_or_do_not_apply_allow() {
+        let both = judgement(|findings| {
+            findings.passed("a", "");
+            findings.not_applicable("b", "");
+        });
+        let other = judgement(|findings| findings.not_applicable("b", ""));
+        assert_eq!(
+            (both.verdict, other.verdict),
+            (Verdict::Allow, Verdict::Allow)
+        );
+    }
+
+    #[test]
+    fn a_policy_that_looked_at_nothing_has_not_allowed() {
+        let judgement = judgement(|_| ());
+        assert_eq!(judgement.verdict, Verdict::Deny);
+        assert_eq!(judgement.findings[0].rule, "no-finding");
+    }
+
+    #[test]
+    fn a_late_failure_is_not_lost_among_too_many_findings() {
+        let judgement = judgement(|findings| {
+            (0..100).for_each(|_| findings.passed("a", ""));
+            (0..100).for_each(|_| findings.failed("b", ""));
+        });
+        assert_eq!(judgement.verdict, Verdict::Deny);
+        assert_eq!(judgement.findings.len(), MOST);
+        assert_eq!(judgement.findings[63].outcome, Outcome::Failed);
+    }
+
+    #[test]
+    fn a_long_detail_is_cut() {
+        let judgement = judgement(|findings| findings.passed("a", "é".repeat(1000)));
+        assert_eq!(judgement.findings[0].detail.len(), LONGEST_DETAIL);
+    }
+}

@@ -1,0 +1,151 @@
+//! Settings from JSON, and what is wrong with them.
+
+use serde::de::{Deserialize, DeserializeOwned, Deserializer};
+
+use crate::SettingsProblem;
+use crate::text;
+
+/// What the contract allows one message to hold, in bytes.
+const LONGEST_MESSAGE: usize = 512;
+
+/// Collects what is wrong with settings.
+#[derive(Debug, Default)]
+pub struct Problems(Vec<SettingsProblem>);
+
+impl Problems {
+    /// Records a problem at `path`, such as `windows[0].until`; empty for the whole. The message
+    /// tells what is expected and is cut at 512 bytes.
+    pub fn add(&mut self, path: impl Into<String>, message: impl Into<String>) {
+        let mut message = message.into();
+        text::cut(&mut message, LONGEST_MESSAGE);
+        self.0.push(SettingsProblem {
+            path: path.into(),
+            message,
+        });
+    }
+
+    /// Records a problem unless `holds`.
+    pub fn unless(
+        &mut self,
+        holds: bool,
+        path: impl Into<String>,
+        message: impl FnOnce() -> String,
+    ) {
+        if !holds {
+            self.add(path, message());
+        }
+    }
+
+    pub(crate) fn into_result(self) -> Result<(), Vec<SettingsProblem>> {
+        if self.0.is_empty() {
+            Ok(())
+        } else {
+            Err(self.0)
+        }
+    }
+}
+
+/// Reads settings; the problem, if any, names the path to what does not fit.
+pub(crate) fn parse<S: DeserializeOwned>(json: &str) -> Result<S, Vec<SettingsProblem>> {
+    let mut problems = Problems::default();
+    // Serde would also take the members of a structure from an array, in order.
+    if !json.trim_ascii_start().starts_with('{') {
+        problems.add("", "must be a JSON object");
+        return Err(problems.0);
+    }
+    let mut deserializer = serde_json::Deserializer::from_str(json);
+    let (path, error) = match serde_path_to_error::deserialize(&mut deserializer) {
+        Ok(settings) => match deserializer.end() {
+            Ok(()) => return Ok(settings),
+            Err(error) => (String::new(), error),
+        },
+        Err(error) => (error.path().to_string(), error.into_inner()),
+    };
+    // Text that is not JSON has line and column, but no path; the path to the whole is a dot.
+    let whole = !error.is_data() || path == ".";
+    problems.add(if whole { String::new() } else { path }, error.to_string());
+    Err(problems.0)
+}
+
+/// For an optional member that must not be `null`:
+/// `#[serde(default, deserialize_with = "atropos_sdk::present")]`. Plain `Option` would read `null`
+/// as absent, so that a limit could be switched off by accident.
+///
+/// # Errors
+/// Those of `T`.
+pub fn present<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<T>, D::Error> {
+    T::deserialize(deserializer).map(Some)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+
+    #[derive(Debug, serde::Deserialize)]
+    #[serde(deny_unknown_fields, rename_all = "kebab-case")]
+    struct Settings {
+        #[expect(dead_code, reason = "only read from JSON")]
+        windows: Vec<BTreeMap<String, u32>>,
+        #[serde(default, deserialize_with = "present")]
+        most_often: Option<u32>,
+    }
+
+    #[test]
+    fn what_fits_is_read() {
+        let settings: Settings = parse(r#"{"windows":[{"a":1}],"most-often":3}"#).unwrap();
+        assert_eq!(settings.most_often, Some(3));
+    }
+
+    #[test]
+    fn a_problem_names_the_path_and_what_is_expected() {
+        for (json, path, message) in [
+            (
+                r#"{"windows":[{"a":1},{"b":-1}]}"#,
+                "windows[1].b",
+                "expected u32",
+            ),
+            (r#"{"windows":[{"a":1.5}]}"#, "windows[0].a", "expected u32"),
+            (r#"{"windows":{}}"#, "windows", "expected a sequence"),
+            (
+                r#"{"windows":[],"most-often":null}"#,
+                "most-often",
+                "expected u32",
+            ),
+            (
+                r#"{"windows":[],"most-oftne":1}"#,
+                "most-oftne",
+                "expected `windows` or `most-often`",
+            ),
+            (
+                r#"{"windows":[],"windows":[]}"#,
+                "",
+                "duplicate field `windows`",
+            ),
+            ("{}", "", "missing field `windows`"),
+            ("[[]]", "", "must be a JSON object"),
+            ("{", "", "EOF while parsing an object at line 1 column 1"),
+            ("", "", "must be a JSON object"),
+            (r#"{"windows":[]} x"#, "", "trailing characters"),
+        ] {
+            let problems = parse::<Settings>(json).unwrap_err();
+            assert_eq!(problems.len(), 1);
+            assert_eq!(problems[0].path, path, "{json}: {}", problems[0].message);
+            assert!(
+                problems[0].message.contains(message),
+                "{json}: {}",
+                problems[0].message
+            );
+        }
+    }
+
+    #[test]
+    fn a_long_message_is_cut() {
+        let mut problems = Problems::default();
+        problems.add("", "x".repeat(1000));
+        assert_eq!(problems.0[0].message.len(), LONGEST_MESSAGE);
+    }
+}
