@@ -68,9 +68,28 @@ impl Service {
             path: path.clone(),
             source,
         })?;
-        Err(ServiceError::Store {
+        let store_error = |source| ServiceError::Store {
             path: path.clone(),
-            source: StoreError::Missing { what: "storage" },
+            source,
+        };
+        let rows = Arc::new(Sqlite::open(path).map_err(store_error)?);
+        let blobs: Arc<dyn Blobs> = Arc::new(Local::open(path).map_err(store_error)?);
+        let credentials = Credentials::new(rows.clone());
+        let platform = Platform {
+            authority: Arc::new(credentials.clone()),
+            objects: rows.clone() as Arc<dyn Objects>,
+            chains: rows.clone(),
+            blobs: Arc::clone(&blobs),
+        };
+        Ok(Self {
+            atropos: Atropos::start(platform, &config)?,
+            credentials,
+            tenants: rows.clone(),
+            chains: rows.clone(),
+            catalogue: rows.clone(),
+            uploads: Uploads::new(rows, Arc::clone(&blobs), &config.upload),
+            blobs,
+            config: Arc::new(config),
         })
     }
 

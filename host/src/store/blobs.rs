@@ -1,10 +1,14 @@
 //! What the flow needs of the bytes: put them, read them, remove them for good.
 
 use async_trait::async_trait;
+use futures_util::stream::{self, StreamExt as _};
 use tokio::io::AsyncRead;
 
 use super::Result;
 use crate::target::BlobKey;
+
+/// How many removals are under way at once where the backend does not say otherwise.
+const AT_ONCE: usize = 16;
 
 /// The bytes of objects, by unguessable key.
 #[async_trait]
@@ -18,6 +22,13 @@ pub trait Blobs: Send + Sync + 'static {
 
     /// Makes a blob unreadable. Absent already is fine, and said so.
     async fn remove(&self, key: BlobKey) -> Result<Removal>;
+
+    /// Removes several blobs and says of each, in the same order, what became of it. A backend that
+    /// can do many at once does so here.
+    async fn remove_all(&self, keys: &[BlobKey]) -> Vec<Result<Removal>> {
+        let removals = keys.to_vec().into_iter().map(|key| self.remove(key));
+        stream::iter(removals).buffered(AT_ONCE).collect().await
+    }
 
     /// Returns once every earlier removal survives a crash.
     async fn sync_removals(&self) -> Result<()>;

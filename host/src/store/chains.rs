@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
 
 use super::Result;
 use crate::target::{Digest, TenantId};
@@ -30,7 +31,7 @@ pub struct Chain {
 }
 
 /// One policy with a tenant's settings.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ChainEntry {
     /// The component's name, as it described itself when it was assigned.
     pub policy: String,

@@ -1,10 +1,28 @@
 //! Group commit: concurrent erasures share one transaction and one durable barrier.
+//!
+//! ```text
+//! erase ─► queue ─► one transaction a group ─► bytes removed ─► answers ─► records struck off
+//!                        next group ─► …
+//! ```
+//!
+//! While the bytes of one group are removed, the next one commits.
+//!
+//! **Invariant:** success is answered only after the row is durably gone and every blob is removed.
+//! **Invariant:** whatever happens after the commit, the shred records name what is still to do.
 
 use std::sync::Arc;
 
-use super::decision::Decision;
-use super::{Blobs, Conflict, Objects};
+use tokio::sync::mpsc::error::TrySendError;
+use tokio::sync::{mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::decision::{Decision, Verdict};
+use super::settle::{self, Settled};
+use super::shred::{self, Backoff};
+use super::{Blobs, Conflict, Doomed, Erasure, Objects, Removal, record};
 use crate::config;
+use crate::target::{BlobKey, now_ms};
 
 /// Why a staged erasure did not complete.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -28,29 +46,205 @@ pub enum CommitError {
 
 /// Takes staged erasures and commits them in groups. Cheap to clone.
 #[derive(Clone)]
-pub struct Committer {}
+pub struct Committer {
+    staged: mpsc::Sender<Staged>,
+    recorded: mpsc::Sender<Decision>,
+    stopping: CancellationToken,
+    tasks: TaskTracker,
+}
+
+/// An erasure that waits for the disk, and the one who waits for it.
+struct Staged {
+    decision: Decision,
+    answer: Answer,
+}
+
+type Answer = oneshot::Sender<Result<(), CommitError>>;
+
+/// A committed group whose bytes must follow.
+type Committed = Vec<(Answer, Doomed)>;
 
 impl Committer {
     /// Starts committing, recovery and the background shredding. Needs a tokio runtime.
-    pub fn start(
-        _objects: Arc<dyn Objects>,
-        _blobs: Arc<dyn Blobs>,
-        _config: &config::Erase,
-    ) -> Self {
-        Self {}
+    pub fn start(objects: Arc<dyn Objects>, blobs: Arc<dyn Blobs>, config: &config::Erase) -> Self {
+        let bound = config.max_queued.max(1) as usize;
+        let (staged, queue) = mpsc::channel(bound);
+        let (recorded, records) = mpsc::channel(bound);
+        // One group waits at most while another one's bytes are removed.
+        let (committed, groups) = mpsc::channel(1);
+        let (settled, removals) = mpsc::unbounded_channel();
+        let stopping = CancellationToken::new();
+        let tasks = TaskTracker::new();
+        let backoff = Backoff::up_to(config.shred_retry_max_ms);
+        let commit = Commit {
+            objects: Arc::clone(&objects),
+            max_group: config.max_group.max(1) as usize,
+            lease_ms: config.shred_lease_ms,
+            committed,
+        };
+        let remove = Remove {
+            objects: Arc::clone(&objects),
+            blobs: Arc::clone(&blobs),
+            backoff,
+            settled,
+        };
+        tasks.spawn(commit.run(queue, stopping.clone()));
+        tasks.spawn(remove.run(groups));
+        tasks.spawn(settle::run(
+            Arc::clone(&objects),
+            Arc::clone(&blobs),
+            removals,
+        ));
+        tasks.spawn(record::run(Arc::clone(&objects), records, stopping.clone()));
+        let shredder = shred::Shredder::new(objects, blobs, backoff);
+        tasks.spawn(shredder.run(config.shred_lease_ms, stopping.clone()));
+        tasks.close();
+        Self {
+            staged,
+            recorded,
+            stopping,
+            tasks,
+        }
     }
 
-    /// Erases what the decision allowed. Returns once row and bytes are gone.
+    /// Erases what the decision allowed. Returns once row and bytes are gone. Goes on to its end
+    /// even if the caller does not wait.
     ///
     /// # Errors
     /// Only after [`CommitError::Pending`] is the row gone.
-    pub async fn erase(&self, _decision: Decision) -> Result<(), CommitError> {
-        Err(CommitError::Unavailable)
+    pub async fn erase(&self, decision: Decision) -> Result<(), CommitError> {
+        if decision.verdict != Verdict::Allowed {
+            tracing::error!(decision = %decision.id, "an erasure without permission was staged");
+            return Err(CommitError::Unavailable);
+        }
+        let (answer, outcome) = oneshot::channel();
+        let staged = Staged { decision, answer };
+        self.staged.try_send(staged).map_err(|error| match error {
+            TrySendError::Full(_) => CommitError::Overloaded,
+            TrySendError::Closed(_) => CommitError::Stopping,
+        })?;
+        outcome.await.unwrap_or(Err(CommitError::Unavailable))
     }
 
-    /// Records a decision that erases nothing, in the next batch. Nobody waits for it.
-    pub fn record(&self, _decision: Decision) {}
+    /// Records a decision that erases nothing, in the next batch. Nobody waits for it. As many wait
+    /// at most as erasures may; further ones are lost, which `atropos_decisions_lost_total` counts.
+    pub fn record(&self, decision: Decision) {
+        if self.recorded.try_send(decision).is_err() {
+            record::lost(1);
+        }
+    }
 
-    /// Commits what is queued, and returns.
-    pub async fn stop(&self) {}
+    /// Takes on nothing new, commits and records what is queued, and returns.
+    pub async fn stop(&self) {
+        self.stopping.cancel();
+        self.tasks.wait().await;
+    }
+}
+
+/// The first half: rows.
+struct Commit {
+    objects: Arc<dyn Objects>,
+    max_group: usize,
+    lease_ms: u64,
+    committed: mpsc::Sender<Committed>,
+}
+
+impl Commit {
+    async fn run(self, mut queue: mpsc::Receiver<Staged>, stopping: CancellationToken) {
+        let mut group = Vec::with_capacity(self.max_group);
+        loop {
+            tokio::select! {
+                biased;
+                () = stopping.cancelled(), if !queue.is_closed() => queue.close(),
+                some = queue.recv_many(&mut group, self.max_group) => match some {
+                    0 => break,
+                    _ => self.commit(&mut group).await,
+                },
+            }
+        }
+    }
+
+    async fn commit(&self, group: &mut Vec<Staged>) {
+        let at_ms = now_ms();
+        let (erasures, answers): (Vec<_>, Vec<_>) = group
+            .drain(..)
+            .map(|staged| {
+                let erasure = Erasure {
+                    decision: staged.decision,
+                    at_ms,
+                    lease_until_ms: at_ms.saturating_add(self.lease_ms),
+                };
+                (erasure, staged.answer)
+            })
+            .unzip();
+        metrics::histogram!("atropos_commit_group").record(erasures.len() as f64);
+        let outcomes = match self.objects.erase(&erasures).await {
+            Ok(outcomes) => outcomes,
+            Err(error) => {
+                tracing::error!(
+                    error = &error as &dyn std::error::Error,
+                    "a group did not commit"
+                );
+                for answer in answers {
+                    let _ = answer.send(Err(CommitError::Unavailable));
+                }
+                return;
+            }
+        };
+        let mut committed = Vec::with_capacity(answers.len());
+        for (answer, outcome) in answers.into_iter().zip(outcomes) {
+            match outcome {
+                Ok(doomed) => committed.push((answer, doomed)),
+                Err(conflict) => {
+                    let _ = answer.send(Err(CommitError::Conflict(conflict)));
+                }
+            }
+        }
+        if !committed.is_empty() {
+            // Without a receiver the answers are dropped, and the shred records remain.
+            let _ = self.committed.send(committed).await;
+        }
+    }
+}
+
+/// The second half: bytes.
+struct Remove {
+    objects: Arc<dyn Objects>,
+    blobs: Arc<dyn Blobs>,
+    backoff: Backoff,
+    settled: mpsc::UnboundedSender<Settled>,
+}
+
+impl Remove {
+    async fn run(self, mut groups: mpsc::Receiver<Committed>) {
+        while let Some(group) = groups.recv().await {
+            let keys: Vec<BlobKey> = group
+                .iter()
+                .flat_map(|(_, doomed)| doomed.blobs.iter().copied())
+                .collect();
+            let mut outcomes = self.blobs.remove_all(&keys).await.into_iter();
+            let mut removed: Vec<(BlobKey, Removal)> = Vec::with_capacity(keys.len());
+            let mut failed = Vec::new();
+            for (answer, doomed) in group {
+                let before = failed.len();
+                for key in doomed.blobs {
+                    match outcomes.next() {
+                        Some(Ok(removal)) => removed.push((key, removal)),
+                        Some(Err(error)) => failed.push((key, error)),
+                        None => failed.push((key, super::StoreError::Missing { what: "outcome" })),
+                    }
+                }
+                let gone = failed.len() == before;
+                let _ = answer.send(if gone {
+                    Ok(())
+                } else {
+                    Err(CommitError::Pending)
+                });
+            }
+            let _ = self.settled.send(removed);
+            for (key, error) in failed {
+                shred::put_off(&*self.objects, key, self.backoff.after(0), &error).await;
+            }
+        }
+    }
 }

@@ -13,6 +13,8 @@ pub mod commit;
 pub mod decision;
 pub mod local;
 pub mod objects;
+mod record;
+mod settle;
 pub mod shred;
 pub mod sqlite;
 pub mod tenants;

@@ -1,1 +1,161 @@
-//! To come.
+//! Bytes that must go and are still there: recovery at the start, retries from then on.
+//!
+//! **Invariant:** a shred record is given up only when its bytes are durably gone.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+use super::{Blobs, Objects, Removal, Result, Shred, StoreError};
+use crate::target::{BlobKey, now_ms};
+
+/// How many shred records are taken at once.
+const PAGE: usize = 256;
+
+/// The pause after a first failure, which doubles with every further one; and how often the worker
+/// looks for what is due. Both are shorter if the retry limit is.
+const FIRST_PAUSE_MS: u64 = 500;
+
+/// How long bytes that resist are left alone.
+#[derive(Clone, Copy)]
+pub(super) struct Backoff {
+    max_ms: u64,
+}
+
+impl Backoff {
+    /// Pauses of `max_ms` at most.
+    pub(super) fn up_to(max_ms: u64) -> Self {
+        Self { max_ms }
+    }
+
+    /// When to try again after this failure, which `attempts` others came before.
+    pub(super) fn after(self, attempts: u32) -> u64 {
+        let doubled = FIRST_PAUSE_MS.saturating_mul(1 << attempts.min(32));
+        now_ms().saturating_add(doubled.min(self.max_ms))
+    }
+
+    fn interval(self) -> Duration {
+        Duration::from_millis(FIRST_PAUSE_MS.min(self.max_ms))
+    }
+}
+
+/// Leaves bytes that could not be removed to the worker.
+pub(super) async fn put_off(
+    objects: &dyn Objects,
+    key: BlobKey,
+    not_before_ms: u64,
+    error: &StoreError,
+) {
+    metrics::counter!("atropos_shred_failures_total").increment(1);
+    tracing::warn!(%key, error = error as &dyn std::error::Error, "bytes could not be removed");
+    if let Err(error) = objects.postpone(key, not_before_ms, &chain(error)).await {
+        // The record stays as it is, and comes back when its lease has run out.
+        tracing::warn!(%key, error = &error as &dyn std::error::Error, "a failure was not noted");
+    }
+}
+
+/// The error with all that led to it, on one line.
+fn chain(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    let words: Vec<String> = causes.map(ToString::to_string).collect();
+    words.join(": ")
+}
+
+/// Removes doomed bytes that nobody else removes.
+pub(super) struct Shredder {
+    objects: Arc<dyn Objects>,
+    blobs: Arc<dyn Blobs>,
+    backoff: Backoff,
+    /// What failed at least once, and is still to go.
+    resisting: HashSet<BlobKey>,
+}
+
+/// What became of one page of records.
+struct Pass {
+    seen: usize,
+    removed: usize,
+}
+
+impl Shredder {
+    /// Starts nothing yet.
+    pub(super) fn new(objects: Arc<dyn Objects>, blobs: Arc<dyn Blobs>, backoff: Backoff) -> Self {
+        Self {
+            objects,
+            blobs,
+            backoff,
+            resisting: HashSet::new(),
+        }
+    }
+
+    /// Finishes what a crashed predecessor began, then keeps up with what is due until told to stop.
+    pub(super) async fn run(mut self, lease_ms: u64, stopping: CancellationToken) {
+        // A predecessor that still had a lease is gone; its erasures need not wait for it. Ours
+        // have leases that end later than this.
+        let mut by_ms = now_ms().saturating_add(lease_ms);
+        let mut recovering = true;
+        while !stopping.is_cancelled() {
+            match self.pass(by_ms, recovering).await {
+                Ok(pass) if pass.seen == PAGE && pass.removed > 0 => continue,
+                Ok(_) => recovering = false,
+                Err(error) => tracing::warn!(
+                    error = &error as &dyn std::error::Error,
+                    "doomed bytes cannot be looked for"
+                ),
+            }
+            tokio::select! {
+                () = stopping.cancelled() => {}
+                () = tokio::time::sleep(self.backoff.interval()) => {}
+            }
+            if !recovering {
+                by_ms = now_ms();
+            }
+        }
+    }
+
+    async fn pass(&mut self, by_ms: u64, recovering: bool) -> Result<Pass> {
+        let due = self.objects.shreds(by_ms, PAGE).await?;
+        let keys: Vec<BlobKey> = due.iter().map(|shred| shred.key).collect();
+        let mut removed = Vec::with_capacity(due.len());
+        if !due.is_empty() {
+            let outcomes = self.blobs.remove_all(&keys).await;
+            for (shred, outcome) in due.iter().zip(outcomes) {
+                match outcome {
+                    Ok(removal) => removed.push((shred.key, told(*shred, removal, recovering))),
+                    Err(error) => {
+                        self.resisting.insert(shred.key);
+                        let later = self.backoff.after(shred.attempts.saturating_add(1));
+                        put_off(&*self.objects, shred.key, later, &error).await;
+                    }
+                }
+            }
+            self.blobs.sync_removals().await?;
+            self.objects.shredded(&removed).await?;
+            for (key, _) in &removed {
+                self.resisting.remove(key);
+            }
+            metrics::counter!("atropos_shreds_total").increment(removed.len() as u64);
+            tracing::info!(
+                removed = removed.len(),
+                of = due.len(),
+                "doomed bytes removed"
+            );
+        }
+        metrics::gauge!("atropos_shreds_due").set(self.resisting.len() as f64);
+        Ok(Pass {
+            seen: due.len(),
+            removed: removed.len(),
+        })
+    }
+}
+
+/// A predecessor may have removed the bytes and crashed before it could say so: what is absent then
+/// was not absent when it was to be removed.
+fn told(shred: Shred, removal: Removal, recovering: bool) -> Removal {
+    if recovering && shred.attempts == 0 {
+        Removal::Removed
+    } else {
+        removal
+    }
+}

@@ -1,0 +1,84 @@
+//! [`Chains`] in SQLite. Every call reads the database, so that what another process changed is in
+//! force at once.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use rusqlite::{Connection, params};
+
+use super::Sqlite;
+use super::rows::{execute, first, json, signed, to_json, unsigned, word};
+use crate::store::{Chain, ChainEntry, Chains, Result, StoreError};
+use crate::target::{Digest, TenantId};
+
+/// The row of `instance` that names the chosen deletion plugin.
+const PLUGIN: &str = "plugin";
+
+#[async_trait]
+impl Chains for Sqlite {
+    async fn chain(&self, tenant: TenantId) -> Result<Option<Arc<Chain>>> {
+        let latest = "
+            SELECT revision, entries FROM chains
+            WHERE tenant = ? ORDER BY revision DESC LIMIT 1";
+        self.readers.read(|rows| {
+            first(rows, latest, [tenant.0], |row| {
+                Ok(Arc::new(Chain {
+                    revision: unsigned(row, "revision")?,
+                    entries: json(row, "entries")?,
+                }))
+            })
+        })
+    }
+
+    async fn component(&self, digest: Digest) -> Result<Option<Vec<u8>>> {
+        let bytes = "SELECT bytes FROM components WHERE digest = ?";
+        self.readers
+            .read(|rows| first(rows, bytes, [digest.0], |row| Ok(row.get("bytes")?)))
+    }
+
+    async fn plugin(&self) -> Result<Option<Digest>> {
+        let chosen = "SELECT value FROM instance WHERE name = ?";
+        self.readers
+            .read(|rows| first(rows, chosen, [PLUGIN], |row| word(row, "value")))
+    }
+}
+
+/// Puts a chain in force as the tenant's next revision, which is returned.
+pub(super) fn assign(
+    rows: &Connection,
+    tenant: TenantId,
+    entries: &[ChainEntry],
+    at_ms: u64,
+) -> Result<u64> {
+    for entry in entries {
+        kept(rows, entry.digest)?;
+    }
+    let next = "
+        INSERT INTO chains (tenant, revision, at_ms, entries)
+        SELECT ?1, 1 + coalesce(max(revision), 0), ?2, ?3 FROM chains WHERE tenant = ?1
+        RETURNING revision";
+    let values = params![tenant.0, signed(at_ms), to_json(entries)?];
+    let revision = first(rows, next, values, |row| unsigned(row, "revision"))?;
+    revision.ok_or(StoreError::Missing { what: "tenant" })
+}
+
+/// Chooses the deletion plugin.
+pub(super) fn choose(rows: &Connection, digest: Option<Digest>) -> Result<()> {
+    match digest {
+        Some(digest) => {
+            kept(rows, digest)?;
+            let put = "INSERT OR REPLACE INTO instance (name, value) VALUES (?, ?)";
+            execute(rows, put, params![PLUGIN, digest.to_string()])?;
+        }
+        None => {
+            execute(rows, "DELETE FROM instance WHERE name = ?", [PLUGIN])?;
+        }
+    }
+    Ok(())
+}
+
+fn kept(rows: &Connection, digest: Digest) -> Result<()> {
+    let any = "SELECT 1 FROM components WHERE digest = ?";
+    let found = first(rows, any, [digest.0], |_| Ok(()))?;
+    found.ok_or(StoreError::Missing { what: "component" })
+}

@@ -1,0 +1,222 @@
+//! [`Objects`] in SQLite: find a row, erase a group, keep account of doomed bytes.
+
+use async_trait::async_trait;
+use rusqlite::{Connection, named_params, params};
+
+use super::Sqlite;
+use super::rows::{all, execute, first, object, optional, signed, to_json, unsigned, word};
+use crate::store::decision::Decision;
+use crate::store::{Conflict, Doomed, Erasure, Objects, Removal, Result, Shred};
+use crate::target::{BlobKey, Object, Target};
+
+/// Reads one object as policies see it.
+const FIND: &str = "
+    SELECT tenant, kind, owner, public_id AS object_id, version, size_bytes, media_type,
+        created_at_ms, labels, retain_until_ms,
+        EXISTS (SELECT 1 FROM holds WHERE holds.object = objects.id) AS held
+    FROM objects
+    WHERE tenant = ? AND kind = ? AND owner = ? AND public_id = ?";
+
+/// All that stands against an erasure is checked by the statement that erases.
+const ERASE: &str = "
+    DELETE FROM objects
+    WHERE tenant = ? AND kind = ? AND owner = ? AND public_id = ? AND version = ?
+        AND (retain_until_ms IS NULL OR retain_until_ms <= ?)
+        AND NOT EXISTS (SELECT 1 FROM holds WHERE holds.object = objects.id)
+    RETURNING id";
+
+const RECORD: &str = "
+    INSERT INTO decisions (id, at_ms, tenant, subdomain, caller, kind, owner, object_id, version,
+        size_bytes, media_type, created_at_ms, labels, retain_until_ms, held, chain_revision,
+        reviews, verdict, erased)
+    VALUES (:id, :at_ms, :tenant, :subdomain, :caller, :kind, :owner, :object_id, :version,
+        :size_bytes, :media_type, :created_at_ms, :labels, :retain_until_ms, :held,
+        :chain_revision, :reviews, :verdict, :erased)
+    ON CONFLICT (id) DO NOTHING";
+
+#[async_trait]
+impl Objects for Sqlite {
+    async fn find(&self, target: &Target) -> Result<Option<Object>> {
+        self.readers.read(|rows| find(rows, target))
+    }
+
+    async fn erase(&self, group: &[Erasure]) -> Result<Vec<Result<Doomed, Conflict>>> {
+        let group = group.to_vec();
+        self.writer
+            .write(move |rows| group.iter().map(|erasure| erase(rows, erasure)).collect())
+            .await
+    }
+
+    async fn record(&self, decisions: &[Decision]) -> Result<()> {
+        let decisions = decisions.to_vec();
+        self.writer
+            .write(move |rows| {
+                decisions
+                    .iter()
+                    .try_for_each(|decision| record(rows, decision, false))
+            })
+            .await
+    }
+
+    async fn shreds(&self, by_ms: u64, limit: usize) -> Result<Vec<Shred>> {
+        let (by_ms, limit) = (signed(by_ms), i64::try_from(limit).unwrap_or(i64::MAX));
+        // Looking is cheap and mostly finds nothing; only what is there needs the writer.
+        let any = "SELECT 1 FROM shreds WHERE not_before_ms <= ? LIMIT 1";
+        let due = self
+            .readers
+            .read(|rows| first(rows, any, [by_ms], |_| Ok(())))?;
+        if due.is_none() {
+            return Ok(Vec::new());
+        }
+        self.writer
+            .write(move |rows| claim(rows, by_ms, limit))
+            .await
+    }
+
+    async fn shredded(&self, removed: &[(BlobKey, Removal)]) -> Result<()> {
+        let removed = removed.to_vec();
+        self.writer
+            .write(move |rows| {
+                removed
+                    .iter()
+                    .try_for_each(|(key, removal)| strike_off(rows, *key, *removal))
+            })
+            .await
+    }
+
+    async fn postpone(&self, key: BlobKey, not_before_ms: u64, error: &str) -> Result<()> {
+        let (key, until, error) = (key.to_string(), signed(not_before_ms), error.to_owned());
+        let postpone = "
+            UPDATE shreds SET not_before_ms = ?, attempts = attempts + 1, last_error = ?
+            WHERE key = ?";
+        self.writer
+            .write(move |rows| {
+                execute(rows, postpone, params![until, error, key])?;
+                Ok(())
+            })
+            .await
+    }
+}
+
+/// The columns that name an object, in the order of its unique index.
+macro_rules! name {
+    ($target:expr $(, $more:expr)*) => {
+        params![$target.tenant.0, $target.kind.as_str(), $target.owner, $target.id $(, $more)*]
+    };
+}
+pub(super) use name;
+
+fn find(rows: &Connection, target: &Target) -> Result<Option<Object>> {
+    first(rows, FIND, name!(target), object)
+}
+
+fn erase(rows: &Connection, erasure: &Erasure) -> Result<Result<Doomed, Conflict>> {
+    let (decision, target) = (&erasure.decision, erasure.decision.target());
+    let (version, at_ms) = (signed(decision.object.version), signed(erasure.at_ms));
+    let deleted = first(rows, ERASE, name!(target, version, at_ms), |row| {
+        Ok(row.get::<_, i64>("id")?)
+    })?;
+    let Some(id) = deleted else {
+        return Ok(Err(conflict(rows, erasure)?));
+    };
+    let take = "DELETE FROM blobs WHERE object = ? RETURNING key";
+    let blobs: Vec<BlobKey> = all(rows, take, [id], |row| word(row, "key"))?;
+    let event = witness(rows, erasure)?;
+    let doom = "INSERT INTO shreds (key, not_before_ms, event) VALUES (?, ?, ?)";
+    let lease = signed(erasure.lease_until_ms);
+    for key in &blobs {
+        execute(rows, doom, params![key.to_string(), lease, event])?;
+    }
+    record(rows, decision, true)?;
+    Ok(Ok(Doomed { blobs }))
+}
+
+/// Why the conditional delete found nothing; the most telling reason first.
+fn conflict(rows: &Connection, erasure: &Erasure) -> Result<Conflict> {
+    let found = find(rows, erasure.decision.target())?;
+    Ok(match found {
+        None => Conflict::Gone,
+        Some(object) if object.held => Conflict::Held,
+        Some(object) => match object.retain_until_ms {
+            Some(until) if until > erasure.at_ms => Conflict::RetainedUntil(until),
+            _ => Conflict::Changed,
+        },
+    })
+}
+
+/// Writes the event that the owner's activity shows, and returns its row.
+fn witness(rows: &Connection, erasure: &Erasure) -> Result<i64> {
+    let insert = "
+        INSERT INTO events (tenant, owner, activity, kind, object_id, at_ms, caller, decision)
+        VALUES (?, ?, ?, ?, ?, ?, ?, ?)";
+    let (decision, target) = (&erasure.decision, erasure.decision.target());
+    let values = params![
+        target.tenant.0,
+        target.owner,
+        target.kind.erasure_event(),
+        target.kind.as_str(),
+        target.id,
+        signed(erasure.at_ms),
+        decision.caller.id,
+        decision.id.to_string(),
+    ];
+    Ok(rows.prepare_cached(insert)?.insert(values)?)
+}
+
+/// Recorded already is fine: a batch whose fate was unknown is recorded again.
+fn record(rows: &Connection, decision: &Decision, erased: bool) -> Result<()> {
+    let object = &decision.object;
+    let values = named_params! {
+        ":id": decision.id.to_string(),
+        ":at_ms": signed(decision.at_ms),
+        ":tenant": object.target.tenant.0,
+        ":subdomain": decision.tenant.as_str(),
+        ":caller": to_json(&decision.caller)?,
+        ":kind": object.target.kind.as_str(),
+        ":owner": object.target.owner,
+        ":object_id": object.target.id,
+        ":version": signed(object.version),
+        ":size_bytes": signed(object.size_bytes),
+        ":media_type": object.media_type,
+        ":created_at_ms": signed(object.created_at_ms),
+        ":labels": to_json(&object.labels)?,
+        ":retain_until_ms": object.retain_until_ms.map(signed),
+        ":held": object.held,
+        ":chain_revision": signed(decision.chain_revision),
+        ":reviews": to_json(&decision.reviews)?,
+        ":verdict": decision.verdict.as_str(),
+        ":erased": erased,
+    };
+    execute(rows, RECORD, values)?;
+    Ok(())
+}
+
+/// Marks what is due, so that no upload takes it back once its bytes may be removed.
+fn claim(rows: &Connection, by_ms: i64, limit: i64) -> Result<Vec<Shred>> {
+    let claim = "
+        UPDATE shreds SET claimed = 1
+        WHERE key IN (
+            SELECT key FROM shreds WHERE not_before_ms <= ? ORDER BY not_before_ms LIMIT ?)
+        RETURNING key, not_before_ms, attempts";
+    let mut due = all(rows, claim, [by_ms, limit], |row| {
+        Ok(Shred {
+            key: word(row, "key")?,
+            not_before_ms: unsigned(row, "not_before_ms")?,
+            attempts: row.get("attempts")?,
+        })
+    })?;
+    due.sort_unstable_by_key(|shred| shred.not_before_ms);
+    Ok(due)
+}
+
+fn strike_off(rows: &Connection, key: BlobKey, removal: Removal) -> Result<()> {
+    let strike = "DELETE FROM shreds WHERE key = ? RETURNING event";
+    let event = first(rows, strike, [key.to_string()], |row| {
+        optional(row, "event")
+    })?;
+    if let (Some(Some(event)), Removal::Absent) = (event, removal) {
+        let note = "UPDATE events SET bytes_absent = bytes_absent + 1 WHERE id = ?";
+        execute(rows, note, [signed(event)])?;
+    }
+    Ok(())
+}

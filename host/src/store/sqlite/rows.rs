@@ -1,0 +1,127 @@
+//! Between columns and nouns.
+
+use rusqlite::{Connection, Params, Row};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::error::damaged;
+use crate::store::Result;
+use crate::target::{Digest, Kind, Object, Target, Tenant, TenantId, WebsiteId};
+
+/// The first row of a query.
+pub(super) fn first<T>(
+    connection: &Connection,
+    sql: &str,
+    params: impl Params,
+    read: impl FnOnce(&Row<'_>) -> Result<T>,
+) -> Result<Option<T>> {
+    let mut statement = connection.prepare_cached(sql)?;
+    let mut rows = statement.query(params)?;
+    rows.next()?.map(read).transpose()
+}
+
+/// Every row of a query.
+pub(super) fn all<T>(
+    connection: &Connection,
+    sql: &str,
+    params: impl Params,
+    mut read: impl FnMut(&Row<'_>) -> Result<T>,
+) -> Result<Vec<T>> {
+    let mut statement = connection.prepare_cached(sql)?;
+    let mut rows = statement.query(params)?;
+    let mut found = Vec::new();
+    while let Some(row) = rows.next()? {
+        found.push(read(row)?);
+    }
+    Ok(found)
+}
+
+/// How many rows a statement changed.
+pub(super) fn execute(
+    connection: &Connection,
+    sql: &str,
+    params: impl Params,
+) -> rusqlite::Result<usize> {
+    connection.prepare_cached(sql)?.execute(params)
+}
+
+/// A count or time as SQLite keeps it; what does not fit is as good as never.
+pub(super) fn signed(value: u64) -> i64 {
+    i64::try_from(value).unwrap_or(i64::MAX)
+}
+
+/// A count or time as SQLite kept it.
+pub(super) fn unsigned(row: &Row<'_>, column: &str) -> Result<u64> {
+    let value: i64 = row.get(column)?;
+    u64::try_from(value).map_err(|_| damaged(column))
+}
+
+/// Like [`unsigned`], for a column that may be null.
+pub(super) fn optional(row: &Row<'_>, column: &str) -> Result<Option<u64>> {
+    let value: Option<i64> = row.get(column)?;
+    let value = value.map(u64::try_from).transpose();
+    value.map_err(|_| damaged(column))
+}
+
+/// A column with the text form of a noun.
+pub(super) fn word<T: std::str::FromStr>(row: &Row<'_>, column: &str) -> Result<T> {
+    let text = row.get_ref(column)?.as_str();
+    let text = text.map_err(|_| damaged(column))?;
+    text.parse().map_err(|_| damaged(column))
+}
+
+/// A column with JSON.
+pub(super) fn json<T: DeserializeOwned>(row: &Row<'_>, column: &str) -> Result<T> {
+    let text = row.get_ref(column)?.as_str();
+    let text = text.map_err(|_| damaged(column))?;
+    serde_json::from_str(text).map_err(|_| damaged(column))
+}
+
+/// JSON for a column.
+pub(super) fn to_json<T: Serialize + ?Sized>(value: &T) -> Result<String> {
+    serde_json::to_string(value).map_err(|_| damaged("value to be written"))
+}
+
+/// A column with a SHA-256.
+pub(super) fn digest(row: &Row<'_>, column: &str) -> Result<Digest> {
+    Ok(Digest(row.get(column)?))
+}
+
+/// The column `kind`.
+pub(super) fn kind(row: &Row<'_>) -> Result<Kind> {
+    match row.get_ref("kind")?.as_str() {
+        Ok("photo") => Ok(Kind::Photo),
+        Ok("document") => Ok(Kind::Document),
+        _ => Err(damaged("kind")),
+    }
+}
+
+/// The columns `id`, `subdomain` and `website_id`.
+pub(super) fn tenant(row: &Row<'_>) -> Result<Tenant> {
+    let website_id = WebsiteId::new(unsigned(row, "website_id")?);
+    Ok(Tenant {
+        id: TenantId(row.get("id")?),
+        subdomain: word(row, "subdomain")?,
+        website_id: website_id.ok_or_else(|| damaged("website_id"))?,
+    })
+}
+
+/// The facts of an object, as `objects` and `decisions` name their columns; the query gives the
+/// public id as `object_id`, and `held`.
+pub(super) fn object(row: &Row<'_>) -> Result<Object> {
+    Ok(Object {
+        target: Target {
+            tenant: TenantId(row.get("tenant")?),
+            kind: kind(row)?,
+            owner: row.get("owner")?,
+            id: row.get("object_id")?,
+        },
+        version: unsigned(row, "version")?,
+        size_bytes: unsigned(row, "size_bytes")?,
+        media_type: row.get("media_type")?,
+        created_at_ms: unsigned(row, "created_at_ms")?,
+        labels: json(row, "labels")?,
+        retain_until_ms: optional(row, "retain_until_ms")?,
+        held: row.get("held")?,
+    })
+}

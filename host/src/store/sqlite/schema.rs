@@ -1,0 +1,202 @@
+//! The tables, and how an older file becomes a current one.
+//!
+//! **Invariant:** a migration that was released is never edited; what changes is appended.
+//! **Invariant:** a file of a newer version is refused untouched.
+
+use rusqlite::{Connection, TransactionBehavior};
+
+use super::error::damaged;
+use crate::store::{Result, StoreError};
+
+/// Migration n leads from schema n to schema n + 1.
+const MIGRATIONS: [&str; 1] = [INITIAL];
+
+/// Rows that outlive an object (events, decisions) copy its id, and never the name that its owner
+/// gave it. `blobs` and `holds` refer to their object at the end of the transaction only, so that
+/// the object's own conditional delete can come first.
+const INITIAL: &str = "
+    CREATE TABLE instance (
+        name TEXT PRIMARY KEY,
+        value TEXT NOT NULL
+    ) STRICT, WITHOUT ROWID;
+
+    CREATE TABLE tenants (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        subdomain TEXT NOT NULL UNIQUE,
+        website_id INTEGER NOT NULL UNIQUE CHECK (website_id > 0),
+        created_at_ms INTEGER NOT NULL
+    ) STRICT;
+
+    CREATE TABLE site_keys (
+        id TEXT PRIMARY KEY,
+        tenant INTEGER NOT NULL REFERENCES tenants (id),
+        label TEXT NOT NULL,
+        digest BLOB NOT NULL,
+        issued_at_ms INTEGER NOT NULL,
+        expires_at_ms INTEGER,
+        revoked_at_ms INTEGER,
+        UNIQUE (tenant, digest)
+    ) STRICT;
+
+    CREATE TABLE clients (
+        id TEXT PRIMARY KEY,
+        label TEXT NOT NULL,
+        digest BLOB NOT NULL,
+        issued_at_ms INTEGER NOT NULL,
+        expires_at_ms INTEGER
+    ) STRICT;
+
+    CREATE TABLE grants (
+        client TEXT NOT NULL REFERENCES clients (id),
+        tenant INTEGER NOT NULL REFERENCES tenants (id),
+        permissions TEXT NOT NULL,
+        PRIMARY KEY (client, tenant)
+    ) STRICT, WITHOUT ROWID;
+
+    CREATE TABLE tokens (
+        id TEXT PRIMARY KEY,
+        client TEXT NOT NULL REFERENCES clients (id),
+        digest BLOB NOT NULL UNIQUE,
+        issued_at_ms INTEGER NOT NULL,
+        expires_at_ms INTEGER,
+        revoked_at_ms INTEGER
+    ) STRICT;
+    CREATE INDEX tokens_by_expiry ON tokens (expires_at_ms);
+
+    CREATE TABLE components (
+        digest BLOB NOT NULL UNIQUE,
+        name TEXT NOT NULL,
+        bytes BLOB NOT NULL
+    ) STRICT;
+
+    CREATE TABLE chains (
+        tenant INTEGER NOT NULL REFERENCES tenants (id),
+        revision INTEGER NOT NULL,
+        at_ms INTEGER NOT NULL,
+        entries TEXT NOT NULL,
+        PRIMARY KEY (tenant, revision)
+    ) STRICT;
+
+    CREATE TABLE objects (
+        id INTEGER PRIMARY KEY,
+        tenant INTEGER NOT NULL REFERENCES tenants (id),
+        kind TEXT NOT NULL CHECK (kind IN ('photo', 'document')),
+        owner TEXT NOT NULL,
+        public_id TEXT NOT NULL,
+        version INTEGER NOT NULL,
+        size_bytes INTEGER NOT NULL,
+        media_type TEXT NOT NULL,
+        created_at_ms INTEGER NOT NULL,
+        labels TEXT NOT NULL,
+        retain_until_ms INTEGER,
+        name TEXT NOT NULL,
+        width INTEGER,
+        height INTEGER,
+        UNIQUE (tenant, kind, owner, public_id)
+    ) STRICT;
+    CREATE INDEX objects_by_age ON objects (tenant, kind);
+
+    CREATE TABLE blobs (
+        key TEXT PRIMARY KEY,
+        object INTEGER NOT NULL REFERENCES objects (id) DEFERRABLE INITIALLY DEFERRED,
+        ordinal INTEGER NOT NULL,
+        name TEXT NOT NULL,
+        size_bytes INTEGER NOT NULL,
+        media_type TEXT NOT NULL
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX blobs_by_object ON blobs (object, ordinal);
+
+    CREATE TABLE holds (
+        id TEXT PRIMARY KEY,
+        object INTEGER NOT NULL REFERENCES objects (id) DEFERRABLE INITIALLY DEFERRED,
+        reason TEXT NOT NULL,
+        placed_at_ms INTEGER NOT NULL
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX holds_by_object ON holds (object);
+
+    CREATE TABLE events (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        tenant INTEGER NOT NULL,
+        owner TEXT NOT NULL,
+        activity TEXT NOT NULL,
+        kind TEXT NOT NULL,
+        object_id TEXT NOT NULL,
+        at_ms INTEGER NOT NULL,
+        caller TEXT NOT NULL,
+        decision TEXT,
+        bytes_absent INTEGER NOT NULL DEFAULT 0
+    ) STRICT;
+    CREATE INDEX events_by_owner ON events (tenant, owner);
+
+    CREATE TABLE shreds (
+        key TEXT PRIMARY KEY,
+        not_before_ms INTEGER NOT NULL,
+        attempts INTEGER NOT NULL DEFAULT 0,
+        last_error TEXT,
+        claimed INTEGER NOT NULL DEFAULT 0,
+        event INTEGER REFERENCES events (id)
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX shreds_by_time ON shreds (not_before_ms);
+
+    CREATE TABLE decisions (
+        seq INTEGER PRIMARY KEY AUTOINCREMENT,
+        id TEXT NOT NULL UNIQUE,
+        at_ms INTEGER NOT NULL,
+        tenant INTEGER NOT NULL,
+        subdomain TEXT NOT NULL,
+        caller TEXT NOT NULL,
+        kind TEXT NOT NULL,
+        owner TEXT NOT NULL,
+        object_id TEXT NOT NULL,
+        version INTEGER NOT NULL,
+        size_bytes INTEGER NOT NULL,
+        media_type TEXT NOT NULL,
+        created_at_ms INTEGER NOT NULL,
+        labels TEXT NOT NULL,
+        retain_until_ms INTEGER,
+        held INTEGER NOT NULL,
+        chain_revision INTEGER NOT NULL,
+        reviews TEXT NOT NULL,
+        verdict TEXT NOT NULL,
+        erased INTEGER NOT NULL
+    ) STRICT;
+    CREATE INDEX decisions_by_tenant ON decisions (tenant);
+";
+
+/// Sets the file up for this version and brings its tables up to date.
+pub(super) fn prepare(connection: &mut Connection) -> Result<()> {
+    // Before anything is changed: a newer file may want other settings.
+    refuse_newer(version(connection)?)?;
+    let mode: String =
+        connection.pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get(0))?;
+    if mode != "wal" {
+        return Err(damaged("database file does not take a write-ahead log"));
+    }
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    connection.pragma_update_and_check(None, "secure_delete", true, |_| Ok(()))?;
+    // Another process may be migrating the same file: the version counts once the lock is held.
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let found = version(&transaction)?;
+    refuse_newer(found)?;
+    for migration in MIGRATIONS.iter().skip(found as usize) {
+        transaction.execute_batch(migration)?;
+    }
+    transaction.pragma_update(None, "user_version", known())?;
+    transaction.commit()?;
+    Ok(())
+}
+
+fn version(connection: &Connection) -> Result<u32> {
+    Ok(connection.pragma_query_value(None, "user_version", |row| row.get(0))?)
+}
+
+fn known() -> u32 {
+    u32::try_from(MIGRATIONS.len()).unwrap_or(u32::MAX)
+}
+
+fn refuse_newer(found: u32) -> Result<()> {
+    match known() {
+        known if found > known => Err(StoreError::Newer { found, known }),
+        _ => Ok(()),
+    }
+}
