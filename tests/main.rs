@@ -1,1 +1,9 @@
-//! To come.
+//! The tests of the whole: one binary, a file a theme.
+
+// The house: directions, sizes, and words that must agree.
+mod house;
+// Guests that misbehave, and what becomes of them.
+mod misbehaving;
+// An in-memory platform that embeds the crate.
+#[path = "../host/examples/embed/platform.rs"]
+mod platform;

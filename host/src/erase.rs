@@ -13,71 +13,18 @@ use std::time::Instant;
 use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 
-use crate::auth::Authority;
 use crate::config::Config;
 use crate::error::Refused;
 use crate::guest::{GuestError, Sandbox};
+use crate::store::Conflict;
 use crate::store::commit::{CommitError, Committer};
-use crate::store::{Blobs, Chains, Conflict, Objects};
 use crate::target::Kind;
+
+pub use crate::platform::Platform;
+pub use crate::request::{DocumentRequest, PhotoRequest, Request};
 
 /// How often a request is decided again because its object changed meanwhile.
 const DECISIONS: usize = 3;
-
-/// What a platform brings: who may ask, what there is, who judges, and the bytes.
-#[derive(Clone)]
-pub struct Platform {
-    /// Credentials → caller.
-    pub authority: Arc<dyn Authority>,
-    /// The rows.
-    pub objects: Arc<dyn Objects>,
-    /// The policies of each tenant.
-    pub chains: Arc<dyn Chains>,
-    /// The bytes.
-    pub blobs: Arc<dyn Blobs>,
-}
-
-/// A request as it came over the wire: neither trimmed nor parsed, absent told from empty.
-#[derive(Clone, Debug)]
-pub enum Request {
-    /// Delete one photo.
-    Photo(PhotoRequest),
-    /// Delete one document.
-    Document(DocumentRequest),
-}
-
-/// A request to delete a photo. Each value has at most 4 KiB.
-#[derive(Clone, Debug, Default)]
-pub struct PhotoRequest {
-    /// Header `websiteId`.
-    pub website_id: Option<String>,
-    /// Header `webApiClientKey`.
-    pub site_key: Option<String>,
-    /// Query parameter `userId`.
-    pub user_id: Option<String>,
-    /// Query parameter `photoId`.
-    pub photo_id: Option<String>,
-}
-
-/// A request to delete a document.
-#[derive(Clone, Debug, Default)]
-pub struct DocumentRequest {
-    /// Header `Authorization`, at most 4 KiB.
-    pub authorization: Option<String>,
-    /// Header `Content-Type`, at most 4 KiB.
-    pub content_type: Option<String>,
-    /// The body, at most 16 KiB.
-    pub body: Vec<u8>,
-}
-
-impl Request {
-    fn kind(&self) -> Kind {
-        match self {
-            Self::Photo(_) => Kind::Photo,
-            Self::Document(_) => Kind::Document,
-        }
-    }
-}
 
 /// The service itself: give it requests, it erases what may be erased. Cheap to clone.
 #[derive(Clone)]

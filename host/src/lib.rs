@@ -8,13 +8,17 @@
 //! | `main` | parse, start telemetry, dispatch, exit code |
 //! | [`cli`] | one file a noun |
 //! | [`http`] | routes → input of the flow, outcome → response; the only place with status codes |
-//! | [`demo`], [`upload`] | what the surfaces share: the demo's data, and making an object live |
+//! | [`demo`] | the data of `serve --demo` |
+//! | [`service`] | everything put together over one data directory |
+//! | [`upload`] | making an object live |
 //! | [`erase`] | the flow of a delete, on one screen |
 //! | [`guest`] | engine, limits, plugin, gate, policy: all that touches wasmtime |
+//! | [`platform`] | what an embedder brings |
 //! | [`auth`] | credentials → caller |
 //! | [`store`] | traits, commit, shred, SQLite, local files |
 //! | [`config`] | what an operator sets, with its defaults |
-//! | [`error`], [`target`] | the closed list of outcomes; the nouns everyone shares |
+//! | [`request`], [`error`] | what is asked, and the closed list of outcomes |
+//! | [`target`] | the nouns everyone shares |
 //!
 //! **Invariant:** the direction of the table holds. Held by `tests/house.rs`.
 
@@ -26,6 +30,8 @@ pub mod erase;
 pub mod error;
 pub mod guest;
 pub mod http;
+pub mod platform;
+pub mod request;
 pub mod service;
 pub mod store;
 pub mod target;

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use wasmtime::component::{HasData, Resource, ResourceTable};
+use wasmtime::component::{Resource, ResourceTable};
 
 use super::bindings::plugin::atropos::deletion::{auth, erasure, gate, storage, types};
 use super::bindings::types as policy_types;
@@ -23,7 +23,8 @@ const MAX_ID_BYTES: usize = 64;
 const MAX_SUBDOMAIN_BYTES: usize = 253;
 
 /// The right to have one object erased once: the index of the decision that allowed it.
-pub(crate) struct Permit(usize);
+#[allow(unreachable_pub, reason = "the generated bindings re-export it")]
+pub struct Permit(usize);
 
 /// What a plugin can reach.
 pub(super) struct Powers {
@@ -102,10 +103,6 @@ impl Call {
             }
         })
     }
-}
-
-impl HasData for Call {
-    type Data<'a> = &'a mut Call;
 }
 
 impl types::Host for Call {}

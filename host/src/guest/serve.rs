@@ -15,8 +15,8 @@ use super::plugin::{Call, Powers};
 use super::world::World;
 use super::{GuestError, Served, convert};
 use crate::config::GuestLimits;
-use crate::erase::Request;
 use crate::error::{Fault, FaultKind, Guest, Refused};
+use crate::request::Request;
 use crate::target::{Digest, now_ms};
 
 const MAX_CODE_BYTES: usize = 64;
@@ -49,7 +49,9 @@ impl Plugin {
         limits: GuestLimits,
     ) -> Served {
         let call = Call::new(powers, Meter::new(limits), now_ms());
-        let meter = |call: &mut Call| -> &mut Meter { &mut call.meter };
+        fn meter(call: &mut Call) -> &mut Meter {
+            &mut call.meter
+        }
         let mut store = match store(self.0.engine(), call, limits, meter) {
             Ok(store) => store,
             Err(_) => return Served::refused(fault(FaultKind::Trap, digest)),

@@ -1,0 +1,19 @@
+//! What a platform brings to the flow: the list of its powers.
+
+use std::sync::Arc;
+
+use crate::auth::Authority;
+use crate::store::{Blobs, Chains, Objects};
+
+/// What a platform brings: who may ask, what there is, who judges, and the bytes.
+#[derive(Clone)]
+pub struct Platform {
+    /// Credentials → caller.
+    pub authority: Arc<dyn Authority>,
+    /// The rows.
+    pub objects: Arc<dyn Objects>,
+    /// The policies of each tenant.
+    pub chains: Arc<dyn Chains>,
+    /// The bytes.
+    pub blobs: Arc<dyn Blobs>,
+}

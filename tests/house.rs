@@ -1,0 +1,138 @@
+//! The house itself: directions, sizes, and words that must agree.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// From the top down: each may use only what stands after it.
+const DIRECTION: [&str; 15] = [
+    "main", "cli", "http", "demo", "service", "upload", "erase", "guest", "platform", "auth",
+    "store", "config", "request", "error", "target",
+];
+
+fn root() -> PathBuf {
+    let host = Path::new(env!("CARGO_MANIFEST_DIR"));
+    host.parent().expect("the workspace").to_owned()
+}
+
+/// Every Rust source beneath `folder`, with its path from there.
+fn sources(folder: &Path) -> BTreeMap<String, String> {
+    let mut sources = BTreeMap::new();
+    let mut folders = vec![folder.to_owned()];
+    while let Some(next) = folders.pop() {
+        for entry in std::fs::read_dir(next).expect("a folder") {
+            let path = entry.expect("an entry").path();
+            if path.is_dir() && !path.ends_with("target") {
+                folders.push(path);
+            } else if path.extension().is_some_and(|end| end == "rs") {
+                let name = path
+                    .strip_prefix(folder)
+                    .expect("beneath")
+                    .display()
+                    .to_string();
+                sources.insert(name, std::fs::read_to_string(&path).expect("text"));
+            }
+        }
+    }
+    sources
+}
+
+/// Names that follow `crate::` or `atropos::` in one source, its tests aside.
+fn uses(text: &str) -> Vec<String> {
+    let code = text.split("#[cfg(test)]").next().unwrap_or_default();
+    let lines = code
+        .lines()
+        .filter(|line| !line.trim_start().starts_with("//"));
+    let mut names = Vec::new();
+    for line in lines {
+        for path in line
+            .split("crate::")
+            .skip(1)
+            .chain(line.split("atropos::").skip(1))
+        {
+            let name = path
+                .split(|c: char| !(c.is_alphanumeric() || c == '_'))
+                .next();
+            names.extend(name.map(str::to_owned));
+        }
+    }
+    names
+}
+
+#[test]
+fn imports_follow_the_direction_of_the_code_map() {
+    let rank = |name: &str| DIRECTION.iter().position(|known| *known == name);
+    let mut wrong = Vec::new();
+    for (file, text) in sources(&root().join("host/src")) {
+        let module = file.split(['/', '.']).next().unwrap_or_default();
+        let Some(own) = rank(module) else {
+            assert_eq!(module, "lib", "{file} is not on the code map");
+            continue;
+        };
+        for name in uses(&text) {
+            if rank(&name).is_some_and(|used| used < own) {
+                wrong.push(format!("{file} uses {name}"));
+            }
+        }
+    }
+    assert!(
+        wrong.is_empty(),
+        "against the direction:\n{}",
+        wrong.join("\n")
+    );
+}
+
+#[test]
+fn only_the_http_folder_speaks_of_status_codes() {
+    for (file, text) in sources(&root().join("host/src")) {
+        if !file.starts_with("http/") {
+            assert!(!text.contains("StatusCode"), "{file} knows status codes");
+        }
+    }
+}
+
+#[test]
+fn only_the_guest_folder_touches_wasmtime() {
+    for (file, text) in sources(&root().join("host/src")) {
+        if !file.starts_with("guest/") {
+            assert!(!text.contains("wasmtime::"), "{file} touches wasmtime");
+        }
+    }
+}
+
+#[test]
+fn no_source_is_longer_than_600_lines() {
+    for folder in ["host", "guest", "tests"] {
+        for (file, text) in sources(&root().join(folder)) {
+            let lines = text.lines().count();
+            assert!(lines <= 600, "{folder}/{file} has {lines} lines");
+        }
+    }
+}
+
+#[test]
+fn the_configuration_in_the_readme_is_the_default_one() {
+    let readme = std::fs::read_to_string(root().join("README.md")).expect("the readme");
+    let (_, rest) = readme.split_once("```toml\n").expect("a TOML block");
+    let (block, _) = rest.split_once("```").expect("its end");
+    let documented: atropos::config::Config = toml::from_str(block).expect("a configuration");
+    assert_eq!(documented, atropos::config::Config::default());
+    let keys = |text: &str| {
+        let table: toml::Table = toml::from_str(text).expect("TOML");
+        table
+            .into_iter()
+            .map(|(key, value)| (key, shape(&value)))
+            .collect::<BTreeMap<_, _>>()
+    };
+    let defaults = toml::to_string(&atropos::config::Config::default()).expect("TOML");
+    assert_eq!(
+        keys(block),
+        keys(&defaults),
+        "a key is missing in the readme"
+    );
+}
+
+/// The keys of a table; nothing of a value.
+fn shape(value: &toml::Value) -> Vec<String> {
+    let table = value.as_table();
+    table.map_or_else(Vec::new, |table| table.keys().cloned().collect())
+}
