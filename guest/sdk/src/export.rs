@@ -42,7 +42,9 @@ macro_rules! plugin {
     ($plugin:ty) => {
         #[cfg(target_family = "wasm")]
         const _: () = {
-            $crate::bindings::deletion::export_plugin!($plugin);
+            type Exported = $plugin;
+
+            $crate::bindings::deletion::export_plugin!(Exported);
             $crate::allocator!();
         };
     };

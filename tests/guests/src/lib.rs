@@ -1,1 +1,15 @@
-//! To come.
+//! Guests that misbehave, each in its own way, for the tests of the host.
+//!
+//! Each is one file in `examples/`, compiled to a component by the build script. This library, too,
+//! has two sides: natively it holds the components' bytes; in WebAssembly it holds what the guests
+//! share.
+
+#[cfg(not(target_family = "wasm"))]
+mod components;
+#[cfg(target_family = "wasm")]
+mod share;
+
+#[cfg(not(target_family = "wasm"))]
+pub use components::*;
+#[cfg(target_family = "wasm")]
+pub use share::*;

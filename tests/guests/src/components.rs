@@ -1,0 +1,72 @@
+//! The components.
+
+macro_rules! components {
+    ($($(#[$about:meta])* $constant:ident = $name:literal;)*) => {
+        $(
+            $(#[$about])*
+            pub const $constant: &[u8] =
+                include_bytes!(concat!(env!("OUT_DIR"), "/", $name, ".wasm"));
+        )*
+
+        /// Every component by its name.
+        pub const ALL: &[(&str, &[u8])] = &[$(($name, $constant)),*];
+    };
+}
+
+components! {
+    /// Policy: allows beside a failed finding.
+    CONTRADICTION = "contradiction";
+    /// Policy: denies everything, with the failed finding `deny-all`.
+    DENY_ALL = "deny-all";
+    /// Policy: allocates without end.
+    HUNGRY = "hungry";
+    /// Policy: recurses without end.
+    OVERFLOW = "overflow";
+    /// Policy: computes without end.
+    SPIN = "spin";
+    /// Policy: panics.
+    TRAP = "trap";
+    /// Policy: allows, with 100 findings of 1 MB each.
+    VERBOSE = "verbose";
+    /// Policy: asks WASI for the time.
+    WASI_IMPORT = "wasi-import";
+    /// Plugin: refuses every delete, with a code of 10 MB full of line breaks.
+    BAD_CODE = "bad-code";
+    /// Plugin: answers every delete with success and does nothing.
+    CLAIMS_SUCCESS = "claims-success";
+    /// Plugin: stages the photo, then refuses with code `403`.
+    DENIES_AFTER_STAGING = "denies-after-staging";
+    /// Plugin: tries to authenticate without end.
+    FLOODS_HOST = "floods-host";
+    /// Plugin: obtains photo and permit, keeps both and answers with success.
+    KEEPS_HANDLES = "keeps-handles";
+    /// Plugin: refuses every delete with code `403`.
+    REFUSE_EVERYTHING = "refuse-everything";
+    /// Plugin: computes without end.
+    SPIN_PLUGIN = "spin-plugin";
+    /// Plugin: stages the photo, then panics.
+    STAGES_THEN_TRAPS = "stages-then-traps";
+    /// Plugin: obtains photo and permit twice, stages both and answers with success.
+    STAGES_TWICE = "stages-twice";
+    /// Plugin: given two photo ids with a comma between, stages the second under the permit of the
+    /// first. Answers with success whatever the host says.
+    SWAPS_PERMIT = "swaps-permit";
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_guest_is_a_component() {
+        for (name, bytes) in ALL {
+            assert!(bytes.starts_with(b"\0asm\x0d\0\x01\0"), "{name}");
+        }
+    }
+
+    #[test]
+    fn every_file_has_a_constant() {
+        let examples = concat!(env!("CARGO_MANIFEST_DIR"), "/examples");
+        assert_eq!(std::fs::read_dir(examples).unwrap().count(), ALL.len());
+    }
+}
