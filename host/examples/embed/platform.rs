@@ -1,6 +1,12 @@
 //! A platform with rows, bytes and accounts of its own, all in memory: the four traits that an
 //! embedder brings, and nothing else.
 
+#![allow(
+    dead_code,
+    clippy::expect_used,
+    reason = "an example; the tests use more of it than its main does"
+)]
+
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -22,19 +28,19 @@ use tokio::io::{AsyncRead, AsyncReadExt};
 
 /// Everything the platform has.
 #[derive(Default)]
-pub struct Memory {
-    pub rows: Mutex<HashMap<Target, (Object, Vec<BlobKey>)>>,
-    pub bytes: Mutex<HashMap<BlobKey, Vec<u8>>>,
-    pub chain: Mutex<Vec<ChainEntry>>,
-    pub components: Mutex<HashMap<Digest, Vec<u8>>>,
-    pub plugin: Mutex<Option<Digest>>,
-    pub decisions: Mutex<Vec<Decision>>,
+pub(crate) struct Memory {
+    pub(crate) rows: Mutex<HashMap<Target, (Object, Vec<BlobKey>)>>,
+    pub(crate) bytes: Mutex<HashMap<BlobKey, Vec<u8>>>,
+    pub(crate) chain: Mutex<Vec<ChainEntry>>,
+    pub(crate) components: Mutex<HashMap<Digest, Vec<u8>>>,
+    pub(crate) plugin: Mutex<Option<Digest>>,
+    pub(crate) decisions: Mutex<Vec<Decision>>,
     shreds: Mutex<HashMap<BlobKey, Shred>>,
 }
 
 impl Memory {
     /// The one account there is: website 7, whose key is `key-of-website-7`.
-    pub fn tenant() -> Tenant {
+    pub(crate) fn tenant() -> Tenant {
         Tenant {
             id: TenantId(1),
             subdomain: "pictures".parse().expect("a DNS label"),
@@ -43,7 +49,7 @@ impl Memory {
     }
 
     /// Puts a built-in policy in force.
-    pub fn assign(&self, policy: &str, settings: &str) {
+    pub(crate) fn assign(&self, policy: &str, settings: &str) {
         let found = BUILT_IN_POLICIES.iter().find(|(name, _)| *name == policy);
         let (name, bytes) = found.expect("a built-in policy");
         *self.chain.lock() = vec![ChainEntry {
@@ -54,7 +60,7 @@ impl Memory {
     }
 
     /// Makes a photo of `owner` live.
-    pub fn add_photo(&self, owner: &str, id: &str, bytes: &[u8]) {
+    pub(crate) fn add_photo(&self, owner: &str, id: &str, bytes: &[u8]) {
         let target = Target {
             tenant: Self::tenant().id,
             kind: atropos::target::Kind::Photo,
@@ -77,7 +83,7 @@ impl Memory {
     }
 
     /// The same thing four times: who may ask, what there is, who judges, and the bytes.
-    pub fn platform(self: &Arc<Self>) -> Platform {
+    pub(crate) fn platform(self: &Arc<Self>) -> Platform {
         Platform {
             authority: self.clone(),
             objects: self.clone(),
