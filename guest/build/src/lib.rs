@@ -39,7 +39,7 @@ impl<'a> Guest<'a> {
 ///
 /// # Errors
 /// When it is not called from a build script, the wasm target cannot be had, the guests do not
-/// compile, or one of them imports anything outside the contract.
+/// compile, or one of them imports what its world does not offer.
 pub fn packages(guests: &[Guest<'_>]) -> Result<()> {
     let workspace = Workspace::find()?;
     workspace.watch(&["guest"]);
@@ -50,7 +50,7 @@ pub fn packages(guests: &[Guest<'_>]) -> Result<()> {
         let strangers = component::strangers(&component)?;
         ensure!(
             strangers.is_empty(),
-            "{} imports {}, which the contract does not offer",
+            "{} imports {}, which its world does not offer",
             guest.package,
             strangers.join(", ")
         );
