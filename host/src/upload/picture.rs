@@ -54,7 +54,11 @@ impl Picture {
             _ => return Err(UploadError::NotAPicture),
         };
         let mut memory = Limits::no_limits();
-        memory.max_alloc = Some(limit.saturating_mul(BYTES_PER_PIXEL).saturating_add(BYTES_BESIDE));
+        memory.max_alloc = Some(
+            limit
+                .saturating_mul(BYTES_PER_PIXEL)
+                .saturating_add(BYTES_BESIDE),
+        );
         reader.limits(memory);
         let mut decoder = reader.into_decoder().map_err(refused)?;
         let (width, height) = decoder.dimensions();
