@@ -6,6 +6,8 @@
 
 mod intake;
 mod picture;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 

@@ -70,6 +70,8 @@ impl AsyncRead for Intake<'_> {
                 self.taken += (buffer.filled().len() - before) as u64;
                 if self.taken > self.limit {
                     let limit = self.limit;
+                    // Who fails a read hands nothing over.
+                    buffer.set_filled(before);
                     self.refusal = Some(UploadError::TooLarge { limit });
                     return Poll::Ready(Err(io::ErrorKind::FileTooLarge.into()));
                 }
