@@ -31,6 +31,7 @@ pub struct Service {
     pub blobs: Arc<dyn Blobs>,
     /// Making objects live.
     pub uploads: Uploads,
+    rows: Arc<Sqlite>,
 }
 
 /// Why the service does not start.
@@ -87,14 +88,20 @@ impl Service {
             tenants: rows.clone(),
             chains: rows.clone(),
             catalogue: rows.clone(),
-            uploads: Uploads::new(rows, Arc::clone(&blobs), &config.upload),
+            uploads: Uploads::new(rows.clone(), Arc::clone(&blobs), &config.upload),
+            rows,
             blobs,
             config: Arc::new(config),
         })
     }
 
-    /// Takes on nothing new, and returns when what is under way has been committed.
+    /// Takes on nothing new, and returns when what is under way has been committed and the files
+    /// are free of it.
     pub async fn stop(&self) {
         self.atropos.stop().await;
+        if let Err(error) = self.rows.checkpoint().await {
+            let error = &error as &dyn std::error::Error;
+            tracing::warn!(error, "deleted rows stay in the files until the next start");
+        }
     }
 }

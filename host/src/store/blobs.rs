@@ -26,7 +26,7 @@ pub trait Blobs: Send + Sync + 'static {
     /// Removes several blobs and says of each, in the same order, what became of it. A backend that
     /// can do many at once does so here.
     async fn remove_all(&self, keys: &[BlobKey]) -> Vec<Result<Removal>> {
-        let removals = keys.to_vec().into_iter().map(|key| self.remove(key));
+        let removals = keys.iter().copied().map(|key| self.remove(key));
         stream::iter(removals).buffered(AT_ONCE).collect().await
     }
 

@@ -18,6 +18,8 @@ mod settle;
 pub mod shred;
 pub mod sqlite;
 pub mod tenants;
+#[cfg(test)]
+mod tests;
 
 pub use blobs::{BlobReader, Blobs, Removal};
 pub use catalogue::{Activity, Catalogue, NewObject, Page, Rendition, Stored};

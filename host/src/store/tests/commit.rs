@@ -1,0 +1,285 @@
+//! The commit under conflicts, concurrency and failing bytes.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use tokio::io::AsyncRead;
+use tokio::sync::Semaphore;
+
+use super::*;
+use crate::config;
+use crate::store::commit::{CommitError, Committer};
+
+/// Bytes that cannot be removed, or only when let through, while the test says so.
+pub(super) struct Moody {
+    pub(super) inner: Arc<dyn Blobs>,
+    pub(super) failing: AtomicBool,
+    pub(super) gate: Option<Semaphore>,
+    pub(super) tried: AtomicU64,
+}
+
+impl Moody {
+    pub(super) fn over(backend: &Backend, failing: bool) -> Arc<Self> {
+        Arc::new(Self {
+            inner: Arc::clone(&backend.blobs),
+            failing: AtomicBool::new(failing),
+            gate: None,
+            tried: AtomicU64::new(0),
+        })
+    }
+
+    fn gated(backend: &Backend) -> Arc<Self> {
+        Arc::new(Self {
+            inner: Arc::clone(&backend.blobs),
+            failing: AtomicBool::new(false),
+            gate: Some(Semaphore::new(0)),
+            tried: AtomicU64::new(0),
+        })
+    }
+}
+
+#[async_trait]
+impl Blobs for Moody {
+    async fn put(&self, key: BlobKey, content: &mut (dyn AsyncRead + Send + Unpin)) -> Result<u64> {
+        self.inner.put(key, content).await
+    }
+
+    async fn open(&self, key: BlobKey) -> Result<Option<BlobReader>> {
+        self.inner.open(key).await
+    }
+
+    async fn remove(&self, key: BlobKey) -> Result<Removal> {
+        self.tried.fetch_add(1, Ordering::SeqCst);
+        if let Some(gate) = &self.gate {
+            gate.acquire().await.unwrap().forget();
+        }
+        if self.failing.load(Ordering::SeqCst) {
+            return Err(StoreError::Unavailable("EIO".into()));
+        }
+        self.inner.remove(key).await
+    }
+
+    async fn sync_removals(&self) -> Result<()> {
+        self.inner.sync_removals().await
+    }
+}
+
+pub(super) fn committer(
+    backend: &Backend,
+    blobs: Arc<dyn Blobs>,
+    config: &config::Erase,
+) -> Committer {
+    Committer::start(Arc::clone(&backend.objects), blobs, config)
+}
+
+pub(super) fn quick() -> config::Erase {
+    config::Erase {
+        shred_retry_max_ms: 20,
+        ..config::Erase::default()
+    }
+}
+
+/// Waits until it holds, for 10 seconds at most.
+pub(super) async fn eventually<F: Future<Output = bool>>(mut holds: impl FnMut() -> F) {
+    for _ in 0..1000 {
+        if holds().await {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("it never came to hold");
+}
+
+async fn shreds(backend: &Backend) -> usize {
+    backend.objects.shreds(u64::MAX, 1000).await.unwrap().len()
+}
+
+#[tokio::test]
+async fn success_means_that_row_and_bytes_are_gone_and_stopping_settles_the_account() {
+    let backend = Backend::embedded().await;
+    let object = backend.upload("p1", b"bytes").await;
+    let keys = backend.keys(&object).await;
+    let committer = committer(&backend, Arc::clone(&backend.blobs), &quick());
+    committer.erase(allowed(&object)).await.unwrap();
+    assert_eq!(backend.objects.find(&object.target).await.unwrap(), None);
+    assert!(!backend.readable(&keys).await);
+    committer.stop().await;
+    assert_eq!(shreds(&backend).await, 0);
+    assert_eq!(
+        committer.erase(allowed(&object)).await,
+        Err(CommitError::Stopping)
+    );
+}
+
+#[tokio::test]
+async fn of_many_erasures_of_one_object_exactly_one_succeeds() {
+    let backend = Backend::embedded().await;
+    let object = backend.upload("p1", b"bytes").await;
+    let committer = committer(&backend, Arc::clone(&backend.blobs), &quick());
+    let racing = (0..20).map(|_| committer.erase(allowed(&object)));
+    let outcomes = futures_util::future::join_all(racing).await;
+    let won = outcomes.iter().filter(|outcome| outcome.is_ok()).count();
+    assert_eq!(won, 1);
+    let gone = Err(CommitError::Conflict(Conflict::Gone));
+    assert_eq!(
+        outcomes.iter().filter(|outcome| **outcome == gone).count(),
+        19
+    );
+    committer.stop().await;
+    let activity = backend
+        .catalogue
+        .activity(backend.tenant.id, "user-6", FIRST);
+    let activity = activity.await.unwrap();
+    assert_eq!((activity.len(), activity[0].bytes_absent), (1, 0));
+}
+
+#[tokio::test]
+async fn a_conflict_of_one_leaves_the_others_of_its_group_alone() {
+    let backend = Backend::embedded().await;
+    let (one, two) = (
+        backend.upload("p1", b"1").await,
+        backend.upload("p2", b"2").await,
+    );
+    let hold = backend.catalogue.place_hold(&one.target, "a lawsuit", 1);
+    hold.await.unwrap();
+    let committer = committer(&backend, Arc::clone(&backend.blobs), &quick());
+    let (first, second) = tokio::join!(
+        committer.erase(allowed(&one)),
+        committer.erase(allowed(&two))
+    );
+    assert_eq!(first, Err(CommitError::Conflict(Conflict::Held)));
+    assert_eq!(second, Ok(()));
+    assert!(backend.readable(&backend.keys(&one).await).await);
+    committer.stop().await;
+}
+
+#[tokio::test]
+async fn a_decision_that_did_not_allow_erases_nothing() {
+    let backend = Backend::embedded().await;
+    let object = backend.upload("p1", b"bytes").await;
+    let committer = committer(&backend, Arc::clone(&backend.blobs), &quick());
+    assert_eq!(
+        committer.erase(denied(&object)).await,
+        Err(CommitError::Unavailable)
+    );
+    assert!(
+        backend
+            .objects
+            .find(&object.target)
+            .await
+            .unwrap()
+            .is_some()
+    );
+    committer.stop().await;
+}
+
+#[tokio::test]
+async fn bytes_that_resist_are_pending_and_go_once_they_can() {
+    let backend = Backend::embedded().await;
+    let object = backend.upload("p1", b"bytes").await;
+    let keys = backend.keys(&object).await;
+    let blobs = Moody::over(&backend, true);
+    let committer = committer(&backend, blobs.clone(), &quick());
+    assert_eq!(
+        committer.erase(allowed(&object)).await,
+        Err(CommitError::Pending)
+    );
+    assert_eq!(backend.objects.find(&object.target).await.unwrap(), None);
+    eventually(async || {
+        backend
+            .catalogue
+            .backlog(now_ms())
+            .await
+            .unwrap()
+            .most_attempts
+            > 2
+    })
+    .await;
+    assert!(backend.readable(&keys).await);
+    blobs.failing.store(false, Ordering::SeqCst);
+    eventually(async || backend.catalogue.backlog(now_ms()).await.unwrap().due == 0).await;
+    assert!(!backend.readable(&keys).await);
+    committer.stop().await;
+}
+
+#[tokio::test]
+async fn a_caller_that_leaves_cancels_nothing() {
+    let backend = Backend::embedded().await;
+    let object = backend.upload("p1", b"bytes").await;
+    let keys = backend.keys(&object).await;
+    let committer = committer(&backend, Arc::clone(&backend.blobs), &quick());
+    let hasty = tokio::time::timeout(Duration::ZERO, committer.erase(allowed(&object)));
+    assert!(hasty.await.is_err());
+    committer.stop().await;
+    assert!(!backend.readable(&keys).await);
+    assert_eq!(shreds(&backend).await, 0);
+}
+
+#[tokio::test]
+async fn what_is_queued_beyond_the_bound_is_refused_at_once() {
+    let backend = Backend::embedded().await;
+    let blobs = Moody::gated(&backend);
+    let config = config::Erase {
+        max_queued: 2,
+        max_group: 1,
+        ..quick()
+    };
+    let committer = committer(&backend, blobs.clone(), &config);
+    let mut objects = Vec::new();
+    for n in 0..12 {
+        objects.push(backend.upload(&format!("p{n}"), b"bytes").await);
+    }
+    let waiting: Vec<_> = objects
+        .iter()
+        .map(|object| {
+            let (committer, decision) = (committer.clone(), allowed(object));
+            tokio::spawn(async move { committer.erase(decision).await })
+        })
+        .collect();
+    eventually(async || blobs.tried.load(Ordering::SeqCst) > 0).await;
+    eventually(async || waiting.iter().any(|task| task.is_finished())).await;
+    blobs.gate.as_ref().unwrap().add_permits(1000);
+    let mut outcomes = Vec::new();
+    for task in waiting {
+        outcomes.push(task.await.unwrap());
+    }
+    assert!(outcomes.contains(&Err(CommitError::Overloaded)));
+    assert!(outcomes.contains(&Ok(())));
+    for (object, outcome) in objects.iter().zip(outcomes) {
+        let left = backend.objects.find(&object.target).await.unwrap();
+        assert_eq!(left.is_none(), outcome.is_ok(), "the answer is the truth");
+    }
+    committer.stop().await;
+}
+
+#[tokio::test]
+async fn recorded_refusals_are_kept_even_if_the_service_stops_at_once() {
+    let backend = Backend::embedded().await;
+    let object = backend.upload("p1", b"bytes").await;
+    let committer = committer(&backend, Arc::clone(&backend.blobs), &quick());
+    for _ in 0..300 {
+        committer.record(denied(&object));
+    }
+    committer.stop().await;
+    let page = Page {
+        offset: 0,
+        limit: 1000,
+    };
+    let decisions = backend.catalogue.decisions(backend.tenant.id, page);
+    assert_eq!(decisions.await.unwrap().len(), 300);
+}
+
+#[tokio::test]
+async fn a_refusal_is_recorded_without_anybody_waiting() {
+    let backend = Backend::embedded().await;
+    let object = backend.upload("p1", b"bytes").await;
+    let committer = committer(&backend, Arc::clone(&backend.blobs), &quick());
+    committer.record(denied(&object));
+    eventually(async || {
+        let decisions = backend.catalogue.decisions(backend.tenant.id, FIRST);
+        decisions.await.unwrap().len() == 1
+    })
+    .await;
+    committer.stop().await;
+}

@@ -1,0 +1,176 @@
+//! What the storage promises, as sentences. [`conformance`] holds for every backend.
+
+mod commit;
+mod conformance;
+mod files;
+mod recovery;
+
+use std::sync::Arc;
+
+use uuid::Uuid;
+
+use super::decision::{Decision, DecisionCaller, PolicyReview, Verdict};
+use super::local::Local;
+use super::sqlite::Sqlite;
+use super::*;
+use crate::target::{
+    BlobKey, CallerKind, Digest, Kind, Object, Permission, Target, Tenant, TenantId, WebsiteId,
+    now_ms,
+};
+
+/// A backend under test, with nothing in it but one tenant.
+pub(super) struct Backend {
+    pub(super) objects: Arc<dyn Objects>,
+    pub(super) catalogue: Arc<dyn Catalogue>,
+    pub(super) chains: Arc<dyn Chains>,
+    pub(super) tenants: Arc<dyn Tenants>,
+    pub(super) blobs: Arc<dyn Blobs>,
+    pub(super) tenant: Tenant,
+    pub(super) dir: tempfile::TempDir,
+}
+
+impl Backend {
+    /// SQLite and local files in a directory of their own.
+    pub(super) async fn embedded() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let rows = Arc::new(Sqlite::open(dir.path()).unwrap());
+        let policy = Digest::of(b"allow-all");
+        rows.add_component(policy, "allow-all", b"allow-all")
+            .await
+            .unwrap();
+        let tenant = NewTenant {
+            subdomain: "mytenant".parse().unwrap(),
+            website_id: WebsiteId::new(7).unwrap(),
+            chain: vec![entry("allow-all")],
+            at_ms: now_ms(),
+        };
+        Self {
+            tenant: rows.create_tenant(tenant).await.unwrap(),
+            objects: rows.clone(),
+            catalogue: rows.clone(),
+            chains: rows.clone(),
+            tenants: rows,
+            blobs: Arc::new(Local::open(dir.path()).unwrap()),
+            dir,
+        }
+    }
+
+    /// Makes an object live that has two renditions of these bytes.
+    pub(super) async fn upload(&self, id: &str, content: &[u8]) -> Object {
+        let new = self.new_object(id, content).await;
+        self.catalogue.insert(new.clone()).await.unwrap();
+        new.object
+    }
+
+    /// Does all of an upload but the last step.
+    pub(super) async fn new_object(&self, id: &str, content: &[u8]) -> NewObject {
+        let keys = [BlobKey::random(), BlobKey::random()];
+        let until = now_ms() + 3_600_000;
+        self.catalogue.reserve(&keys, until).await.unwrap();
+        let mut renditions = Vec::new();
+        for (key, name) in keys.into_iter().zip(["original", "standard"]) {
+            renditions.push(Rendition {
+                name: name.to_owned(),
+                key,
+                size_bytes: self.blobs.put(key, &mut &*content).await.unwrap(),
+                media_type: "image/png".to_owned(),
+            });
+        }
+        NewObject {
+            object: Object {
+                target: target(self.tenant.id, id),
+                version: 1,
+                size_bytes: content.len() as u64,
+                media_type: "image/png".to_owned(),
+                created_at_ms: now_ms(),
+                labels: vec!["a".to_owned(), "b".to_owned()],
+                retain_until_ms: None,
+                held: false,
+            },
+            name: format!("name of {id}.png"),
+            dimensions: Some((3, 2)),
+            renditions,
+        }
+    }
+
+    /// The keys of a live object's blobs.
+    pub(super) async fn keys(&self, object: &Object) -> Vec<BlobKey> {
+        let stored = self.catalogue.show(&object.target).await.unwrap().unwrap();
+        stored.renditions.iter().map(|one| one.key).collect()
+    }
+
+    /// Whether any of these blobs can be read.
+    pub(super) async fn readable(&self, keys: &[BlobKey]) -> bool {
+        for key in keys {
+            if self.blobs.open(*key).await.unwrap().is_some() {
+                return true;
+            }
+        }
+        false
+    }
+}
+
+pub(super) fn entry(policy: &str) -> ChainEntry {
+    ChainEntry {
+        policy: policy.to_owned(),
+        digest: Digest::of(policy.as_bytes()),
+        settings: "{}".to_owned(),
+    }
+}
+
+pub(super) fn target(tenant: TenantId, id: &str) -> Target {
+    Target {
+        tenant,
+        kind: Kind::Photo,
+        owner: "user-6".to_owned(),
+        id: id.to_owned(),
+    }
+}
+
+/// What a chain says that allows.
+pub(super) fn allowed(object: &Object) -> Decision {
+    Decision {
+        id: Uuid::new_v4(),
+        at_ms: now_ms(),
+        tenant: "mytenant".parse().unwrap(),
+        caller: DecisionCaller {
+            kind: CallerKind::SiteKey,
+            id: "key-1".to_owned(),
+            permissions: vec![Permission::PhotosWrite],
+        },
+        object: object.clone(),
+        chain_revision: 1,
+        reviews: vec![PolicyReview {
+            policy: "allow-all".to_owned(),
+            digest: Digest::of(b"allow-all"),
+            settings: "{}".to_owned(),
+            outcome: "allow".to_owned(),
+            findings: Vec::new(),
+            fuel: 1,
+            duration_us: 1,
+        }],
+        verdict: Verdict::Allowed,
+    }
+}
+
+/// What a chain says that denies.
+pub(super) fn denied(object: &Object) -> Decision {
+    Decision {
+        verdict: Verdict::Denied,
+        ..allowed(object)
+    }
+}
+
+pub(super) fn erasure(object: &Object) -> Erasure {
+    let at_ms = now_ms();
+    Erasure {
+        decision: allowed(object),
+        at_ms,
+        lease_until_ms: at_ms + 30_000,
+    }
+}
+
+pub(super) const FIRST: Page = Page {
+    offset: 0,
+    limit: 100,
+};

@@ -1,0 +1,314 @@
+//! What uploads promise, as sentences.
+
+use std::io::Cursor;
+use std::path::Path;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use image::{DynamicImage, ImageFormat, Rgb, RgbImage, Rgba, RgbaImage};
+use tokio::io::ReadBuf;
+
+use super::*;
+use crate::store::local::Local;
+use crate::store::sqlite::Sqlite;
+use crate::store::{NewTenant, Objects as _, Tenants as _};
+use crate::target::WebsiteId;
+
+struct House {
+    rows: Arc<Sqlite>,
+    uploads: Uploads,
+    tenant: TenantId,
+    dir: tempfile::TempDir,
+}
+
+impl House {
+    async fn new(limits: config::Upload) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let rows = Arc::new(Sqlite::open(dir.path()).unwrap());
+        let tenant = rows.create_tenant(NewTenant {
+            subdomain: "mytenant".parse().unwrap(),
+            website_id: WebsiteId::new(7).unwrap(),
+            chain: Vec::new(),
+            at_ms: 1,
+        });
+        let blobs = Arc::new(Local::open(dir.path()).unwrap());
+        Self {
+            tenant: tenant.await.unwrap().id,
+            uploads: Uploads::new(rows.clone(), blobs, &limits),
+            rows,
+            dir,
+        }
+    }
+
+    fn upload(&self, id: Option<&str>, name: &str) -> NewUpload {
+        NewUpload {
+            tenant: self.tenant,
+            owner: "6".to_owned(),
+            id: id.map(str::to_owned),
+            name: name.to_owned(),
+            labels: vec!["b".to_owned(), "a".to_owned(), "b".to_owned()],
+            retain_until_ms: Some(9),
+        }
+    }
+
+    async fn photo(&self, mut bytes: &[u8]) -> Result<Stored, UploadError> {
+        let new = self.upload(None, "cat.png");
+        self.uploads.photo(new, &mut bytes).await
+    }
+
+    async fn document(&self, name: &str, mut bytes: &[u8]) -> Result<Stored, UploadError> {
+        let new = self.upload(None, name);
+        self.uploads.document(new, &mut bytes).await
+    }
+
+    fn files(&self) -> usize {
+        fn count(dir: &Path) -> usize {
+            let entries = std::fs::read_dir(dir).unwrap().map(Result::unwrap);
+            entries
+                .map(|entry| {
+                    if entry.path().is_dir() {
+                        count(&entry.path())
+                    } else {
+                        1
+                    }
+                })
+                .sum()
+        }
+        count(&self.dir.path().join("blobs"))
+    }
+
+    fn standard(&self, stored: &Stored) -> DynamicImage {
+        let key = stored.renditions[1].key.to_string();
+        let (shard, name) = key.split_at(2);
+        let path = self.dir.path().join("blobs").join(shard).join(name);
+        image::load_from_memory(&std::fs::read(path).unwrap()).unwrap()
+    }
+}
+
+fn encoded(picture: impl Into<DynamicImage>, format: ImageFormat) -> Vec<u8> {
+    let mut bytes = Cursor::new(Vec::new());
+    picture.into().write_to(&mut bytes, format).unwrap();
+    bytes.into_inner()
+}
+
+fn small() -> config::Upload {
+    config::Upload {
+        max_photo_bytes: 100_000,
+        max_photo_pixels: 10_000,
+        max_document_bytes: 1_000,
+        standard_side_px: 40,
+        ..config::Upload::default()
+    }
+}
+
+#[tokio::test]
+async fn a_photo_is_kept_whole_with_a_smaller_form() {
+    let house = House::new(small()).await;
+    let bytes = encoded(
+        RgbImage::from_pixel(80, 60, Rgb([9, 8, 7])),
+        ImageFormat::Png,
+    );
+    let stored = house.photo(&bytes).await.unwrap();
+    assert_eq!(stored.dimensions, Some((80, 60)));
+    assert_eq!(stored.object.media_type, "image/png");
+    assert_eq!(stored.object.size_bytes, bytes.len() as u64);
+    assert_eq!(stored.object.labels, ["a", "b"]);
+    assert_eq!(stored.object.retain_until_ms, Some(9));
+    assert_eq!(
+        Uuid::try_parse(&stored.object.target.id)
+            .unwrap()
+            .get_version_num(),
+        4
+    );
+    let [original, standard] = stored.renditions.as_slice() else {
+        panic!("two renditions");
+    };
+    assert_eq!(
+        (original.name.as_str(), standard.name.as_str()),
+        ("original", "standard")
+    );
+    assert_eq!(standard.media_type, "image/jpeg");
+    let smaller = house.standard(&stored);
+    assert_eq!((smaller.width(), smaller.height()), (40, 30));
+    let found = house
+        .rows
+        .show(&stored.object.target)
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!(found.object, stored.object);
+    assert_eq!(found.renditions, stored.renditions);
+    assert!(house.rows.shreds(u64::MAX, 10).await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn transparency_is_kept_and_small_pictures_are_not_enlarged() {
+    let house = House::new(small()).await;
+    let bytes = encoded(
+        RgbaImage::from_pixel(8, 6, Rgba([9, 8, 7, 0])),
+        ImageFormat::WebP,
+    );
+    let stored = house.photo(&bytes).await.unwrap();
+    assert_eq!(stored.object.media_type, "image/webp");
+    assert_eq!(stored.renditions[1].media_type, "image/png");
+    let smaller = house.standard(&stored);
+    assert_eq!((smaller.width(), smaller.height()), (8, 6));
+    assert_eq!(smaller.to_rgba8().get_pixel(0, 0)[3], 0);
+}
+
+#[tokio::test]
+async fn a_turned_photo_stands_upright() {
+    let house = House::new(small()).await;
+    let picture = RgbImage::from_pixel(20, 10, Rgb([9, 8, 7]));
+    let jpeg = encoded(picture, ImageFormat::Jpeg);
+    // EXIF with the orientation "turn right", put behind the start of the image.
+    let mut exif = b"Exif\0\0MM\0\x2a\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06\0\0".to_vec();
+    exif.extend([0; 4]);
+    let length = u16::try_from(exif.len() + 2).unwrap().to_be_bytes();
+    let turned = [&jpeg[..2], &[0xff, 0xe1], &length, &exif, &jpeg[2..]].concat();
+    let stored = house.photo(&turned).await.unwrap();
+    assert_eq!(stored.dimensions, Some((10, 20)));
+    assert_eq!(house.standard(&stored).height(), 20);
+}
+
+#[tokio::test]
+async fn what_is_no_picture_is_refused_and_leaves_nothing() {
+    let house = House::new(small()).await;
+    let png = encoded(RgbImage::new(9, 9), ImageFormat::Png);
+    assert!(matches!(house.photo(b"").await, Err(UploadError::Empty)));
+    assert!(matches!(
+        house.photo(b"GIF89a").await,
+        Err(UploadError::NotAPicture)
+    ));
+    assert!(matches!(
+        house.photo(b"<svg/>").await,
+        Err(UploadError::NotAPicture)
+    ));
+    assert!(matches!(
+        house.photo(&png[..40]).await,
+        Err(UploadError::NotAPicture)
+    ));
+    let large = vec![0; 100_001];
+    assert!(matches!(
+        house.photo(&large).await,
+        Err(UploadError::TooLarge { limit: 100_000 })
+    ));
+    assert_eq!(house.files(), 0);
+    assert!(house.rows.shreds(u64::MAX, 10).await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_picture_of_too_many_pixels_is_not_decoded() {
+    let house = House::new(small()).await;
+    let bomb = encoded(RgbImage::new(101, 100), ImageFormat::Png);
+    let refused = house.photo(&bomb).await;
+    assert!(matches!(
+        refused,
+        Err(UploadError::TooManyPixels { limit: 10_000 })
+    ));
+    // A header that promises four billion pixels, and nothing behind it.
+    let mut header = encoded(RgbImage::new(1, 1), ImageFormat::Png);
+    header[16..24].copy_from_slice(&[0, 1, 0, 0, 0, 1, 0, 0]);
+    assert!(house.photo(&header).await.is_err());
+    assert_eq!(house.files(), 0);
+}
+
+#[tokio::test]
+async fn a_document_is_what_its_name_says() {
+    let house = House::new(small()).await;
+    for (name, media_type) in [
+        ("report.pdf", "application/pdf"),
+        ("REPORT.PDF", "application/pdf"),
+        ("notes", "application/octet-stream"),
+        ("a.unheard-of", "application/octet-stream"),
+        ("", "application/octet-stream"),
+    ] {
+        let stored = house.document(name, b"content").await.unwrap();
+        assert_eq!(stored.object.media_type, media_type, "{name}");
+        assert_eq!(stored.object.size_bytes, 7);
+        assert_eq!(stored.name, name);
+        assert_eq!(stored.dimensions, None);
+    }
+}
+
+#[tokio::test]
+async fn a_document_beyond_its_size_is_refused_and_leaves_no_byte() {
+    let house = House::new(small()).await;
+    let refused = house.document("a.txt", &[7; 1001]).await;
+    assert!(matches!(
+        refused,
+        Err(UploadError::TooLarge { limit: 1000 })
+    ));
+    assert!(matches!(
+        house.document("a.txt", b"").await,
+        Err(UploadError::Empty)
+    ));
+    assert_eq!(house.files(), 0);
+    house.document("a.txt", &[7; 1000]).await.unwrap();
+}
+
+struct Breaking(bool);
+
+impl AsyncRead for Breaking {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<std::io::Result<()>> {
+        if std::mem::replace(&mut self.0, true) {
+            return Poll::Ready(Err(std::io::ErrorKind::ConnectionReset.into()));
+        }
+        buffer.put_slice(b"the first half");
+        Poll::Ready(Ok(()))
+    }
+}
+
+#[tokio::test]
+async fn an_upload_that_breaks_off_leaves_no_byte() {
+    let house = House::new(small()).await;
+    let new = house.upload(None, "a.txt");
+    let refused = house.uploads.document(new, &mut Breaking(false)).await;
+    assert!(matches!(refused, Err(UploadError::Read(_))));
+    let new = house.upload(None, "a.png");
+    let refused = house.uploads.photo(new, &mut Breaking(false)).await;
+    assert!(matches!(refused, Err(UploadError::Read(_))));
+    assert_eq!(house.files(), 0);
+}
+
+#[tokio::test]
+async fn a_given_id_is_kept_and_taken_once() {
+    let house = House::new(small()).await;
+    let guid = "FCC588F3-7D6C-4E2B-9F7D-000000000001";
+    let new = || house.upload(Some(guid), "a.txt");
+    let stored = house.uploads.document(new(), &mut &b"1"[..]).await.unwrap();
+    assert_eq!(stored.object.target.id, guid.to_ascii_lowercase());
+    let again = house.uploads.document(new(), &mut &b"2"[..]).await;
+    assert!(matches!(
+        again,
+        Err(UploadError::Store(StoreError::Taken { .. }))
+    ));
+    let bytes = encoded(RgbImage::new(9, 9), ImageFormat::Png);
+    let photo = house
+        .uploads
+        .photo(new(), &mut bytes.as_slice())
+        .await
+        .unwrap();
+    assert_eq!(
+        photo.object.target.id, guid,
+        "a photo's id is kept as given"
+    );
+    assert_eq!(house.files(), 3);
+}
+
+#[tokio::test]
+async fn of_two_uploads_of_one_id_at_once_one_is_whole_and_the_other_leaves_nothing() {
+    let house = House::new(small()).await;
+    let new = || house.upload(Some("x"), "a.txt");
+    let (mut one, mut two) = (&b"one"[..], &b"two"[..]);
+    let (first, second) = tokio::join!(
+        house.uploads.document(new(), &mut one),
+        house.uploads.document(new(), &mut two),
+    );
+    assert!(first.is_ok() != second.is_ok());
+    assert_eq!(house.files(), 1);
+}
