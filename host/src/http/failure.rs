@@ -8,7 +8,7 @@ use std::time::Duration;
 use axum::http::StatusCode;
 
 use crate::auth::AuthError;
-use crate::error::{Reason, Refused};
+use crate::error::{FaultKind, Reason, Refused};
 use crate::store::StoreError;
 use crate::target::Kind;
 use crate::upload::UploadError;
@@ -86,7 +86,10 @@ impl Failure {
             Refused::Plugin { reason, .. } => of_reason(reason),
             Refused::Held | Refused::RetainedUntil(_) => (S::LOCKED, None),
             Refused::Changed => (S::CONFLICT, None),
-            // Trying again may help after a deadline, and never after the others.
+            // Whatever does not depend on the machine will come out the same again.
+            Refused::Fault(fault) if fault.kind == FaultKind::Deadline => {
+                (S::SERVICE_UNAVAILABLE, Some(SOON))
+            }
             Refused::Fault(_) => (S::SERVICE_UNAVAILABLE, None),
             Refused::Overloaded | Refused::Stopping | Refused::Pending | Refused::Unavailable => {
                 (S::SERVICE_UNAVAILABLE, Some(SOON))
@@ -194,7 +197,10 @@ impl From<StoreError> for Failure {
                 UNAVAILABLE
             }
         };
-        tracing::error!(error = &error as &dyn std::error::Error, "the storage failed");
+        tracing::error!(
+            error = &error as &dyn std::error::Error,
+            "the storage failed"
+        );
         failure
     }
 }

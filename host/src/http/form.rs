@@ -77,7 +77,6 @@ pub(super) async fn read<const N: usize>(
     let mut parts = Multipart::new(Paced::new(body, Arc::clone(&allowance)), boundary);
     let mut file = None;
     while let Some(part) = parts.next_field().await.map_err(|_| FormError::Malformed)? {
-        let known = |name: &&&str| part.name() == Some(**name);
         if part.name() == Some(shape.file) && file.is_none() {
             let Some(name) = part.file_name().and_then(base_name) else {
                 continue;
@@ -93,16 +92,13 @@ pub(super) async fn read<const N: usize>(
             }
             allowance.fetch_add(shape.held_bytes, Ordering::Relaxed);
             let bytes = hold(part, shape.held_bytes).await?;
+            let bytes = bytes.ok_or(FormError::FileFirst)?;
             let content = Box::new(Cursor::new(bytes));
             file = Some(FilePart { name, content });
-        } else if let Some(place) = shape.fields.iter().position(|name| known(&name)) {
-            let text = field(part).await.map_err(|error| match error {
-                FormError::FileFirst => FormError::Field(place),
-                other => other,
-            })?;
-            let Some(value) = values.get_mut(place) else {
-                continue;
-            };
+        } else if let Some((place, value)) = place_of(shape, &mut values, part.name()) {
+            let text = hold(part, wire::MAX_BYTES as u64).await?;
+            let text = text.and_then(|bytes| String::from_utf8(bytes).ok());
+            let text = text.ok_or(FormError::Field(place))?;
             if value.as_ref().is_some_and(|value| *value != text) {
                 return Err(FormError::Field(place));
             }
@@ -112,20 +108,26 @@ pub(super) async fn read<const N: usize>(
     Ok(Form { values, file })
 }
 
-async fn field(part: Field<'_>) -> Result<String, FormError> {
-    let bytes = hold(part, wire::MAX_BYTES as u64).await?;
-    String::from_utf8(bytes).map_err(|_| FormError::FileFirst)
+/// The place of the field of a name, and what is known of it.
+fn place_of<'a, const N: usize>(
+    shape: &Shape<N>,
+    values: &'a mut [Option<String>; N],
+    name: Option<&str>,
+) -> Option<(usize, &'a mut Option<String>)> {
+    let place = shape.fields.iter().position(|field| name == Some(field))?;
+    values.get_mut(place).map(|value| (place, value))
 }
 
-async fn hold(mut part: Field<'_>, limit: u64) -> Result<Vec<u8>, FormError> {
+/// All of a part; `None` if it has more bytes than `limit`.
+async fn hold(mut part: Field<'_>, limit: u64) -> Result<Option<Vec<u8>>, FormError> {
     let mut bytes = Vec::new();
     while let Some(chunk) = part.chunk().await.map_err(|_| FormError::Malformed)? {
         if (bytes.len() + chunk.len()) as u64 > limit {
-            return Err(FormError::FileFirst);
+            return Ok(None);
         }
         bytes.extend_from_slice(&chunk);
     }
-    Ok(bytes)
+    Ok(Some(bytes))
 }
 
 /// The last segment, however the client's system separates them, without control characters.

@@ -127,7 +127,9 @@ impl IntoResponse for TokenError {
                 "invalid_client",
                 "the client or its secret is not valid",
             ),
-            Self::Failure(failure) => (failure.status, "temporarily_unavailable", &*failure.message),
+            Self::Failure(failure) => {
+                (failure.status, "temporarily_unavailable", &*failure.message)
+            }
         };
         let body = ErrorBody {
             error,

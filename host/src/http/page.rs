@@ -1,6 +1,9 @@
 //! Which part of a list is asked for, and how points in time are told.
 
-use crate::http::wire;
+use axum::http::header::{HeaderName, LINK};
+use axum::response::AppendHeaders;
+
+use super::wire;
 use crate::store::Page;
 
 /// The most rows that an answer holds.
@@ -25,6 +28,14 @@ pub(super) fn from_query(query: &str, default_rows: u32) -> Result<Page, &'stati
         offset: u64::from(index - 1) * u64::from(limit),
         limit,
     })
+}
+
+/// Points to the next page, by RFC 8288, if this one is full.
+pub(super) fn next(page: Page, rows: usize) -> AppendHeaders<Option<(HeaderName, String)>> {
+    let full = rows >= page.limit as usize;
+    let index = page.offset / u64::from(page.limit.max(1)) + 2;
+    let link = format!("<?pageIndex={index}&pageSize={}>; rel=\"next\"", page.limit);
+    AppendHeaders(full.then_some((LINK, link)))
 }
 
 /// RFC 3339 in UTC.

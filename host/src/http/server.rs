@@ -54,8 +54,14 @@ pub(super) async fn run(
     }
     drop(listener);
     let patience = Duration::from_millis(config.shutdown_timeout_ms);
-    if tokio::time::timeout(patience, graceful.shutdown()).await.is_err() {
-        tracing::warn!(connections = connections.len(), "cut off after the shutdown timeout");
+    if tokio::time::timeout(patience, graceful.shutdown())
+        .await
+        .is_err()
+    {
+        tracing::warn!(
+            connections = connections.len(),
+            "cut off after the shutdown timeout"
+        );
     }
     connections.shutdown().await;
 }

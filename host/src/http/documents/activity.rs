@@ -4,6 +4,7 @@ use axum::Json;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, Uri};
+use axum::response::IntoResponse;
 use serde::Serialize;
 use uuid::Uuid;
 
@@ -16,7 +17,7 @@ use crate::target::Kind;
 /// One event.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Event {
+struct Event {
     activity: String,
     file_guid: String,
     activity_date: String,
@@ -31,12 +32,13 @@ pub(super) async fn activity(
     place: Result<Path<Place>, PathRejection>,
     uri: Uri,
     headers: HeaderMap,
-) -> Result<Json<Vec<Event>>, ProblemError> {
+) -> Result<impl IntoResponse, ProblemError> {
     let reading = reading(&service, &headers, place).await?;
     let page = paging(uri.query())?;
     let (tenant, owner) = (reading.caller.tenant.id, &reading.owner);
     let events = service.catalogue.activity(tenant, owner, page).await?;
-    let events = events
+    let next = page::next(page, events.len());
+    let events: Vec<Event> = events
         .into_iter()
         .filter(|event| event.kind == Kind::Document)
         .map(|event| Event {
@@ -48,5 +50,5 @@ pub(super) async fn activity(
             bytes_absent: event.bytes_absent,
         })
         .collect();
-    Ok(Json(events))
+    Ok((next, Json(events)))
 }

@@ -4,6 +4,7 @@ use axum::Json;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, Uri};
+use axum::response::IntoResponse;
 use serde::Serialize;
 
 use super::{Place, paging, reading};
@@ -16,7 +17,7 @@ use crate::target::Kind;
 /// A document as its owner sees it.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct File {
+struct File {
     file_guid: String,
     file_name: String,
     file_extension: String,
@@ -45,11 +46,13 @@ pub(super) async fn list(
     place: Result<Path<Place>, PathRejection>,
     uri: Uri,
     headers: HeaderMap,
-) -> Result<Json<Vec<File>>, ProblemError> {
+) -> Result<impl IntoResponse, ProblemError> {
     let reading = reading(&service, &headers, place).await?;
     let page = paging(uri.query())?;
     let (tenant, owner) = (reading.caller.tenant.id, Some(&*reading.owner));
     let catalogue = &service.catalogue;
     let documents = catalogue.list(tenant, Kind::Document, owner, page).await?;
-    Ok(Json(documents.into_iter().map(File::from).collect()))
+    let next = page::next(page, documents.len());
+    let files: Vec<File> = documents.into_iter().map(File::from).collect();
+    Ok((next, Json(files)))
 }
