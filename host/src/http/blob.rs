@@ -1,0 +1,65 @@
+//! Bytes of objects as responses.
+//!
+//! **Invariant:** nothing sent from here runs as a page of this origin, and no cache keeps it.
+
+use axum::body::Body;
+use axum::http::HeaderValue;
+use axum::http::header::{CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_TYPE};
+use axum::response::Response;
+use tokio_util::io::ReaderStream;
+
+use super::failure::Failure;
+use crate::store::{Blobs, Rendition};
+
+const CHUNK_BYTES: usize = 64 << 10;
+
+/// What a browser does with the bytes.
+pub(super) enum Disposition<'a> {
+    /// Shows them where they are embedded.
+    Inline,
+    /// Saves them under a name.
+    Attachment(&'a str),
+}
+
+/// Streams one rendition; `None` if its bytes are on their way out.
+pub(super) async fn send(
+    blobs: &dyn Blobs,
+    rendition: &Rendition,
+    disposition: Disposition<'_>,
+) -> Result<Option<Response>, Failure> {
+    let Some(blob) = blobs.open(rendition.key).await? else {
+        return Ok(None);
+    };
+    let body = Body::from_stream(ReaderStream::with_capacity(blob.content, CHUNK_BYTES));
+    let mut response = Response::new(body);
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_LENGTH, blob.size.into());
+    let media_type = HeaderValue::try_from(&rendition.media_type);
+    let opaque = HeaderValue::from_static("application/octet-stream");
+    headers.insert(CONTENT_TYPE, media_type.unwrap_or(opaque));
+    let bare = HeaderValue::from_static("attachment");
+    let disposition = HeaderValue::try_from(disposition.to_string());
+    headers.insert(CONTENT_DISPOSITION, disposition.unwrap_or(bare));
+    Ok(Some(response))
+}
+
+impl std::fmt::Display for Disposition<'_> {
+    /// By RFC 6266: a name of plain characters, and beside it the true one, encoded by RFC 8187.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self::Attachment(name) = self else {
+            return f.write_str("inline");
+        };
+        let plain = |char: char| match char {
+            ' ' | '.' | '-' | '_' => char,
+            char if char.is_ascii_alphanumeric() => char,
+            _ => '_',
+        };
+        let ascii: String = name.chars().map(plain).collect();
+        write!(f, "attachment; filename=\"{ascii}\"; filename*=UTF-8''")?;
+        name.bytes().try_for_each(|byte| match byte {
+            b'.' | b'-' | b'_' => write!(f, "{}", char::from(byte)),
+            byte if byte.is_ascii_alphanumeric() => write!(f, "{}", char::from(byte)),
+            byte => write!(f, "%{byte:02X}"),
+        })
+    }
+}

@@ -1,0 +1,60 @@
+//! `POST /api/library/documents/delete`.
+
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::extract::rejection::BytesRejection;
+use axum::http::header::{AUTHORIZATION, CONTENT_TYPE};
+use axum::http::{HeaderMap, StatusCode};
+
+use crate::erase;
+use crate::http::failure::{Failure, UNAUTHENTICATED};
+use crate::http::problem::ProblemError;
+use crate::http::wire;
+use crate::service::Service;
+use crate::target::Kind;
+
+const BODY_TOO_LARGE: Failure = Failure::family(
+    StatusCode::PAYLOAD_TOO_LARGE,
+    "body-too-large",
+    "the body has more than 16 KiB",
+);
+const BODY_BROKEN: Failure = Failure::family(
+    StatusCode::BAD_REQUEST,
+    "body-incomplete",
+    "the body broke off",
+);
+const INVALID_CONTENT_TYPE: Failure = Failure::family(
+    StatusCode::UNSUPPORTED_MEDIA_TYPE,
+    "unsupported-media-type",
+    "the body must be application/json",
+);
+
+/// Deletes a document; the body of success is empty.
+pub(super) async fn delete(
+    State(service): State<Service>,
+    headers: HeaderMap,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<(), ProblemError> {
+    let request = request(&headers, body)?;
+    let outcome = service.atropos.delete(erase::Request::Document(request));
+    let outcome = outcome.await;
+    Ok(outcome.map_err(|refused| Failure::refused(refused, Kind::Document))?)
+}
+
+/// What came over the wire, for the plugin to judge. Only what no plugin could be shown is refused
+/// here.
+fn request(
+    headers: &HeaderMap,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<erase::DocumentRequest, Failure> {
+    let header = |name: &str, failure| wire::header(headers, name).map_err(|_| failure);
+    let body = body.map_err(|rejection| match rejection.status() {
+        StatusCode::PAYLOAD_TOO_LARGE => BODY_TOO_LARGE,
+        _ => BODY_BROKEN,
+    })?;
+    Ok(erase::DocumentRequest {
+        authorization: header(AUTHORIZATION.as_str(), UNAUTHENTICATED)?,
+        content_type: header(CONTENT_TYPE.as_str(), INVALID_CONTENT_TYPE)?,
+        body: body.into(),
+    })
+}

@@ -1,0 +1,58 @@
+//! `GET /api/library/documents/list/get/…`.
+
+use axum::Json;
+use axum::extract::rejection::PathRejection;
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, Uri};
+use axum::response::IntoResponse;
+use serde::Serialize;
+
+use super::{Place, paging, reading};
+use crate::http::page;
+use crate::http::problem::ProblemError;
+use crate::service::Service;
+use crate::store::Stored;
+use crate::target::Kind;
+
+/// A document as its owner sees it.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct File {
+    file_guid: String,
+    file_name: String,
+    file_extension: String,
+    file_byte_size: u64,
+    file_created_date: String,
+    labels: Vec<String>,
+}
+
+impl From<Stored> for File {
+    fn from(stored: Stored) -> Self {
+        let extension = stored.name.rsplit_once('.').map(|(_, extension)| extension);
+        Self {
+            file_extension: extension.unwrap_or_default().to_lowercase(),
+            file_guid: stored.object.target.id,
+            file_name: stored.name,
+            file_byte_size: stored.object.size_bytes,
+            file_created_date: page::time(stored.object.created_at_ms),
+            labels: stored.object.labels,
+        }
+    }
+}
+
+/// Lists the documents of a user.
+pub(super) async fn list(
+    State(service): State<Service>,
+    place: Result<Path<Place>, PathRejection>,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Result<impl IntoResponse, ProblemError> {
+    let reading = reading(&service, &headers, place).await?;
+    let page = paging(uri.query())?;
+    let (tenant, owner) = (reading.caller.tenant.id, Some(&*reading.owner));
+    let catalogue = &service.catalogue;
+    let documents = catalogue.list(tenant, Kind::Document, owner, page).await?;
+    let next = page::next(page, documents.len());
+    let files: Vec<File> = documents.into_iter().map(File::from).collect();
+    Ok((next, Json(files)))
+}

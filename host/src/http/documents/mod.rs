@@ -1,0 +1,146 @@
+//! The document calls. One subdomain is one tenant; a user is a positive number.
+
+mod activity;
+mod bytes;
+mod delete;
+mod list;
+mod upload;
+
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::Path;
+use axum::extract::rejection::PathRejection;
+use axum::http::header::AUTHORIZATION;
+use axum::http::{HeaderMap, StatusCode};
+use axum::middleware::from_fn_with_state;
+use axum::routing::{get, post};
+use serde::Deserialize;
+use tower_http::catch_panic::CatchPanicLayer;
+
+use super::failure::{FORBIDDEN, Failure, NO_ROUTE, UNAUTHENTICATED};
+use super::style::Style;
+use super::{middleware, page, wire};
+use crate::service::Service;
+use crate::store::Page;
+use crate::target::{Caller, Digest, Permission, Subdomain, now_ms};
+
+const INVALID_ACCOUNT: Failure = Failure::family(
+    StatusCode::BAD_REQUEST,
+    "invalid-user-account-id",
+    "userAccountId must be a whole number greater than 0",
+);
+
+/// Where the document calls are.
+pub(super) fn routes(service: &Service) -> Router<Service> {
+    let upload_ms = service.config.upload.deadline_ms;
+    let request_ms = service.config.http.request_timeout_ms;
+    let within = |ms| from_fn_with_state(Duration::from_millis(ms), middleware::deadline);
+    let uploads = Router::new()
+        .route(
+            "/api/file/upload/admin-for-client/store",
+            post(upload::upload),
+        )
+        .route_layer(within(upload_ms));
+    Router::new()
+        .route("/api/library/documents/delete", post(delete::delete))
+        .route("/api/library/documents/delete/", post(delete::delete))
+        .route(
+            "/api/library/documents/list/get/{tenantSubDomain}/{userAccountId}",
+            get(list::list),
+        )
+        .route(
+            "/api/library/documents/activity/get/{tenantSubDomain}/{userAccountId}",
+            get(activity::activity),
+        )
+        .route(
+            "/api/library/documents/file/get/{tenantSubDomain}/{userAccountId}/{fileGuid}",
+            get(bytes::bytes),
+        )
+        .route_layer(within(request_ms))
+        .merge(uploads)
+        .layer(CatchPanicLayer::custom(middleware::crashed(Style::Problem)))
+}
+
+/// What the address of a read names.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Place {
+    tenant_sub_domain: String,
+    user_account_id: String,
+    #[serde(default)]
+    file_guid: String,
+}
+
+/// Who reads, whose documents, and which.
+struct Reading {
+    caller: Caller,
+    owner: String,
+    file_guid: String,
+}
+
+/// Admits a read to one user's documents.
+async fn reading(
+    service: &Service,
+    headers: &HeaderMap,
+    place: Result<Path<Place>, PathRejection>,
+) -> Result<Reading, Failure> {
+    let Path(place) = place.map_err(|_| NO_ROUTE)?;
+    let token = bearer(service, headers).await?;
+    let tenant = &place.tenant_sub_domain;
+    let caller = caller(service, &token, tenant, Permission::DocumentsRead).await?;
+    Ok(Reading {
+        caller,
+        owner: owner(&place.user_account_id)?,
+        file_guid: place.file_guid.to_ascii_lowercase(),
+    })
+}
+
+/// A bearer token that speaks for somebody, whatever the tenant.
+async fn bearer(service: &Service, headers: &HeaderMap) -> Result<String, Failure> {
+    let header = wire::header(headers, AUTHORIZATION.as_str()).map_err(|_| UNAUTHENTICATED)?;
+    let header = header.ok_or(UNAUTHENTICATED)?;
+    let (scheme, token) = header.split_once(' ').ok_or(UNAUTHENTICATED)?;
+    if !scheme.eq_ignore_ascii_case("bearer") {
+        return Err(UNAUTHENTICATED);
+    }
+    let token = token.trim();
+    let digest = Digest::of(token.as_bytes());
+    let client = service.tenants.token_client(digest, now_ms()).await?;
+    client.map(|_| token.to_owned()).ok_or(UNAUTHENTICATED)
+}
+
+/// Whom the token stands for in a tenant. What is no subdomain is a tenant without access.
+async fn caller(
+    service: &Service,
+    token: &str,
+    tenant: &str,
+    permission: Permission,
+) -> Result<Caller, Failure> {
+    use crate::auth::Authority as _;
+    let tenant: Subdomain = tenant.parse().map_err(|_| FORBIDDEN)?;
+    let caller = service.credentials.authenticate_token(token, &tenant);
+    let caller = caller.await?;
+    if caller.may(permission) {
+        Ok(caller)
+    } else {
+        Err(FORBIDDEN)
+    }
+}
+
+/// The user that a decimal `userAccountId` names, without its leading zeros.
+fn owner(sent: &str) -> Result<String, Failure> {
+    let digits = sent.bytes().all(|byte| byte.is_ascii_digit());
+    let id: Option<u64> = if digits { sent.parse().ok() } else { None };
+    let id = id.filter(|id| *id > 0).ok_or(INVALID_ACCOUNT)?;
+    Ok(id.to_string())
+}
+
+/// The page that a list is asked for.
+fn paging(query: Option<&str>) -> Result<Page, Failure> {
+    let page = page::from_query(query.unwrap_or_default(), page::MAX_ROWS);
+    page.map_err(|name| Failure {
+        message: format!("{name} must be a whole number greater than 0").into(),
+        ..Failure::family(StatusCode::BAD_REQUEST, "invalid-page", "")
+    })
+}

@@ -1,0 +1,225 @@
+//! What went wrong, before a family of calls puts it into its own style.
+//!
+//! **Invariant:** every [`Refused`] has one status, and it is decided here.
+
+use std::borrow::Cow;
+use std::time::Duration;
+
+use axum::http::StatusCode;
+
+use crate::auth::AuthError;
+use crate::error::{FaultKind, Reason, Refused};
+use crate::store::StoreError;
+use crate::target::Kind;
+use crate::upload::UploadError;
+
+/// How long to wait where nothing tells how long it will take.
+const SOON: Duration = Duration::from_secs(1);
+
+/// An answer that is not the one asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Failure {
+    pub(super) status: StatusCode,
+    pub(super) code: Code,
+    pub(super) message: Cow<'static, str>,
+    pub(super) retry_after: Option<Duration>,
+}
+
+/// A stable code, and whose it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Code {
+    /// Of one family of calls, and sent as it is.
+    Family(Cow<'static, str>),
+    /// Of the host. The photo calls, whose codes are numbers, show the status instead.
+    Host(Cow<'static, str>),
+}
+
+impl Failure {
+    /// One of a family's own.
+    pub(super) const fn family(
+        status: StatusCode,
+        code: &'static str,
+        message: &'static str,
+    ) -> Self {
+        Self {
+            status,
+            code: Code::Family(Cow::Borrowed(code)),
+            message: Cow::Borrowed(message),
+            retry_after: None,
+        }
+    }
+
+    /// One that the families share.
+    pub(super) const fn host(
+        status: StatusCode,
+        code: &'static str,
+        message: &'static str,
+    ) -> Self {
+        Self {
+            status,
+            code: Code::Host(Cow::Borrowed(code)),
+            message: Cow::Borrowed(message),
+            retry_after: None,
+        }
+    }
+
+    /// No such object for this caller: the same words, whoever finds out.
+    pub(super) const fn no_such(kind: Kind) -> Self {
+        let (code, message) = match kind {
+            Kind::Photo => ("327", "Invalid Photo Id"),
+            Kind::Document => ("document-not-found", "there is no such document"),
+        };
+        Self::family(StatusCode::NOT_FOUND, code, message)
+    }
+
+    /// Says when to try again.
+    pub(super) const fn retry(mut self, after: Duration) -> Self {
+        self.retry_after = Some(after);
+        self
+    }
+
+    /// A delete that did not happen.
+    pub(super) fn refused(refused: Refused, kind: Kind) -> Self {
+        use StatusCode as S;
+        let (status, retry_after) = match &refused {
+            Refused::Gone => return Self::no_such(kind),
+            Refused::Plugin { reason, .. } => of_reason(reason),
+            Refused::Held | Refused::RetainedUntil(_) => (S::LOCKED, None),
+            Refused::Changed => (S::CONFLICT, None),
+            // Whatever does not depend on the machine will come out the same again.
+            Refused::Fault(fault) if fault.kind == FaultKind::Deadline => {
+                (S::SERVICE_UNAVAILABLE, Some(SOON))
+            }
+            Refused::Fault(_) => (S::SERVICE_UNAVAILABLE, None),
+            Refused::Overloaded | Refused::Stopping | Refused::Pending | Refused::Unavailable => {
+                (S::SERVICE_UNAVAILABLE, Some(SOON))
+            }
+        };
+        let (code, message) = match refused {
+            Refused::Plugin { code, message, .. } => (Code::Family(code.into()), message),
+            other => (
+                Code::Host(other.code().to_owned().into()),
+                other.to_string(),
+            ),
+        };
+        Self {
+            status,
+            code,
+            message: message.into(),
+            retry_after,
+        }
+    }
+}
+
+fn of_reason(reason: &Reason) -> (StatusCode, Option<Duration>) {
+    match reason {
+        Reason::InvalidRequest => (StatusCode::BAD_REQUEST, None),
+        Reason::Unauthenticated => (StatusCode::UNAUTHORIZED, None),
+        Reason::Forbidden | Reason::Denied => (StatusCode::FORBIDDEN, None),
+        Reason::NotFound => (StatusCode::NOT_FOUND, None),
+        Reason::Held => (StatusCode::LOCKED, None),
+        Reason::Throttled(ms) => (
+            StatusCode::TOO_MANY_REQUESTS,
+            Some(Duration::from_millis(*ms)),
+        ),
+        Reason::Unavailable => (StatusCode::SERVICE_UNAVAILABLE, Some(SOON)),
+        Reason::Other(_) => (StatusCode::INTERNAL_SERVER_ERROR, None),
+    }
+}
+
+pub(super) const NO_ROUTE: Failure = Failure::host(
+    StatusCode::NOT_FOUND,
+    "route-not-found",
+    "there is nothing at this address",
+);
+pub(super) const WRONG_METHOD: Failure = Failure::host(
+    StatusCode::METHOD_NOT_ALLOWED,
+    "method-not-allowed",
+    "this address does not take this method",
+);
+pub(super) const BROKEN: Failure = Failure::host(
+    StatusCode::INTERNAL_SERVER_ERROR,
+    "internal",
+    "Server error",
+);
+pub(super) const TIMED_OUT: Failure = Failure::host(
+    StatusCode::SERVICE_UNAVAILABLE,
+    "request-timeout",
+    "the request took too long; try again",
+)
+.retry(SOON);
+pub(super) const UNAUTHENTICATED: Failure = Failure::host(
+    StatusCode::UNAUTHORIZED,
+    "unauthenticated",
+    "the credential is not valid",
+);
+pub(super) const FORBIDDEN: Failure = Failure::host(
+    StatusCode::FORBIDDEN,
+    "forbidden",
+    "the credential gives no access to this",
+);
+const UNAVAILABLE: Failure = Failure::host(
+    StatusCode::SERVICE_UNAVAILABLE,
+    "unavailable",
+    "the storage is not available; try again",
+)
+.retry(SOON);
+
+impl From<AuthError> for Failure {
+    fn from(error: AuthError) -> Self {
+        match error {
+            AuthError::Rejected => UNAUTHENTICATED,
+            AuthError::NoAccess => FORBIDDEN,
+            AuthError::Throttled(ms) => Self::host(
+                StatusCode::TOO_MANY_REQUESTS,
+                "throttled",
+                "too many failed attempts",
+            )
+            .retry(Duration::from_millis(ms)),
+            AuthError::Unavailable(source) => source.into(),
+        }
+    }
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        let failure = match &error {
+            StoreError::Taken { .. } => {
+                return Self::host(StatusCode::CONFLICT, "taken", "it exists already");
+            }
+            StoreError::Full(_) => Self::host(
+                StatusCode::INSUFFICIENT_STORAGE,
+                "storage-full",
+                "the storage is full",
+            ),
+            StoreError::Corrupt { .. } | StoreError::Newer { .. } => BROKEN,
+            StoreError::Unavailable(_) | StoreError::ReadOnly(_) | StoreError::Missing { .. } => {
+                UNAVAILABLE
+            }
+        };
+        tracing::error!(
+            error = &error as &dyn std::error::Error,
+            "the storage failed"
+        );
+        failure
+    }
+}
+
+impl From<UploadError> for Failure {
+    fn from(error: UploadError) -> Self {
+        let (status, code) = match error {
+            UploadError::Store(source) => return source.into(),
+            UploadError::Empty => (StatusCode::BAD_REQUEST, "file-empty"),
+            UploadError::NotAPicture => (StatusCode::BAD_REQUEST, "file-not-a-picture"),
+            UploadError::Read(_) => (StatusCode::BAD_REQUEST, "upload-incomplete"),
+            UploadError::TooLarge { .. } => (StatusCode::PAYLOAD_TOO_LARGE, "file-too-large"),
+            UploadError::TooManyPixels { .. } => {
+                (StatusCode::PAYLOAD_TOO_LARGE, "picture-too-large")
+            }
+        };
+        Self {
+            message: error.to_string().into(),
+            ..Self::host(status, code, "")
+        }
+    }
+}

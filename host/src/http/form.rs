@@ -1,0 +1,180 @@
+//! Multipart forms: a few small fields, and one file that is streamed.
+//!
+//! **Invariant:** what is in memory at a time is the fields, a few chunks, and of a file that comes
+//! before its fields at most [`Shape::held_bytes`].
+
+use std::io::Cursor;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Poll, ready};
+
+use axum::body::{Body, Bytes};
+use axum::http::HeaderMap;
+use axum::http::header::CONTENT_TYPE;
+use futures_util::{Stream, TryStreamExt};
+use multer::{Field, Multipart};
+use tokio::io::AsyncRead;
+use tokio_util::io::StreamReader;
+
+use super::wire;
+
+/// What part headers, boundaries and small fields may take beside the file.
+const OVERHEAD_BYTES: u64 = 256 << 10;
+/// The most bytes that the name of a file keeps.
+const NAME_BYTES: usize = 255;
+
+/// Which parts a form has.
+pub(super) struct Shape<const N: usize> {
+    /// The part that is a file.
+    pub(super) file: &'static str,
+    /// The others.
+    pub(super) fields: [&'static str; N],
+    /// How much of the file is kept in memory if it comes before a field.
+    pub(super) held_bytes: u64,
+    /// The most that the file may have.
+    pub(super) file_bytes: u64,
+}
+
+/// A form read up to its file.
+pub(super) struct Form<const N: usize> {
+    /// What the fields hold, in the order of the shape.
+    pub(super) values: [Option<String>; N],
+    /// The file, unless there is none.
+    pub(super) file: Option<FilePart>,
+}
+
+/// A file in a form.
+pub(super) struct FilePart {
+    /// Its name without a path.
+    pub(super) name: String,
+    /// Its bytes.
+    pub(super) content: Box<dyn AsyncRead + Send + Unpin>,
+}
+
+/// Why a form is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum FormError {
+    /// Not a multipart form, or broken off.
+    Malformed,
+    /// A field, by its place in the shape, is there with two values, too long, or not text.
+    Field(usize),
+    /// More than may be held comes before a field.
+    FileFirst,
+}
+
+/// Reads a form up to its file. `values` are what is known of the fields from elsewhere.
+pub(super) async fn read<const N: usize>(
+    headers: &HeaderMap,
+    body: Body,
+    shape: &Shape<N>,
+    mut values: [Option<String>; N],
+) -> Result<Form<N>, FormError> {
+    let content_type = wire::header(headers, CONTENT_TYPE.as_str());
+    let content_type = content_type.ok().flatten().ok_or(FormError::Malformed)?;
+    let boundary = multer::parse_boundary(content_type).map_err(|_| FormError::Malformed)?;
+    let allowance = Arc::new(AtomicU64::new(OVERHEAD_BYTES));
+    let mut parts = Multipart::new(Paced::new(body, Arc::clone(&allowance)), boundary);
+    let mut file = None;
+    while let Some(part) = parts.next_field().await.map_err(|_| FormError::Malformed)? {
+        if part.name() == Some(shape.file) && file.is_none() {
+            let Some(name) = part.file_name().and_then(base_name) else {
+                continue;
+            };
+            if values.iter().all(Option::is_some) {
+                allowance.store(
+                    shape.file_bytes.saturating_add(OVERHEAD_BYTES),
+                    Ordering::Relaxed,
+                );
+                let content = Box::new(StreamReader::new(part.map_err(std::io::Error::other)));
+                file = Some(FilePart { name, content });
+                break;
+            }
+            allowance.fetch_add(shape.held_bytes, Ordering::Relaxed);
+            let bytes = hold(part, shape.held_bytes).await?;
+            let bytes = bytes.ok_or(FormError::FileFirst)?;
+            let content = Box::new(Cursor::new(bytes));
+            file = Some(FilePart { name, content });
+        } else if let Some((place, value)) = place_of(shape, &mut values, part.name()) {
+            let text = hold(part, wire::MAX_BYTES as u64).await?;
+            let text = text.and_then(|bytes| String::from_utf8(bytes).ok());
+            let text = text.ok_or(FormError::Field(place))?;
+            if value.as_ref().is_some_and(|value| *value != text) {
+                return Err(FormError::Field(place));
+            }
+            *value = Some(text);
+        }
+    }
+    Ok(Form { values, file })
+}
+
+/// The place of the field of a name, and what is known of it.
+fn place_of<'a, const N: usize>(
+    shape: &Shape<N>,
+    values: &'a mut [Option<String>; N],
+    name: Option<&str>,
+) -> Option<(usize, &'a mut Option<String>)> {
+    let place = shape.fields.iter().position(|field| name == Some(field))?;
+    values.get_mut(place).map(|value| (place, value))
+}
+
+/// All of a part; `None` if it has more bytes than `limit`.
+async fn hold(mut part: Field<'_>, limit: u64) -> Result<Option<Vec<u8>>, FormError> {
+    let mut bytes = Vec::new();
+    while let Some(chunk) = part.chunk().await.map_err(|_| FormError::Malformed)? {
+        if (bytes.len() + chunk.len()) as u64 > limit {
+            return Ok(None);
+        }
+        bytes.extend_from_slice(&chunk);
+    }
+    Ok(Some(bytes))
+}
+
+/// The last segment, however the client's system separates them, without control characters.
+fn base_name(sent: &str) -> Option<String> {
+    let last = sent.rsplit(['/', '\\']).next()?;
+    let mut name: String = last.chars().filter(|char| !char.is_control()).collect();
+    while name.len() > NAME_BYTES {
+        name.pop();
+    }
+    Some(name.trim().to_owned()).filter(|name| !name.is_empty())
+}
+
+/// A body that comes one chunk at a time and ends in an error past its allowance. The parser alone
+/// would read ahead of a slow disk, and look for a boundary in as many bytes as there are.
+struct Paced {
+    chunks: axum::body::BodyDataStream,
+    allowance: Arc<AtomicU64>,
+    due: bool,
+}
+
+impl Paced {
+    fn new(body: Body, allowance: Arc<AtomicU64>) -> Self {
+        Self {
+            chunks: body.into_data_stream(),
+            allowance,
+            due: true,
+        }
+    }
+}
+
+impl Stream for Paced {
+    type Item = std::io::Result<Bytes>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        if !std::mem::replace(&mut self.due, true) {
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        let chunk = ready!(Pin::new(&mut self.chunks).poll_next(cx));
+        self.due = false;
+        Poll::Ready(chunk.map(|chunk| {
+            let chunk = chunk.map_err(std::io::Error::other)?;
+            let left = self.allowance.load(Ordering::Relaxed);
+            let left = left.checked_sub(chunk.len() as u64);
+            let left = left.ok_or_else(|| std::io::Error::other("the form is too large"))?;
+            self.allowance.store(left, Ordering::Relaxed);
+            Ok(chunk)
+        }))
+    }
+}

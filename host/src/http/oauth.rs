@@ -1,0 +1,148 @@
+//! `POST /oauth/token`: bearer tokens for API clients, by OAuth 2.0 client credentials (RFC 6749).
+
+use axum::Json;
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::extract::rejection::BytesRejection;
+use axum::http::header::{AUTHORIZATION, CONTENT_TYPE, PRAGMA, WWW_AUTHENTICATE};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde::Serialize;
+
+use super::failure::Failure;
+use super::{style, wire};
+use crate::service::Service;
+
+/// Why there is no token, by the RFC's own codes.
+#[derive(Debug)]
+pub(super) enum TokenError {
+    /// The request is not of the form that the RFC asks for.
+    InvalidRequest,
+    /// Only `client_credentials` is served.
+    UnsupportedGrantType,
+    /// The client did not prove who it is.
+    InvalidClient,
+    /// Not the client's fault.
+    Failure(Failure),
+}
+
+#[derive(Serialize)]
+struct Token {
+    access_token: String,
+    token_type: &'static str,
+    expires_in: u64,
+}
+
+/// Issues a token.
+pub(super) async fn token(
+    State(service): State<Service>,
+    headers: HeaderMap,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<Response, TokenError> {
+    let body = body.map_err(|_| TokenError::InvalidRequest)?;
+    let (client, secret) = credentials(&headers, &body)?;
+    let lifetime_ms = service.config.http.token_lifetime_ms;
+    let issued = service
+        .credentials
+        .issue_token(&client, &secret, lifetime_ms)
+        .await
+        .map_err(|error| match Failure::from(error) {
+            failure if failure.status == StatusCode::UNAUTHORIZED => TokenError::InvalidClient,
+            failure => TokenError::Failure(failure),
+        })?;
+    let mut response = Json(Token {
+        access_token: issued.secret,
+        token_type: "Bearer",
+        expires_in: lifetime_ms / 1000,
+    })
+    .into_response();
+    style::set(&mut response, PRAGMA, "no-cache");
+    Ok(response)
+}
+
+/// Client id and secret, from the form or from HTTP Basic, but not from both.
+fn credentials(headers: &HeaderMap, body: &[u8]) -> Result<(String, String), TokenError> {
+    let invalid = |_| TokenError::InvalidRequest;
+    let content_type = wire::header(headers, CONTENT_TYPE.as_str()).map_err(invalid)?;
+    let media_type = content_type.as_deref().unwrap_or_default();
+    let media_type = media_type.split(';').next().unwrap_or_default().trim();
+    if !media_type.eq_ignore_ascii_case("application/x-www-form-urlencoded") {
+        return Err(TokenError::InvalidRequest);
+    }
+    let form = std::str::from_utf8(body).map_err(|_| TokenError::InvalidRequest)?;
+    let field = |name| wire::parameter(form, name).map_err(invalid);
+    match field("grant_type")?.as_deref() {
+        None | Some("") => return Err(TokenError::InvalidRequest),
+        Some("client_credentials") => {}
+        Some(_) => return Err(TokenError::UnsupportedGrantType),
+    }
+    let (client, secret) = (field("client_id")?, field("client_secret")?);
+    match wire::header(headers, AUTHORIZATION.as_str()).map_err(invalid)? {
+        Some(_) if secret.is_some() => Err(TokenError::InvalidRequest),
+        Some(header) => {
+            let (id, secret) = basic(&header).ok_or(TokenError::InvalidClient)?;
+            match client {
+                Some(client) if client != id => Err(TokenError::InvalidRequest),
+                _ => Ok((id, secret)),
+            }
+        }
+        None => client.zip(secret).ok_or(TokenError::InvalidClient),
+    }
+}
+
+/// The RFC has both parts form-encoded before they are joined.
+fn basic(header: &str) -> Option<(String, String)> {
+    let (scheme, encoded) = header.split_once(' ')?;
+    if !scheme.eq_ignore_ascii_case("basic") {
+        return None;
+    }
+    let joined = String::from_utf8(STANDARD.decode(encoded.trim()).ok()?).ok()?;
+    let (id, secret) = joined.split_once(':')?;
+    Some((wire::decode(id).ok()?, wire::decode(secret).ok()?))
+}
+
+#[derive(Serialize)]
+struct ErrorBody<'a> {
+    error: &'a str,
+    error_description: &'a str,
+}
+
+impl IntoResponse for TokenError {
+    fn into_response(self) -> Response {
+        let (status, error, error_description) = match &self {
+            Self::InvalidRequest => (
+                StatusCode::BAD_REQUEST,
+                "invalid_request",
+                "the request is not a URL-encoded form with each parameter once",
+            ),
+            Self::UnsupportedGrantType => (
+                StatusCode::BAD_REQUEST,
+                "unsupported_grant_type",
+                "only client_credentials is served",
+            ),
+            Self::InvalidClient => (
+                StatusCode::UNAUTHORIZED,
+                "invalid_client",
+                "the client or its secret is not valid",
+            ),
+            Self::Failure(failure) => {
+                (failure.status, "temporarily_unavailable", &*failure.message)
+            }
+        };
+        let body = ErrorBody {
+            error,
+            error_description,
+        };
+        let mut response = (status, Json(body)).into_response();
+        match &self {
+            Self::InvalidClient => {
+                style::set(&mut response, WWW_AUTHENTICATE, "Basic realm=\"atropos\"");
+            }
+            Self::Failure(failure) => style::dress(&mut response, failure),
+            Self::InvalidRequest | Self::UnsupportedGrantType => {}
+        }
+        response
+    }
+}

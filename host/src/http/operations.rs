@@ -1,0 +1,106 @@
+//! What operators' machines ask: does it live, is it ready, what are the figures.
+
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::http::header::CONTENT_TYPE;
+use axum::response::{IntoResponse, Response};
+use metrics_exporter_prometheus::{BuildError, PrometheusBuilder, PrometheusHandle};
+use serde::Serialize;
+
+use super::failure::NO_ROUTE;
+use super::problem::ProblemError;
+use crate::service::Service;
+use crate::store::{Blobs, Catalogue};
+use crate::target::{BlobKey, now_ms};
+
+/// The recorder that `/metrics` reads, once there is one.
+static RECORDER: OnceLock<PrometheusHandle> = OnceLock::new();
+
+/// Upper bounds in seconds, from an answer out of memory to a client's patience.
+const BUCKETS: [f64; 14] = [
+    0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0,
+];
+/// How long the storage may take to answer before the service is not ready.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// Histograms that nobody scrapes are folded this often, or they would grow.
+const UPKEEP: Duration = Duration::from_secs(5);
+
+/// Has this process record its metrics. Called by whoever starts a server; again is fine.
+///
+/// # Errors
+/// The process records its metrics elsewhere already.
+pub fn install_metrics() -> Result<PrometheusHandle, BuildError> {
+    if let Some(handle) = RECORDER.get() {
+        return Ok(handle.clone());
+    }
+    let handle = PrometheusBuilder::new()
+        .set_buckets(&BUCKETS)?
+        .install_recorder()?;
+    Ok(RECORDER.get_or_init(|| handle).clone())
+}
+
+/// Folds the histograms for as long as it is polled.
+pub(super) async fn keep_up() {
+    let mut ticks = tokio::time::interval(UPKEEP);
+    loop {
+        ticks.tick().await;
+        if let Some(handle) = RECORDER.get() {
+            handle.run_upkeep();
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct Health {
+    status: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
+}
+
+/// The process lives.
+pub(super) async fn healthz() -> Response {
+    let status = "alive";
+    Json(Health {
+        status,
+        reason: None,
+    })
+    .into_response()
+}
+
+/// The storage answers: rows and bytes.
+pub(super) async fn readyz(State(service): State<Service>) -> Response {
+    let probe = probe(&*service.catalogue, &*service.blobs);
+    let outcome = tokio::time::timeout(PATIENCE, probe).await;
+    let outcome = outcome.unwrap_or_else(|_| Err("the storage does not answer in time".to_owned()));
+    let (code, status) = match outcome {
+        Ok(()) => (StatusCode::OK, "ready"),
+        Err(_) => (StatusCode::SERVICE_UNAVAILABLE, "not-ready"),
+    };
+    let reason = outcome.err();
+    (code, Json(Health { status, reason })).into_response()
+}
+
+async fn probe(catalogue: &dyn Catalogue, blobs: &dyn Blobs) -> Result<(), String> {
+    let rows = catalogue.backlog(now_ms()).await;
+    rows.map_err(|error| format!("rows: {error}"))?;
+    let bytes = blobs.open(BlobKey::random()).await;
+    bytes.map_err(|error| format!("bytes: {error}"))?;
+    Ok(())
+}
+
+/// The figures, as Prometheus reads them.
+pub(super) async fn metrics(State(service): State<Service>) -> Response {
+    let Some(recorder) = RECORDER.get() else {
+        return ProblemError(NO_ROUTE).into_response();
+    };
+    if let Ok(backlog) = service.catalogue.backlog(now_ms()).await {
+        metrics::gauge!("atropos_shreds_due").set(backlog.due as f64);
+        metrics::gauge!("atropos_shred_attempts_max").set(f64::from(backlog.most_attempts));
+    }
+    let text = recorder.render();
+    ([(CONTENT_TYPE, "text/plain; version=0.0.4")], text).into_response()
+}

@@ -1,0 +1,81 @@
+//! `GET DeleteUserPhoto`: a delete behind a method that the web takes for harmless.
+//!
+//! **Invariant:** only a GET that somebody meant gets through: no HEAD, no prefetch, no repeat out
+//! of a cache.
+
+use axum::extract::{Request, State};
+use axum::http::header::ALLOW;
+use axum::http::{HeaderMap, Method, StatusCode, Uri};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+
+use super::{
+    INVALID_PHOTO_ID, INVALID_USER_ID, INVALID_WEBSITE_ID, PHOTO_ID, SITE_KEY, USER_ID, WEBSITE_ID,
+};
+use crate::erase;
+use crate::http::envelope::{self, EnvelopeError};
+use crate::http::failure::{Failure, UNAUTHENTICATED, WRONG_METHOD};
+use crate::http::{style, wire};
+use crate::service::Service;
+use crate::target::Kind;
+
+/// By which browsers and their elders say that nobody clicked yet.
+const SPECULATION_HEADERS: [&str; 4] = ["sec-purpose", "purpose", "x-purpose", "x-moz"];
+const SPECULATION_WORDS: [&str; 3] = ["prefetch", "prerender", "preview"];
+
+const SPECULATION: Failure = Failure::host(
+    StatusCode::FORBIDDEN,
+    "prefetch",
+    "a prefetch deletes nothing",
+);
+
+/// Lets through what somebody meant.
+pub(super) async fn deliberate(request: Request, next: Next) -> Response {
+    if request.method() != Method::GET {
+        let mut response = EnvelopeError(WRONG_METHOD).into_response();
+        style::set(&mut response, ALLOW, "GET");
+        return response;
+    }
+    if speculative(request.headers()) {
+        return EnvelopeError(SPECULATION).into_response();
+    }
+    next.run(request).await
+}
+
+fn speculative(headers: &HeaderMap) -> bool {
+    let values = |name| headers.get_all(name).iter();
+    SPECULATION_HEADERS
+        .into_iter()
+        .flat_map(values)
+        .filter_map(|value| value.to_str().ok())
+        .any(|value| {
+            let value = value.to_ascii_lowercase();
+            SPECULATION_WORDS.iter().any(|word| value.contains(word))
+        })
+}
+
+/// Deletes a photo.
+pub(super) async fn delete(
+    State(service): State<Service>,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Result<Response, EnvelopeError> {
+    let request = request(&headers, uri.query().unwrap_or_default())?;
+    let outcome = service.atropos.delete(erase::Request::Photo(request)).await;
+    outcome.map_err(|refused| Failure::refused(refused, Kind::Photo))?;
+    let message = "The Image has been successfully deleted.";
+    Ok(envelope::success::<()>(message, None))
+}
+
+/// What came over the wire, for the plugin to judge. Only what no plugin could be shown is refused
+/// here.
+fn request(headers: &HeaderMap, query: &str) -> Result<erase::PhotoRequest, Failure> {
+    let header = |name, failure| wire::header(headers, name).map_err(|_| failure);
+    let parameter = |name, failure| wire::parameter(query, name).map_err(|_| failure);
+    Ok(erase::PhotoRequest {
+        website_id: header(WEBSITE_ID, INVALID_WEBSITE_ID)?,
+        site_key: header(SITE_KEY, UNAUTHENTICATED)?,
+        user_id: parameter(USER_ID, INVALID_USER_ID)?,
+        photo_id: parameter(PHOTO_ID, INVALID_PHOTO_ID)?,
+    })
+}

@@ -1,0 +1,99 @@
+//! The photo calls. One website is one tenant; a user is whatever `userId` says.
+
+mod activity;
+mod bytes;
+mod delete;
+mod list;
+mod upload;
+
+use std::time::Duration;
+
+use axum::Router;
+use axum::http::{HeaderMap, StatusCode};
+use axum::middleware::{from_fn, from_fn_with_state};
+use axum::routing::{any, get, post};
+use tower_http::catch_panic::CatchPanicLayer;
+
+use super::failure::{Failure, UNAUTHENTICATED};
+use super::style::Style;
+use super::{middleware, wire};
+use crate::service::Service;
+use crate::store::Page;
+use crate::target::{Caller, WebsiteId};
+
+const WEBSITE_ID: &str = "websiteId";
+const SITE_KEY: &str = "webApiClientKey";
+const USER_ID: &str = "userId";
+const PHOTO_ID: &str = "photoId";
+
+/// The most bytes of a `userId`, as in the contract.
+const USER_ID_BYTES: usize = 128;
+
+const MISSING_WEBSITE_ID: Failure = invalid("372", "Missing websiteId");
+const INVALID_WEBSITE_ID: Failure = invalid("221", "Invalid websiteId");
+const EMPTY_SITE_KEY: Failure = invalid("226", "Empty webApiClientKey");
+const INVALID_USER_ID: Failure = invalid("261", "Invalid userId");
+const INVALID_FILE: Failure = invalid("262", "Invalid or missing file");
+const INVALID_PHOTO_ID: Failure = invalid("327", "Invalid Photo Id");
+
+const fn invalid(code: &'static str, message: &'static str) -> Failure {
+    Failure::family(StatusCode::BAD_REQUEST, code, message)
+}
+
+/// Where the photo calls are.
+pub(super) fn routes(service: &Service) -> Router<Service> {
+    let upload_ms = service.config.upload.deadline_ms;
+    let request_ms = service.config.http.request_timeout_ms;
+    let within = |ms| from_fn_with_state(Duration::from_millis(ms), middleware::deadline);
+    let uploads = Router::new()
+        .route("/api/4/UploadImage/UploadImage", post(upload::upload))
+        .route_layer(within(upload_ms));
+    Router::new()
+        .route(
+            "/api/4/UploadImage/DeleteUserPhoto",
+            // axum has HEAD served by whoever serves GET, unless all methods are in one hand.
+            any(delete::delete).route_layer(from_fn(delete::deliberate)),
+        )
+        .route("/api/4/UploadImage/GetUserUploadedList", get(list::list))
+        .route(
+            "/api/4/UploadImage/GetUserActivity",
+            get(activity::activity),
+        )
+        .route("/media/{key}/{name}", get(bytes::bytes))
+        .route_layer(within(request_ms))
+        .merge(uploads)
+        .layer(CatchPanicLayer::custom(middleware::crashed(
+            Style::Envelope,
+        )))
+}
+
+/// Who asks, by the headers of the family.
+async fn caller(service: &Service, headers: &HeaderMap) -> Result<Caller, Failure> {
+    use crate::auth::Authority as _;
+    let website = wire::header(headers, WEBSITE_ID).map_err(|_| INVALID_WEBSITE_ID)?;
+    let website = website.filter(|website| !website.is_empty());
+    let website = website.ok_or(MISSING_WEBSITE_ID)?;
+    let website: WebsiteId = website.parse().map_err(|_| INVALID_WEBSITE_ID)?;
+    let key = wire::header(headers, SITE_KEY).map_err(|_| UNAUTHENTICATED)?;
+    let key = key.filter(|key| !key.is_empty()).ok_or(EMPTY_SITE_KEY)?;
+    Ok(service.credentials.authenticate_site(website, &key).await?)
+}
+
+/// A user that an object can belong to: nobody's id is empty or 0.
+fn owner(sent: Option<String>) -> Result<String, Failure> {
+    let fits = |id: &String| {
+        (1..=USER_ID_BYTES).contains(&id.len()) && id != "0" && !id.chars().any(char::is_control)
+    };
+    sent.filter(fits).ok_or(INVALID_USER_ID)
+}
+
+/// The user and the page that a list is asked for.
+fn listing(query: Option<&str>) -> Result<(String, Page), Failure> {
+    let query = query.unwrap_or_default();
+    let user = wire::parameter(query, USER_ID).map_err(|_| INVALID_USER_ID)?;
+    let page = super::page::from_query(query, 25).map_err(|name| Failure {
+        message: format!("Invalid {name}").into(),
+        ..Failure::host(StatusCode::BAD_REQUEST, "invalid-page", "")
+    })?;
+    Ok((owner(user)?, page))
+}
