@@ -1,2 +1,57 @@
-//! To come.
-fn main() {}
+//! The program: parse, start telemetry, dispatch, exit code.
+
+use std::process::ExitCode;
+
+use atropos::cli::{Cli, Failure};
+use atropos::config::{Log, LogFormat};
+use clap::Parser as _;
+use tracing_subscriber::EnvFilter;
+
+fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Whoever closed the pipe does not want to read why.
+            let _ = error.print();
+            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
+        }
+    };
+    let json = cli.json();
+    match run(cli) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            failure.report(json);
+            ExitCode::from(failure.exit() as u8)
+        }
+    }
+}
+
+fn run(cli: Cli) -> Result<(), Failure> {
+    let config = cli.config()?;
+    start_telemetry(&cli.log(&config))?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|source| Failure::Io {
+            what: "cannot start the runtime".to_owned(),
+            source,
+        })?;
+    let outcome = runtime.block_on(cli.run(config));
+    // Dropping the runtime would wait for what a second signal means to leave behind.
+    runtime.shutdown_background();
+    outcome
+}
+
+/// Sends logs to stderr, so that stdout carries answers only.
+fn start_telemetry(log: &Log) -> Result<(), Failure> {
+    let filter = EnvFilter::try_new(&log.filter)
+        .map_err(|error| Failure::Usage(format!("`{}` is no log filter: {error}", log.filter)))?;
+    let lines = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr);
+    let started = match log.format {
+        LogFormat::Text => lines.with_ansi(false).try_init(),
+        LogFormat::Json => lines.json().try_init(),
+    };
+    started.map_err(|error| Failure::Usage(format!("cannot start the log: {error}")))
+}

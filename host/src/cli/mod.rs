@@ -1,1 +1,261 @@
-//! To come.
+//! The command line: one file a noun, each verb a small function from what was typed to an
+//! [`output::Answer`].
+//!
+//! Every verb works on the data directory itself, beside a running server or without one, and goes
+//! the way that HTTP goes: a delete typed here is validated, judged and recorded like any other.
+
+mod activity;
+mod bare;
+mod chain;
+mod client;
+mod component;
+mod decision;
+mod delete;
+mod failure;
+mod hold;
+mod key;
+mod lock;
+mod object;
+mod output;
+mod policy;
+mod serve;
+mod tenant;
+mod token;
+mod values;
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+pub use self::failure::{ComponentError, Exit, Failure, SettingsRefusal};
+use self::output::Answer;
+use crate::config::{Config, Log};
+use crate::service::Service;
+
+const EXAMPLES: &str = "\
+Examples:
+  atropos serve --demo                              try it: a server with sample data
+  atropos tenant create acme --website-id 423       a new tenant; its chain is `allow-all`
+  atropos key issue --tenant acme                   a site key, shown once
+  atropos object put photo beach.jpg --tenant acme --user u-7
+  atropos policy assign --tenant acme --policy retention='{\"minimum-age-days\":{\"photo\":30}}'
+  atropos decision list --tenant acme               why deletes were allowed or refused
+
+Exit status: 0 done; 1 refused or not found; 2 usage or configuration; 3 unavailable.";
+
+/// Serves irreversible deletes of user photos and documents
+///
+/// What may be deleted is decided by sandboxed WebAssembly components, which can be swapped while
+/// the service runs. The verbs below work on the data directory itself, also beside a running
+/// server.
+#[derive(Debug, Parser)]
+#[command(name = "atropos", version, after_help = EXAMPLES, arg_required_else_help = true)]
+pub struct Cli {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// What every verb takes.
+#[derive(Args, Debug)]
+struct Global {
+    /// Directory of database and bytes, made if need be [default: what the configuration says, or
+    /// `atropos-data`]
+    #[arg(long, global = true, env = "ATROPOS_DATA_DIR", value_name = "DIR")]
+    data_dir: Option<PathBuf>,
+    /// Configuration file (TOML)
+    #[arg(long, global = true, env = "ATROPOS_CONFIG", value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Answer with JSON on stdout; failures become one JSON object on stderr
+    #[arg(long, global = true)]
+    json: bool,
+    /// What to log to stderr, such as `info` or `atropos=debug` [default: what the configuration
+    /// says for `serve`, else `warn`]
+    #[arg(long, global = true, env = "ATROPOS_LOG", value_name = "FILTER")]
+    log: Option<String>,
+}
+
+impl Global {
+    /// From what was typed to what is meant.
+    fn config(&self) -> Result<Config, Failure> {
+        let mut config = match &self.config {
+            Some(file) => Config::load(file)?,
+            None => Config::default(),
+        };
+        if let Some(dir) = &self.data_dir {
+            config.data_dir.clone_from(dir);
+        }
+        Ok(config)
+    }
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the server
+    Serve(serve::Serve),
+    #[command(flatten)]
+    Verb(Verb),
+    /// Check components; choose the deletion plugin
+    #[command(subcommand)]
+    Component(component::Verb),
+}
+
+/// What works on an open data directory.
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Create and list tenants
+    #[command(subcommand)]
+    Tenant(tenant::Verb),
+    /// Issue, list and revoke the site keys of a tenant
+    #[command(subcommand)]
+    Key(key::Verb),
+    /// Create API clients and say what they may do
+    #[command(subcommand)]
+    Client(client::Verb),
+    /// Issue and revoke the bearer tokens of API clients
+    #[command(subcommand)]
+    Token(token::Verb),
+    /// Put, list, show and change photos and documents
+    #[command(subcommand)]
+    Object(object::Verb),
+    /// Place and release legal holds
+    #[command(subcommand)]
+    Hold(hold::Verb),
+    /// Delete one photo or document for good, as a caller would over HTTP
+    #[command(subcommand)]
+    Delete(delete::Verb),
+    /// Show what happened to the objects of a user
+    Activity(activity::List),
+    /// List policies; assign and show the chain of a tenant
+    #[command(subcommand)]
+    Policy(policy::Verb),
+    /// Show why deletes were allowed or refused
+    #[command(subcommand)]
+    Decision(decision::Verb),
+}
+
+impl Cli {
+    /// Whether answers and failures are JSON.
+    pub fn json(&self) -> bool {
+        self.global.json
+    }
+
+    /// The configuration that is meant: the file, and what was typed over it.
+    ///
+    /// # Errors
+    /// The file is unreadable or wrong, or what was typed does not go together.
+    pub fn config(&self) -> Result<Config, Failure> {
+        let config = self.global.config()?;
+        match &self.command {
+            Command::Serve(typed) => typed.config(config, &self.global),
+            _ => Ok(config),
+        }
+    }
+
+    /// How to log: a verb speaks up only when something is wrong.
+    pub fn log(&self, config: &Config) -> Log {
+        let filter = match (&self.global.log, &self.command) {
+            (Some(typed), _) => typed.clone(),
+            (None, Command::Serve(_)) => config.log.filter.clone(),
+            (None, _) => "warn".to_owned(),
+        };
+        Log {
+            filter,
+            ..config.log.clone()
+        }
+    }
+
+    /// Does what was asked. Needs a tokio runtime.
+    ///
+    /// # Errors
+    /// Why it was not done.
+    pub async fn run(self, config: Config) -> Result<(), Failure> {
+        let answer = match self.command {
+            Command::Serve(typed) => return serve::run(typed, config).await,
+            Command::Component(verb) => component::run(verb, config).await?,
+            Command::Verb(verb) => {
+                with_service(config, async |service| verb.run(service).await).await?
+            }
+        };
+        answer.print(self.global.json)
+    }
+}
+
+impl Verb {
+    async fn run(self, service: &Service) -> Result<Answer, Failure> {
+        match self {
+            Self::Tenant(verb) => tenant::run(verb, service).await,
+            Self::Key(verb) => key::run(verb, service).await,
+            Self::Client(verb) => client::run(verb, service).await,
+            Self::Token(verb) => token::run(verb, service).await,
+            Self::Object(verb) => object::run(verb, service).await,
+            Self::Hold(verb) => hold::run(verb, service).await,
+            Self::Delete(verb) => delete::run(verb, service).await,
+            Self::Activity(list) => activity::run(list, service).await,
+            Self::Policy(verb) => policy::run(verb, service).await,
+            Self::Decision(verb) => decision::run(verb, service).await,
+        }
+    }
+}
+
+/// Opens the data directory for one verb, and lets what the verb began be committed.
+async fn with_service<T>(
+    config: Config,
+    verb: impl AsyncFnOnce(&Service) -> Result<T, Failure>,
+) -> Result<T, Failure> {
+    let service = Service::open(config)?;
+    let answer = verb(&service).await;
+    service.stop().await;
+    answer
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory as _;
+
+    fn parse(line: &str) -> Result<Cli, clap::Error> {
+        Cli::try_parse_from(line.split(' '))
+    }
+
+    #[test]
+    fn the_command_line_holds_together() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_mistyped_command_line_ends_with_2() {
+        for line in [
+            "atropos nonsense",
+            "atropos tenant create acme",
+            "atropos tenant create acme --website-id 0",
+            "atropos tenant create -acme --website-id 1",
+            "atropos object list video --tenant acme",
+            "atropos token issue crm --lifetime soon",
+        ] {
+            assert_eq!(parse(line).unwrap_err().exit_code(), 2, "{line}");
+        }
+    }
+
+    #[test]
+    fn global_options_may_follow_the_verb() {
+        let cli = parse("atropos tenant list --json --data-dir d").unwrap();
+        assert!(cli.json());
+        assert_eq!(cli.config().unwrap().data_dir, PathBuf::from("d"));
+    }
+
+    #[test]
+    fn a_configuration_that_is_not_there_is_a_failure_of_usage() {
+        let cli = parse("atropos tenant list --config no-such-file.toml").unwrap();
+        assert_eq!(cli.config().unwrap_err().exit(), Exit::Usage);
+    }
+
+    #[test]
+    fn only_the_server_logs_what_goes_well() {
+        let (verb, server) = (parse("atropos tenant list"), parse("atropos serve"));
+        let config = Config::default();
+        assert_eq!(verb.unwrap().log(&config).filter, "warn");
+        assert_eq!(server.unwrap().log(&config).filter, config.log.filter);
+    }
+}

@@ -1,0 +1,35 @@
+//! What happened to the objects of a user.
+
+use clap::Args;
+
+use super::output::{Answer, Columns};
+use super::{Failure, tenant, values};
+use crate::service::Service;
+use crate::target::Subdomain;
+
+const COLUMNS: Columns = &[
+    ("WHEN", "/atMs"),
+    ("ACTIVITY", "/activity"),
+    ("OBJECT", "/objectId"),
+    ("CALLER", "/caller"),
+    ("DECISION", "/decisionId"),
+];
+
+#[derive(Args, Debug)]
+pub(crate) struct List {
+    /// Subdomain of the tenant
+    #[arg(long)]
+    tenant: Subdomain,
+    /// The user: the `userId` of photos, the `userAccountId` of documents
+    #[arg(long)]
+    user: String,
+    #[command(flatten)]
+    paging: values::Paging,
+}
+
+pub(crate) async fn run(list: List, service: &Service) -> Result<Answer, Failure> {
+    let tenant = tenant::named(service, &list.tenant).await?.id;
+    let page = list.paging.into();
+    let listed = service.catalogue.activity(tenant, &list.user, page).await?;
+    Answer::table(&listed, COLUMNS)
+}

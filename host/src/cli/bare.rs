@@ -1,0 +1,108 @@
+//! A sandbox without a platform: enough to check a component where there is no data directory.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use tokio::io::AsyncRead;
+
+use super::Failure;
+use crate::auth::{AuthError, Authority};
+use crate::config::Config;
+use crate::erase::Platform;
+use crate::guest::Sandbox;
+use crate::service::ServiceError;
+use crate::store::decision::Decision;
+use crate::store::{
+    BlobReader, Blobs, Chain, Chains, Conflict, Doomed, Erasure, Objects, Removal, Result, Shred,
+    StoreError,
+};
+use crate::target::{BlobKey, Caller, Digest, Object, Subdomain, Target, TenantId, WebsiteId};
+
+/// Starts a sandbox that has nothing to serve.
+pub(crate) fn sandbox(config: &Config) -> Result<Sandbox, Failure> {
+    let nothing = Arc::new(Nothing);
+    let platform = Platform {
+        authority: nothing.clone(),
+        objects: nothing.clone(),
+        chains: nothing.clone(),
+        blobs: nothing,
+    };
+    Ok(Sandbox::start(&platform, config).map_err(ServiceError::Guest)?)
+}
+
+/// A platform on which nobody is known and nothing is there.
+struct Nothing;
+
+const NO_STORAGE: StoreError = StoreError::Missing { what: "storage" };
+
+#[async_trait]
+impl Authority for Nothing {
+    async fn authenticate_site(&self, _: WebsiteId, _: &str) -> Result<Caller, AuthError> {
+        Err(AuthError::Rejected)
+    }
+
+    async fn authenticate_token(&self, _: &str, _: &Subdomain) -> Result<Caller, AuthError> {
+        Err(AuthError::Rejected)
+    }
+}
+
+#[async_trait]
+impl Objects for Nothing {
+    async fn find(&self, _: &Target) -> Result<Option<Object>> {
+        Ok(None)
+    }
+
+    async fn erase(&self, _: &[Erasure]) -> Result<Vec<Result<Doomed, Conflict>>> {
+        Err(NO_STORAGE)
+    }
+
+    async fn record(&self, _: &[Decision]) -> Result<()> {
+        Err(NO_STORAGE)
+    }
+
+    async fn shreds(&self, _: u64, _: usize) -> Result<Vec<Shred>> {
+        Ok(Vec::new())
+    }
+
+    async fn shredded(&self, _: &[(BlobKey, Removal)]) -> Result<()> {
+        Err(NO_STORAGE)
+    }
+
+    async fn postpone(&self, _: BlobKey, _: u64, _: &str) -> Result<()> {
+        Err(NO_STORAGE)
+    }
+}
+
+#[async_trait]
+impl Chains for Nothing {
+    async fn chain(&self, _: TenantId) -> Result<Option<Arc<Chain>>> {
+        Ok(None)
+    }
+
+    async fn component(&self, _: Digest) -> Result<Option<Vec<u8>>> {
+        Ok(None)
+    }
+
+    async fn plugin(&self) -> Result<Option<Digest>> {
+        Ok(None)
+    }
+}
+
+#[async_trait]
+impl Blobs for Nothing {
+    async fn put(&self, _: BlobKey, _: &mut (dyn AsyncRead + Send + Unpin)) -> Result<u64> {
+        Err(NO_STORAGE)
+    }
+
+    async fn open(&self, _: BlobKey) -> Result<Option<BlobReader>> {
+        Ok(None)
+    }
+
+    async fn remove(&self, _: BlobKey) -> Result<Removal> {
+        Err(NO_STORAGE)
+    }
+
+    async fn sync_removals(&self) -> Result<()> {
+        Ok(())
+    }
+}

@@ -1,0 +1,117 @@
+//! Components: what a file is, and which deletion plugin serves.
+
+use std::path::{Path, PathBuf};
+
+use clap::Subcommand;
+use serde_json::json;
+
+use super::bare::sandbox;
+use super::output::{Answer, Columns};
+use super::{ComponentError, Failure, with_service};
+use crate::config::Config;
+use crate::guest::Report;
+use crate::service::Service;
+
+/// The world of a deletion plugin, as reports name it.
+const DELETION_PLUGIN: &str = "deletion-plugin";
+/// The world of a policy, as reports name it.
+pub(crate) const POLICY_PLUGIN: &str = "policy-plugin";
+
+const FIELDS: Columns = &[
+    ("World", "/world"),
+    ("Digest", "/digest"),
+    ("Bytes", "/sizeBytes"),
+    ("Imports", "/imports"),
+    ("Exports", "/exports"),
+    ("Name", "/description/name"),
+    ("Version", "/description/version"),
+    ("Summary", "/description/summary"),
+];
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Verb {
+    /// Tell what a component is, or exactly what is wrong with it
+    #[command(after_help = "\
+Needs no data directory. With --json a policy's answer includes the JSON Schema of its settings.")]
+    Check {
+        /// The component (.wasm)
+        file: PathBuf,
+    },
+    /// Choose the deletion plugin of this instance
+    #[command(after_help = "\
+The plugin validates requests and orders the steps of a delete. It is checked before it is taken on;
+a running server serves with it from its next request.
+
+Examples:
+  atropos component choose my-plugin.wasm
+  atropos component choose default           back to the one built in")]
+    Choose {
+        /// A component of the world `deletion-plugin`, or the word `default`
+        #[arg(value_name = "FILE|default")]
+        plugin: PathBuf,
+    },
+}
+
+pub(crate) async fn run(verb: Verb, config: Config) -> Result<Answer, Failure> {
+    match verb {
+        Verb::Check { file } => {
+            let bytes = read(&file).await?;
+            let report = sandbox(&config)?.check(&bytes).await;
+            let report = report.map_err(|error| unusable(file.display(), error))?;
+            Answer::fields(&report, FIELDS)
+        }
+        Verb::Choose { plugin } => {
+            with_service(config, async |service| choose(&plugin, service).await).await
+        }
+    }
+}
+
+async fn choose(plugin: &Path, service: &Service) -> Result<Answer, Failure> {
+    if plugin == Path::new("default") {
+        service.tenants.choose_plugin(None).await?;
+        let value = json!({ "plugin": null });
+        return Answer::line(&value, "the built-in plugin serves");
+    }
+    let bytes = read(plugin).await?;
+    let report = check(service, &bytes, plugin.display(), DELETION_PLUGIN).await?;
+    let name = plugin.file_stem().unwrap_or_default().to_string_lossy();
+    let tenants = &service.tenants;
+    tenants.add_component(report.digest, &name, &bytes).await?;
+    tenants.choose_plugin(Some(report.digest)).await?;
+    let value = json!({ "plugin": report.digest });
+    Answer::line(&value, format!("{} serves", report.digest))
+}
+
+/// Checks that `bytes` are a component of the world that is needed.
+pub(crate) async fn check(
+    service: &Service,
+    bytes: &[u8],
+    component: impl ToString,
+    wanted: &'static str,
+) -> Result<Report, Failure> {
+    match service.atropos.sandbox().check(bytes).await {
+        Ok(report) if report.world == wanted => Ok(report),
+        Ok(report) => {
+            let found = report.world;
+            Err(unusable(component, ComponentError::World { found, wanted }))
+        }
+        Err(error) => Err(unusable(component, error)),
+    }
+}
+
+/// A failure of this component.
+pub(crate) fn unusable(component: impl ToString, source: impl Into<ComponentError>) -> Failure {
+    Failure::Component {
+        component: component.to_string(),
+        source: source.into(),
+    }
+}
+
+/// The bytes of a component's file.
+pub(crate) async fn read(file: &Path) -> Result<Vec<u8>, Failure> {
+    let bytes = tokio::fs::read(file).await;
+    bytes.map_err(|source| Failure::Io {
+        what: format!("cannot read {}", file.display()),
+        source,
+    })
+}

@@ -1,0 +1,374 @@
+//! Why a verb did not do what it was asked: a closed list, each with its exit code.
+//!
+//! | exit | meaning |
+//! |---|---|
+//! | 0 | done |
+//! | 1 | refused, or not found |
+//! | 2 | usage: the command line or the configuration makes no sense |
+//! | 3 | unavailable: storage, sandbox, input or output |
+
+use std::error::Error;
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::path::PathBuf;
+
+use serde::Serialize;
+use serde_json::json;
+
+use crate::config::ConfigError;
+use crate::demo::DemoError;
+use crate::error::{Reason, Refused};
+use crate::guest::GuestError;
+use crate::service::ServiceError;
+use crate::store::StoreError;
+use crate::upload::UploadError;
+
+/// Why a verb did not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// What was typed makes no sense.
+    #[error("{0}")]
+    Usage(String),
+    /// The configuration makes no sense.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// What was named is not there.
+    #[error("there is no {what} `{name}`")]
+    NotFound {
+        /// What was named, such as `tenant`.
+        what: &'static str,
+        /// How it was named.
+        name: String,
+    },
+    /// The delete was refused; the code is the one callers see.
+    #[error("{} ({})", .0, .0.code())]
+    Refused(Refused),
+    /// The upload was refused, or broke off.
+    #[error("cannot take {path}")]
+    Upload {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: UploadError,
+    },
+    /// The component cannot be used, or not for this.
+    #[error("cannot use the component {component}")]
+    Component {
+        /// Its file, name or digest.
+        component: String,
+        /// Why.
+        source: ComponentError,
+    },
+    /// Policies refused the settings that a chain was to give them.
+    #[error("the settings are refused")]
+    Settings(Vec<SettingsRefusal>),
+    /// The storage failed or refused.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The service does not start.
+    #[error(transparent)]
+    Service(#[from] ServiceError),
+    /// The demo cannot be set up.
+    #[error(transparent)]
+    Demo(#[from] DemoError),
+    /// Another server works in the data directory.
+    #[error(
+        "another server (process {process}) is running in {path}; stop it, or choose another --data-dir"
+    )]
+    ServerRunning {
+        /// The data directory.
+        path: PathBuf,
+        /// Its process id, as the lock file names it.
+        process: String,
+    },
+    /// A second signal ended the server before it had stopped.
+    #[error("ended by a second signal before everything under way was done")]
+    Interrupted,
+    /// A file, a socket or the terminal failed.
+    #[error("{what}")]
+    Io {
+        /// What was tried.
+        what: String,
+        /// Why it failed.
+        source: std::io::Error,
+    },
+}
+
+/// Why a component cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ComponentError {
+    /// It does not load, or meets no world.
+    #[error(transparent)]
+    Guest(#[from] GuestError),
+    /// It is of the other world.
+    #[error("it is a {found}, and a {wanted} is needed")]
+    World {
+        /// What it is.
+        found: &'static str,
+        /// What it should be.
+        wanted: &'static str,
+    },
+}
+
+/// One thing wrong with the settings of one policy, in the policy's words.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SettingsRefusal {
+    /// Which policy.
+    pub policy: String,
+    /// Where, as a dotted path; empty for the whole.
+    pub path: String,
+    /// What is wrong and what is expected instead.
+    pub message: String,
+}
+
+/// What the program ends with when something failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Exit {
+    /// Refused, or not found.
+    Refused = 1,
+    /// The command line or the configuration makes no sense.
+    Usage = 2,
+    /// Storage, sandbox, input or output failed; trying again later may help.
+    Unavailable = 3,
+}
+
+impl Failure {
+    /// What the program ends with.
+    pub fn exit(&self) -> Exit {
+        self.class().0
+    }
+
+    /// A stable word for programs; for a refused delete, the code that callers see.
+    pub fn code(&self) -> &str {
+        self.class().1
+    }
+
+    fn class(&self) -> (Exit, &str) {
+        match self {
+            Self::Usage(_) => (Exit::Usage, "usage"),
+            Self::Config(_) => (Exit::Usage, "config"),
+            Self::NotFound { .. } => (Exit::Refused, "not-found"),
+            Self::Refused(refused) => (refused_exit(refused), refused.code()),
+            Self::Upload { source, .. } => match source {
+                UploadError::Read(_) => (Exit::Unavailable, "io"),
+                UploadError::Store(source) => store_class(source),
+                _ => (Exit::Refused, "upload-refused"),
+            },
+            Self::Component { source, .. } => match source {
+                ComponentError::Guest(
+                    GuestError::Engine(_) | GuestError::Ticker(_) | GuestError::Interrupted,
+                ) => (Exit::Unavailable, "unavailable"),
+                _ => (Exit::Refused, "component-refused"),
+            },
+            Self::Settings(_) => (Exit::Refused, "settings-refused"),
+            Self::Store(source) => store_class(source),
+            Self::Service(_) | Self::Demo(_) => (Exit::Unavailable, "unavailable"),
+            Self::ServerRunning { .. } => (Exit::Unavailable, "server-running"),
+            Self::Interrupted => (Exit::Unavailable, "interrupted"),
+            Self::Io { .. } => (Exit::Unavailable, "io"),
+        }
+    }
+
+    /// Writes the failure to stderr, as lines or as one JSON object.
+    pub fn report(&self, json: bool) {
+        let text = if json {
+            format!("{}\n", self.json())
+        } else {
+            self.text()
+        };
+        // There is nobody left to tell that stderr is closed.
+        let _ = std::io::stderr().lock().write_all(text.as_bytes());
+    }
+
+    fn text(&self) -> String {
+        let mut text = format!("error: {self}\n");
+        for cause in self.causes() {
+            let _ = writeln!(text, "caused by: {cause}");
+        }
+        for refusal in self.settings() {
+            let place = [refusal.policy.as_str(), refusal.path.as_str()];
+            let place = place.into_iter().filter(|part| !part.is_empty());
+            let place = place.collect::<Vec<_>>().join(": ");
+            let _ = writeln!(text, "  {place}: {}", refusal.message);
+        }
+        text
+    }
+
+    fn json(&self) -> serde_json::Value {
+        let message = match self {
+            // The code has a field of its own here.
+            Self::Refused(refused) => refused.to_string(),
+            other => other.to_string(),
+        };
+        let mut error = json!({ "code": self.code(), "message": message });
+        if let Some(fields) = error.as_object_mut() {
+            let causes = self.causes();
+            if !causes.is_empty() {
+                fields.insert("causedBy".to_owned(), json!(causes));
+            }
+            if !self.settings().is_empty() {
+                fields.insert("problems".to_owned(), json!(self.settings()));
+            }
+        }
+        json!({ "error": error })
+    }
+
+    fn causes(&self) -> Vec<String> {
+        let mut causes = Vec::new();
+        let mut next = self.source();
+        while let Some(cause) = next {
+            causes.push(cause.to_string());
+            next = cause.source();
+        }
+        causes
+    }
+
+    fn settings(&self) -> &[SettingsRefusal] {
+        match self {
+            Self::Settings(refusals) => refusals,
+            _ => &[],
+        }
+    }
+}
+
+fn refused_exit(refused: &Refused) -> Exit {
+    match refused {
+        Refused::Plugin { reason, .. } => match reason {
+            Reason::Unavailable | Reason::Other(_) => Exit::Unavailable,
+            _ => Exit::Refused,
+        },
+        Refused::Gone | Refused::Held | Refused::RetainedUntil(_) | Refused::Changed => {
+            Exit::Refused
+        }
+        Refused::Fault(_)
+        | Refused::Overloaded
+        | Refused::Stopping
+        | Refused::Pending
+        | Refused::Unavailable => Exit::Unavailable,
+    }
+}
+
+fn store_class(error: &StoreError) -> (Exit, &'static str) {
+    match error {
+        StoreError::Taken { .. } => (Exit::Refused, "taken"),
+        StoreError::Missing { .. } => (Exit::Refused, "not-found"),
+        _ => (Exit::Unavailable, "unavailable"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::{Fault, FaultKind, Guest};
+
+    fn plugin(reason: Reason) -> Failure {
+        Failure::Refused(Refused::Plugin {
+            reason,
+            code: "327".to_owned(),
+            message: "Invalid Photo Id".to_owned(),
+        })
+    }
+
+    fn busy() -> StoreError {
+        StoreError::Unavailable("database is locked".into())
+    }
+
+    #[test]
+    fn a_refusal_ends_with_1() {
+        let refused = [
+            plugin(Reason::NotFound),
+            plugin(Reason::Denied),
+            plugin(Reason::InvalidRequest),
+            plugin(Reason::Throttled(5)),
+            Failure::Refused(Refused::Held),
+            Failure::Store(StoreError::Taken { what: "subdomain" }),
+            Failure::Settings(Vec::new()),
+            Failure::NotFound {
+                what: "tenant",
+                name: "acme".to_owned(),
+            },
+            Failure::Upload {
+                path: "x.png".into(),
+                source: UploadError::NotAPicture,
+            },
+        ];
+        for failure in refused {
+            assert_eq!(failure.exit(), Exit::Refused, "{failure}");
+        }
+    }
+
+    #[test]
+    fn what_makes_no_sense_ends_with_2() {
+        let config = ConfigError::Range {
+            key: "plugin.fuel",
+            expected: "greater than 0",
+        };
+        assert_eq!(Failure::Usage(String::new()).exit(), Exit::Usage);
+        assert_eq!(Failure::Config(config).exit(), Exit::Usage);
+    }
+
+    #[test]
+    fn what_may_work_later_ends_with_3() {
+        let fault = Fault {
+            guest: Guest::Policy,
+            kind: FaultKind::Deadline,
+            digest: None,
+        };
+        let unavailable = [
+            plugin(Reason::Unavailable),
+            Failure::Refused(Refused::Fault(fault)),
+            Failure::Refused(Refused::Pending),
+            Failure::Store(busy()),
+            Failure::Upload {
+                path: "x.png".into(),
+                source: UploadError::Store(busy()),
+            },
+            Failure::Interrupted,
+            Failure::ServerRunning {
+                path: "data".into(),
+                process: "7".to_owned(),
+            },
+        ];
+        for failure in unavailable {
+            assert_eq!(failure.exit(), Exit::Unavailable, "{failure}");
+        }
+    }
+
+    #[test]
+    fn a_failure_is_one_line_and_its_causes() {
+        assert_eq!(
+            Failure::Store(busy()).text(),
+            "error: the storage is not available\ncaused by: database is locked\n"
+        );
+    }
+
+    #[test]
+    fn a_refused_delete_shows_the_code_that_callers_see() {
+        let failure = plugin(Reason::NotFound);
+        assert_eq!(failure.text(), "error: Invalid Photo Id (327)\n");
+        assert_eq!(
+            failure.json(),
+            json!({ "error": { "code": "327", "message": "Invalid Photo Id" } })
+        );
+    }
+
+    #[test]
+    fn refused_settings_name_policy_path_and_message() {
+        let failure = Failure::Settings(vec![SettingsRefusal {
+            policy: "retention".to_owned(),
+            path: "minimum-age-days.photo".to_owned(),
+            message: "must be a whole number".to_owned(),
+        }]);
+        assert!(
+            failure
+                .text()
+                .ends_with("  retention: minimum-age-days.photo: must be a whole number\n")
+        );
+        assert_eq!(
+            failure.json()["error"]["problems"][0]["path"],
+            "minimum-age-days.photo"
+        );
+    }
+}

@@ -1,0 +1,83 @@
+//! One server per data directory: whoever holds the lock on `server.lock` is it.
+//!
+//! The lock is the operating system's, so a server that was killed leaves none behind.
+
+use std::fs::{File, TryLockError};
+use std::io::{self, Read as _, Seek as _, Write as _};
+use std::path::Path;
+
+use super::Failure;
+
+/// The right to serve a data directory, until it is dropped.
+#[derive(Debug)]
+pub(crate) struct ServerLock {
+    _held: File,
+}
+
+impl ServerLock {
+    /// Takes the lock and writes this process's id into its file, for whoever comes second.
+    pub(crate) fn take(data_dir: &Path) -> Result<Self, Failure> {
+        let path = data_dir.join("server.lock");
+        let failed = |source| Failure::Io {
+            what: format!("cannot lock {}", path.display()),
+            source,
+        };
+        std::fs::create_dir_all(data_dir).map_err(failed)?;
+        let mut options = File::options();
+        let file = options.read(true).write(true).create(true).truncate(false);
+        let mut file = file.open(&path).map_err(failed)?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                return Err(Failure::ServerRunning {
+                    path: data_dir.to_owned(),
+                    process: process_in(&mut file).unwrap_or_else(|_| "unknown".to_owned()),
+                });
+            }
+            Err(TryLockError::Error(source)) => return Err(failed(source)),
+        }
+        write_process(&mut file).map_err(failed)?;
+        Ok(Self { _held: file })
+    }
+}
+
+fn process_in(file: &mut File) -> io::Result<String> {
+    let mut text = String::new();
+    file.take(32).read_to_string(&mut text)?;
+    Ok(match text.trim() {
+        // Between taking the lock and writing the id.
+        "" => "unknown".to_owned(),
+        id => id.to_owned(),
+    })
+}
+
+fn write_process(file: &mut File) -> io::Result<()> {
+    file.set_len(0)?;
+    file.rewind()?;
+    writeln!(file, "{}", std::process::id())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::Exit;
+
+    #[test]
+    fn a_second_server_is_refused_and_told_who_was_first() {
+        let dir = tempfile::tempdir().unwrap();
+        let first = ServerLock::take(dir.path()).unwrap();
+        let failure = ServerLock::take(dir.path()).unwrap_err();
+        assert_eq!(failure.exit(), Exit::Unavailable);
+        let process = std::process::id().to_string();
+        assert!(failure.to_string().contains(&process), "{failure}");
+        drop(first);
+        assert!(ServerLock::take(dir.path()).is_ok());
+    }
+
+    #[test]
+    fn a_lock_file_left_behind_locks_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("server.lock"), "999999999\n").unwrap();
+        assert!(ServerLock::take(dir.path()).is_ok());
+    }
+}

@@ -1,0 +1,298 @@
+//! Objects: the photos and documents of users.
+
+use std::path::{Path, PathBuf};
+
+use clap::{Args, Subcommand};
+use indicatif::{ProgressBar, ProgressStyle};
+use serde::Serialize;
+use tokio::io::AsyncRead;
+
+use super::output::{Answer, Columns};
+use super::{Failure, tenant, values};
+use crate::service::Service;
+use crate::store::catalogue::Change;
+use crate::store::{Rendition, Stored};
+use crate::target::{Kind, Object, Subdomain, Target};
+use crate::upload::{NewUpload, UploadError};
+
+/// Below this size an upload is over before a progress bar would be of use.
+const LARGE: u64 = 8 << 20;
+
+const ROW: Columns = &[
+    ("ID", "/id"),
+    ("USER", "/user"),
+    ("NAME", "/name"),
+    ("BYTES", "/sizeBytes"),
+    ("CREATED", "/createdAtMs"),
+    ("LABELS", "/labels"),
+    ("HELD", "/held"),
+    ("KEPT UNTIL", "/retainUntilMs"),
+];
+
+const FIELDS: Columns = &[
+    ("Id", "/id"),
+    ("Kind", "/kind"),
+    ("User", "/user"),
+    ("Name", "/name"),
+    ("Media type", "/mediaType"),
+    ("Bytes", "/sizeBytes"),
+    ("Width", "/width"),
+    ("Height", "/height"),
+    ("Created", "/createdAtMs"),
+    ("Labels", "/labels"),
+    ("Held", "/held"),
+    ("Kept until", "/retainUntilMs"),
+    ("Version", "/version"),
+];
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Verb {
+    /// Take a file as a photo or document of a user, and show its id
+    #[command(after_help = "\
+Examples:
+  atropos object put photo beach.jpg --tenant acme --user u-7 --label holiday
+  atropos object put document contract.pdf --tenant acme --user 6 --retain-until 2027-01-01")]
+    Put(Put),
+    /// List the live objects of a user, or of a whole tenant, oldest first
+    List {
+        /// What sort of object
+        kind: Kind,
+        /// Subdomain of the tenant
+        #[arg(long)]
+        tenant: Subdomain,
+        /// Only the objects of this user
+        #[arg(long)]
+        user: Option<String>,
+        #[command(flatten)]
+        paging: values::Paging,
+    },
+    /// Show one live object
+    Show {
+        #[command(flatten)]
+        named: Named,
+    },
+    /// Change the labels or the retention date of an object
+    Change {
+        #[command(flatten)]
+        named: Named,
+        /// Replace all labels; give one --label for each
+        #[arg(long = "label", value_name = "LABEL", value_parser = values::label)]
+        labels: Vec<String>,
+        /// Take all labels away
+        #[arg(long, conflicts_with = "labels")]
+        no_labels: bool,
+        /// Do not erase it before this time; `none` takes the date away
+        #[arg(long, value_name = "TIME", value_parser = values::retention,
+              required_unless_present_any = ["labels", "no_labels"])]
+        retain_until: Option<values::Retention>,
+    },
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Put {
+    /// What sort of object
+    kind: Kind,
+    /// The file; a photo must be a JPEG, PNG, GIF or WebP picture
+    file: PathBuf,
+    /// Subdomain of the tenant
+    #[arg(long)]
+    tenant: Subdomain,
+    /// Its user: any id for a photo, a whole number for a document
+    #[arg(long)]
+    user: String,
+    /// Its id [default: a random GUID]
+    #[arg(long, value_name = "GUID")]
+    id: Option<uuid::Uuid>,
+    /// The name that its owner sees [default: the file's]
+    #[arg(long)]
+    name: Option<String>,
+    /// A label that policies see; give one --label for each
+    #[arg(long = "label", value_name = "LABEL", value_parser = values::label)]
+    labels: Vec<String>,
+    /// Do not erase it before this time, such as 2027-01-01
+    #[arg(long, value_name = "TIME", value_parser = values::time_ms)]
+    retain_until: Option<u64>,
+}
+
+/// One object, as every verb on one takes it.
+#[derive(Args, Debug)]
+pub(crate) struct Named {
+    /// What sort of object
+    kind: Kind,
+    /// Its id: the photo id, or the GUID of the file
+    id: String,
+    /// Subdomain of the tenant
+    #[arg(long)]
+    tenant: Subdomain,
+    /// Its user
+    #[arg(long)]
+    user: String,
+}
+
+impl Named {
+    pub(crate) async fn target(&self, service: &Service) -> Result<Target, Failure> {
+        Ok(Target {
+            tenant: tenant::named(service, &self.tenant).await?.id,
+            kind: self.kind,
+            owner: values::owner(self.kind, &self.user)?,
+            id: self.id.to_ascii_lowercase(),
+        })
+    }
+}
+
+pub(crate) async fn run(verb: Verb, service: &Service) -> Result<Answer, Failure> {
+    match verb {
+        Verb::Put(typed) => {
+            let stored = put(typed, service).await?;
+            let shown = Shown::of(stored);
+            Answer::line(&shown, shown.id.clone())
+        }
+        Verb::List {
+            kind,
+            tenant,
+            user,
+            paging,
+        } => {
+            let tenant = tenant::named(service, &tenant).await?.id;
+            let user = user.map(|user| values::owner(kind, &user)).transpose()?;
+            let page = paging.into();
+            let listed = service
+                .catalogue
+                .list(tenant, kind, user.as_deref(), page)
+                .await?;
+            Answer::table(&listed.into_iter().map(Shown::of).collect::<Vec<_>>(), ROW)
+        }
+        Verb::Show { named } => {
+            let stored = service
+                .catalogue
+                .show(&named.target(service).await?)
+                .await?;
+            let stored = stored.ok_or_else(|| Failure::NotFound {
+                what: named.kind.as_str(),
+                name: named.id.clone(),
+            })?;
+            Answer::fields(&Shown::of(stored), FIELDS)
+        }
+        Verb::Change {
+            named,
+            labels,
+            no_labels,
+            retain_until,
+        } => {
+            let change = Change {
+                labels: (no_labels || !labels.is_empty()).then(|| sorted(labels)),
+                retain_until_ms: retain_until.map(|date| date.0),
+            };
+            let target = named.target(service).await?;
+            service.catalogue.change(&target, change).await?;
+            let value = serde_json::json!({ "changed": target.id });
+            Answer::line(&value, format!("changed {}", target.id))
+        }
+    }
+}
+
+fn sorted(mut labels: Vec<String>) -> Vec<String> {
+    labels.sort_unstable();
+    labels.dedup();
+    labels
+}
+
+async fn put(typed: Put, service: &Service) -> Result<Stored, Failure> {
+    let file_name = typed
+        .file
+        .file_name()
+        .map(|name| name.to_string_lossy().into_owned());
+    let new = NewUpload {
+        tenant: tenant::named(service, &typed.tenant).await?.id,
+        owner: values::owner(typed.kind, &typed.user)?,
+        id: typed.id.map(|id| id.to_string()),
+        name: typed.name.or(file_name).unwrap_or_default(),
+        labels: typed.labels,
+        retain_until_ms: typed.retain_until,
+    };
+    let failed = |source| Failure::Upload {
+        path: typed.file.clone(),
+        source,
+    };
+    let unread = |source| failed(UploadError::Read(source));
+    let file = tokio::fs::File::open(&typed.file).await.map_err(unread)?;
+    let size = file.metadata().await.map_err(unread)?.len();
+    let bar = progress(size, &typed.file);
+    let mut content = bar.wrap_async_read(file);
+    let content: &mut (dyn AsyncRead + Send + Unpin) = &mut content;
+    let stored = match typed.kind {
+        Kind::Photo => service.uploads.photo(new, content).await,
+        Kind::Document => service.uploads.document(new, content).await,
+    };
+    bar.finish_and_clear();
+    stored.map_err(failed)
+}
+
+/// A bar on stderr. It hides itself where stderr is no terminal.
+fn progress(size: u64, file: &Path) -> ProgressBar {
+    if size < LARGE {
+        return ProgressBar::hidden();
+    }
+    let bar = ProgressBar::new(size).with_message(file.display().to_string());
+    let style = "{msg} {wide_bar} {bytes}/{total_bytes} {bytes_per_sec} {eta}";
+    match ProgressStyle::with_template(style) {
+        Ok(style) => bar.with_style(style),
+        Err(_) => bar,
+    }
+}
+
+/// An object as the command line shows it: where its bytes are is nobody's business.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Shown {
+    id: String,
+    kind: Kind,
+    user: String,
+    name: String,
+    media_type: String,
+    size_bytes: u64,
+    width: Option<u32>,
+    height: Option<u32>,
+    created_at_ms: u64,
+    labels: Vec<String>,
+    held: bool,
+    retain_until_ms: Option<u64>,
+    version: u64,
+    renditions: Vec<ShownRendition>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ShownRendition {
+    name: String,
+    media_type: String,
+    size_bytes: u64,
+}
+
+impl Shown {
+    fn of(stored: Stored) -> Self {
+        let Object { target, .. } = stored.object;
+        let (width, height) = stored.dimensions.unzip();
+        let rendition = |rendition: Rendition| ShownRendition {
+            name: rendition.name,
+            media_type: rendition.media_type,
+            size_bytes: rendition.size_bytes,
+        };
+        Self {
+            id: target.id,
+            kind: target.kind,
+            user: target.owner,
+            name: stored.name,
+            media_type: stored.object.media_type,
+            size_bytes: stored.object.size_bytes,
+            width,
+            height,
+            created_at_ms: stored.object.created_at_ms,
+            labels: stored.object.labels,
+            held: stored.object.held,
+            retain_until_ms: stored.object.retain_until_ms,
+            version: stored.object.version,
+            renditions: stored.renditions.into_iter().map(rendition).collect(),
+        }
+    }
+}

@@ -1,0 +1,198 @@
+//! The server: configuration in two steps, one server per data directory, an orderly end.
+
+use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::Args;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::oneshot;
+
+use super::lock::ServerLock;
+use super::{Failure, Global, tenant};
+use crate::config::Config;
+use crate::service::Service;
+use crate::{demo, http};
+
+/// Where the demo keeps its data unless told otherwise.
+const DEMO_DIR: &str = "atropos-demo";
+
+#[derive(Args, Debug)]
+#[command(after_help = "\
+When it is ready, the server prints one line on stdout, `listening on http://ADDRESS`; its log goes
+to stderr. SIGTERM or SIGINT ends it once everything under way is done; a second signal ends it at
+once. One server at a time works in a data directory; the other verbs may work beside it.
+
+Examples:
+  atropos serve --demo
+  atropos serve --config atropos.toml --listen 0.0.0.0:8080
+  atropos tenant list --data-dir atropos-demo     a verb beside the demo")]
+pub(crate) struct Serve {
+    /// Where to listen; port 0 picks a free one [default: what the configuration says, or
+    /// 127.0.0.1:8080]
+    #[arg(long, value_name = "ADDRESS")]
+    listen: Option<SocketAddr>,
+    /// Fill an empty data directory with two tenants, photos and documents, and print requests to
+    /// try; on this machine only [default directory: `atropos-demo`]
+    #[arg(long)]
+    demo: bool,
+}
+
+impl Serve {
+    /// From what was typed to what is meant.
+    pub(crate) fn config(&self, mut config: Config, typed: &Global) -> Result<Config, Failure> {
+        if let Some(listen) = self.listen {
+            config.listen = listen;
+        }
+        if self.demo {
+            if typed.data_dir.is_none() && typed.config.is_none() {
+                config.data_dir = PathBuf::from(DEMO_DIR);
+            }
+            if !config.listen.ip().is_loopback() {
+                return Err(Failure::Usage(format!(
+                    "the demo's key is public, so it listens on this machine only, and {} reaches \
+                     further; use --listen 127.0.0.1:8080",
+                    config.listen
+                )));
+            }
+        }
+        Ok(config)
+    }
+}
+
+/// Serves until it is told to stop.
+pub(crate) async fn run(typed: Serve, config: Config) -> Result<(), Failure> {
+    let _lock = ServerLock::take(&config.data_dir)?;
+    http::install_metrics();
+    let service = Service::open(config)?;
+    let outcome = ready(&typed, &service).await;
+    let listener = match outcome {
+        Ok(listener) => listener,
+        Err(failure) => {
+            service.stop().await;
+            return Err(failure);
+        }
+    };
+    serve(service, listener).await
+}
+
+/// Everything that can fail before the first request.
+async fn ready(typed: &Serve, service: &Service) -> Result<TcpListener, Failure> {
+    let listen = service.config.listen;
+    let unbound = |source| Failure::Io {
+        what: format!("cannot listen on {listen}"),
+        source,
+    };
+    let listener = TcpListener::bind(listen).await.map_err(unbound)?;
+    let base = format!("http://{}", listener.local_addr().map_err(unbound)?);
+    let tenants = service.tenants.tenants().await?.len();
+    tracing::info!(
+        version = env!("CARGO_PKG_VERSION"),
+        data_dir = %service.config.data_dir.display(),
+        plugin = plugin(service).await?,
+        tenants,
+        "atropos is ready"
+    );
+    if typed.demo {
+        let tour = furnish(service, &base).await?;
+        say(&mut io::stderr().lock(), &tour);
+    }
+    say(&mut io::stdout().lock(), &format!("listening on {base}\n"));
+    Ok(listener)
+}
+
+async fn plugin(service: &Service) -> Result<String, Failure> {
+    let chosen = service.chains.plugin().await?;
+    Ok(chosen.map_or_else(|| "built in".to_owned(), |digest| digest.to_string()))
+}
+
+async fn furnish(service: &Service, base: &str) -> Result<String, Failure> {
+    let tenants = service.tenants.tenants().await?;
+    let stranger = tenants.iter().find(|tenant| !demo::knows(tenant));
+    if let Some(stranger) = stranger {
+        return Err(Failure::Usage(format!(
+            "{} is no demo: it has the tenant `{}`; choose another --data-dir",
+            service.config.data_dir.display(),
+            stranger.subdomain
+        )));
+    }
+    for (subdomain, website_id) in demo::tenants() {
+        if !tenants.iter().any(|tenant| tenant.subdomain == subdomain) {
+            tenant::create(service, subdomain, website_id).await?;
+        }
+    }
+    Ok(demo::furnish(service, base).await?)
+}
+
+/// Says something that the server does well without saying.
+fn say(out: &mut impl io::Write, text: &str) {
+    if let Err(error) = out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        tracing::warn!(%error, "nobody reads the server's output");
+    }
+}
+
+/// Serves until the first signal and what is under way after it, or until the second signal.
+async fn serve(service: Service, listener: TcpListener) -> Result<(), Failure> {
+    let mut signals = Signals::listen()?;
+    let (stop, stopped) = oneshot::channel();
+    let serving = async {
+        let until = async move {
+            // A sender that is gone means stop as well.
+            let _ = stopped.await;
+        };
+        let served = http::serve(service.clone(), listener, until).await;
+        service.stop().await;
+        served.map_err(|source| Failure::Io {
+            what: "the server failed".to_owned(),
+            source,
+        })
+    };
+    let signalled = async {
+        signals.next().await;
+        tracing::info!("stopping once everything under way is done; signal again to end at once");
+        let _ = stop.send(());
+        signals.next().await;
+    };
+    unless(serving, signalled).await
+}
+
+/// Whichever ends first: the work, or the patience with it.
+async fn unless(
+    work: impl Future<Output = Result<(), Failure>>,
+    interrupted: impl Future<Output = ()>,
+) -> Result<(), Failure> {
+    tokio::select! {
+        done = work => done,
+        () = interrupted => Err(Failure::Interrupted),
+    }
+}
+
+/// The signals that mean stop.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn listen() -> Result<Self, Failure> {
+        let listen = |kind| {
+            signal(kind).map_err(|source| Failure::Io {
+                what: "cannot listen for signals".to_owned(),
+                source,
+            })
+        };
+        Ok(Self {
+            terminate: listen(SignalKind::terminate())?,
+            interrupt: listen(SignalKind::interrupt())?,
+        })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}

@@ -1,0 +1,71 @@
+//! Tenants: the customers of the platform.
+
+use clap::Subcommand;
+
+use super::output::{Answer, Columns};
+use super::{Failure, policy};
+use crate::service::Service;
+use crate::store::tenants::NewTenant;
+use crate::target::{Subdomain, Tenant, WebsiteId, now_ms};
+
+const COLUMNS: Columns = &[("SUBDOMAIN", "/subdomain"), ("WEBSITE", "/websiteId")];
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Verb {
+    /// Create a tenant; its chain is the built-in policy `allow-all`
+    Create {
+        /// How document callers name it: a DNS label
+        subdomain: Subdomain,
+        /// How photo callers name it: a whole number greater than 0
+        #[arg(long, value_name = "N")]
+        website_id: WebsiteId,
+    },
+    /// List every tenant
+    List,
+}
+
+pub(crate) async fn run(verb: Verb, service: &Service) -> Result<Answer, Failure> {
+    match verb {
+        Verb::Create {
+            subdomain,
+            website_id,
+        } => {
+            let tenant = create(service, subdomain, website_id).await?;
+            let line = format!(
+                "created {}, website {}",
+                tenant.subdomain, tenant.website_id
+            );
+            let note = format!(
+                "its chain is `{}`: whatever its callers ask to delete is deleted; see `atropos \
+                 policy assign --help`",
+                policy::ALLOW_ALL
+            );
+            Ok(Answer::line(&tenant, line)?.note(note))
+        }
+        Verb::List => Answer::table(&service.tenants.tenants().await?, COLUMNS),
+    }
+}
+
+/// Creates a tenant whose chain is, visibly, `allow-all`.
+pub(crate) async fn create(
+    service: &Service,
+    subdomain: Subdomain,
+    website_id: WebsiteId,
+) -> Result<Tenant, Failure> {
+    let new = NewTenant {
+        subdomain,
+        website_id,
+        chain: policy::allow_all(service).await?,
+        at_ms: now_ms(),
+    };
+    Ok(service.tenants.create_tenant(new).await?)
+}
+
+/// The tenant that was named, for every other noun.
+pub(crate) async fn named(service: &Service, subdomain: &Subdomain) -> Result<Tenant, Failure> {
+    let tenant = service.tenants.tenant(subdomain).await?;
+    tenant.ok_or_else(|| Failure::NotFound {
+        what: "tenant",
+        name: subdomain.to_string(),
+    })
+}

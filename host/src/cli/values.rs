@@ -1,0 +1,155 @@
+//! What can be typed as a value, and what it means.
+
+use clap::Args;
+
+use super::Failure;
+use crate::store::Page;
+use crate::target::Kind;
+
+/// The largest time that a 64-bit column holds.
+const MAX_MS: u64 = i64::MAX as u64;
+
+/// Which rows of a longer list.
+#[derive(Args, Clone, Copy, Debug)]
+pub(crate) struct Paging {
+    /// How many rows to show at most
+    #[arg(long, value_name = "N", default_value_t = 100)]
+    limit: u32,
+    /// How many rows to skip
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    offset: u64,
+}
+
+impl From<Paging> for Page {
+    fn from(typed: Paging) -> Self {
+        Self {
+            offset: typed.offset,
+            limit: typed.limit,
+        }
+    }
+}
+
+/// A length of time such as `90d`, `24h` or `1h 30m`, in milliseconds.
+pub(crate) fn duration_ms(text: &str) -> Result<u64, String> {
+    let days = jiff::SpanRelativeTo::days_are_24_hours();
+    let span = text.parse::<jiff::Span>();
+    let ms = span
+        .and_then(|span| span.to_duration(days))
+        .ok()
+        .and_then(|length| u64::try_from(length.as_millis()).ok())
+        .filter(|ms| (1..=MAX_MS).contains(ms));
+    ms.ok_or_else(|| "must be a length of time such as 45s, 30m, 24h or 90d".to_owned())
+}
+
+/// A time such as `2027-01-01T00:00:00Z`, or a date for its first moment in UTC, in milliseconds.
+pub(crate) fn time_ms(text: &str) -> Result<u64, String> {
+    let time = text.parse::<jiff::Timestamp>().or_else(|_| {
+        let date = text.parse::<jiff::civil::Date>()?;
+        let midnight = date.to_zoned(jiff::tz::TimeZone::UTC)?;
+        Ok::<_, jiff::Error>(midnight.timestamp())
+    });
+    time.ok()
+        .and_then(|time| u64::try_from(time.as_millisecond()).ok())
+        .ok_or_else(|| {
+            "must be a time such as 2027-01-01T00:00:00Z, or a date such as 2027-01-01".to_owned()
+        })
+}
+
+/// A retention date to set, or its absence.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Retention(pub(crate) Option<u64>);
+
+/// Like [`time_ms`], or the word `none`.
+pub(crate) fn retention(text: &str) -> Result<Retention, String> {
+    match text {
+        "none" => Ok(Retention(None)),
+        text => time_ms(text).map(|ms| Retention(Some(ms))),
+    }
+}
+
+/// A label: 1 to 64 bytes that can be shown.
+pub(crate) fn label(text: &str) -> Result<String, String> {
+    if (1..=64).contains(&text.len()) && !text.chars().any(char::is_control) {
+        Ok(text.to_owned())
+    } else {
+        Err("must have 1 to 64 bytes and no control characters".to_owned())
+    }
+}
+
+/// The owner of an object in the form in which it is stored.
+pub(crate) fn owner(kind: Kind, text: &str) -> Result<String, Failure> {
+    let (fits, expected) = match kind {
+        Kind::Photo => {
+            let sized = (1..=128).contains(&text.len());
+            let fits = sized && text != "0" && !text.chars().any(char::is_control);
+            (fits, "a user id of 1 to 128 bytes, and not 0")
+        }
+        Kind::Document => {
+            let number = text.parse::<u64>().ok();
+            let number = number.filter(|number| (1..=MAX_MS).contains(number));
+            let fits = number.is_some_and(|number| number.to_string() == text);
+            (fits, "a user account id, a whole number greater than 0")
+        }
+    };
+    if fits {
+        Ok(text.to_owned())
+    } else {
+        Err(Failure::Usage(format!("--user must be {expected}")))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_length_of_time_has_a_unit() {
+        assert_eq!(duration_ms("45s"), Ok(45_000));
+        assert_eq!(duration_ms("24h"), Ok(86_400_000));
+        assert_eq!(duration_ms("90d"), Ok(7_776_000_000));
+        for text in ["", "5", "-1h", "0s", "1mo", "soon"] {
+            assert!(duration_ms(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_date_means_its_first_moment_in_utc() {
+        assert_eq!(time_ms("1970-01-02"), Ok(86_400_000));
+        assert_eq!(time_ms("1970-01-01T00:00:01Z"), Ok(1_000));
+        assert_eq!(time_ms("1970-01-01T01:00:00+01:00"), Ok(0));
+        for text in ["", "tomorrow", "1969-12-31", "2027-02-30"] {
+            assert!(time_ms(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn none_takes_a_retention_date_away() {
+        assert_eq!(retention("none"), Ok(Retention(None)));
+        assert_eq!(retention("1970-01-02"), Ok(Retention(Some(86_400_000))));
+    }
+
+    #[test]
+    fn nobody_owns_nothing() {
+        for text in ["", "0", "a\nb"] {
+            assert!(owner(Kind::Photo, text).is_err(), "{text:?}");
+        }
+        assert!(owner(Kind::Photo, "u-1001").is_ok());
+    }
+
+    #[test]
+    fn a_user_account_id_is_a_positive_number_in_its_one_form() {
+        for text in [
+            "",
+            "0",
+            "-6",
+            "06",
+            "+6",
+            "6.0",
+            "9223372036854775808",
+            "u-6",
+        ] {
+            assert!(owner(Kind::Document, text).is_err(), "{text:?}");
+        }
+        assert!(owner(Kind::Document, "6").is_ok());
+    }
+}
