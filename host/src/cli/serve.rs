@@ -142,12 +142,9 @@ async fn serve(service: Service, listener: TcpListener) -> Result<(), Failure> {
             // A sender that is gone means stop as well.
             let _ = stopped.await;
         };
-        let served = http::serve(service.clone(), listener, until).await;
+        http::serve(service.clone(), listener, until).await;
         service.stop().await;
-        served.map_err(|source| Failure::Io {
-            what: "the server failed".to_owned(),
-            source,
-        })
+        Ok(())
     };
     let signalled = async {
         signals.next().await;
