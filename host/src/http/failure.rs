@@ -223,3 +223,103 @@ impl From<UploadError> for Failure {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::{Fault, Guest};
+
+    fn plugin(reason: Reason) -> Refused {
+        Refused::Plugin {
+            reason,
+            code: "261".to_owned(),
+            message: "Invalid userId".to_owned(),
+        }
+    }
+
+    #[test]
+    fn every_reason_of_a_plugin_has_its_status_and_keeps_its_words() {
+        let table = [
+            (Reason::InvalidRequest, 400, None),
+            (Reason::Unauthenticated, 401, None),
+            (Reason::Forbidden, 403, None),
+            (Reason::NotFound, 404, None),
+            (Reason::Denied, 403, None),
+            (Reason::Held, 423, None),
+            (Reason::Throttled(1500), 429, Some(1500)),
+            (Reason::Unavailable, 503, Some(1000)),
+            (Reason::Other("new".to_owned()), 500, None),
+        ];
+        for (reason, status, retry_ms) in table {
+            let failure = Failure::refused(plugin(reason.clone()), Kind::Photo);
+            assert_eq!(failure.status.as_u16(), status, "{reason:?}");
+            assert_eq!(failure.code, Code::Family("261".into()), "{reason:?}");
+            assert_eq!(failure.message, "Invalid userId", "{reason:?}");
+            let retry_after = retry_ms.map(Duration::from_millis);
+            assert_eq!(failure.retry_after, retry_after, "{reason:?}");
+        }
+    }
+
+    #[test]
+    fn every_outcome_of_the_host_has_its_status_and_code() {
+        let table = [
+            (Refused::Held, 423, "held", false),
+            (Refused::RetainedUntil(7), 423, "retained", false),
+            (Refused::Changed, 409, "changed", false),
+            (Refused::Overloaded, 503, "overloaded", true),
+            (Refused::Stopping, 503, "stopping", true),
+            (Refused::Pending, 503, "erasure-pending", true),
+            (Refused::Unavailable, 503, "unavailable", true),
+        ];
+        for (refused, status, code, again) in table {
+            let failure = Failure::refused(refused.clone(), Kind::Document);
+            assert_eq!(failure.status.as_u16(), status, "{refused:?}");
+            assert_eq!(failure.code, Code::Host(code.into()), "{refused:?}");
+            assert_eq!(failure.message, refused.to_string());
+            assert_eq!(failure.retry_after.is_some(), again, "{refused:?}");
+        }
+    }
+
+    #[test]
+    fn every_fault_is_a_503_and_only_a_deadline_is_worth_another_try() {
+        use FaultKind::*;
+        let kinds = [
+            Missing,
+            Unreadable,
+            Trap,
+            Fuel,
+            Deadline,
+            Memory,
+            HostCalls,
+            Oversized,
+            Contradiction,
+        ];
+        for guest in [Guest::Plugin, Guest::Policy] {
+            for kind in kinds {
+                let digest = None;
+                let fault = Fault {
+                    guest,
+                    kind,
+                    digest,
+                };
+                let code = fault.code();
+                let failure = Failure::refused(Refused::Fault(fault), Kind::Photo);
+                assert_eq!(failure.status.as_u16(), 503, "{code}");
+                assert_eq!(failure.code, Code::Host(code.into()));
+                assert_eq!(failure.retry_after.is_some(), kind == Deadline, "{code}");
+            }
+        }
+    }
+
+    #[test]
+    fn gone_between_decision_and_commit_looks_like_never_there() {
+        for kind in [Kind::Photo, Kind::Document] {
+            let gone = Failure::refused(Refused::Gone, kind);
+            assert_eq!(gone, Failure::no_such(kind));
+        }
+        assert_eq!(
+            Failure::no_such(Kind::Photo).code,
+            Code::Family("327".into())
+        );
+    }
+}

@@ -21,6 +21,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 use super::failure::{FORBIDDEN, Failure, NO_ROUTE, UNAUTHENTICATED};
 use super::style::Style;
 use super::{middleware, page, wire};
+use crate::config::Config;
 use crate::service::Service;
 use crate::store::Page;
 use crate::target::{Caller, Digest, Permission, Subdomain, now_ms};
@@ -32,9 +33,9 @@ const INVALID_ACCOUNT: Failure = Failure::family(
 );
 
 /// Where the document calls are.
-pub(super) fn routes(service: &Service) -> Router<Service> {
-    let upload_ms = service.config.upload.deadline_ms;
-    let request_ms = service.config.http.request_timeout_ms;
+pub(super) fn routes(config: &Config) -> Router<Service> {
+    let upload_ms = config.upload.deadline_ms;
+    let request_ms = config.http.request_timeout_ms;
     let within = |ms| from_fn_with_state(Duration::from_millis(ms), middleware::deadline);
     let uploads = Router::new()
         .route(
@@ -143,4 +144,18 @@ fn paging(query: Option<&str>) -> Result<Page, Failure> {
         message: format!("{name} must be a whole number greater than 0").into(),
         ..Failure::family(StatusCode::BAD_REQUEST, "invalid-page", "")
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_user_is_a_whole_number_greater_than_zero() {
+        assert_eq!(owner("6"), Ok("6".to_owned()));
+        assert_eq!(owner("006"), Ok("6".to_owned()));
+        for sent in ["", "0", "-6", "+6", "6.0", "six", "18446744073709551616"] {
+            assert_eq!(owner(sent), Err(INVALID_ACCOUNT), "{sent}");
+        }
+    }
 }

@@ -17,6 +17,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 use super::failure::{Failure, UNAUTHENTICATED};
 use super::style::Style;
 use super::{middleware, wire};
+use crate::config::Config;
 use crate::service::Service;
 use crate::store::Page;
 use crate::target::{Caller, WebsiteId};
@@ -41,9 +42,9 @@ const fn invalid(code: &'static str, message: &'static str) -> Failure {
 }
 
 /// Where the photo calls are.
-pub(super) fn routes(service: &Service) -> Router<Service> {
-    let upload_ms = service.config.upload.deadline_ms;
-    let request_ms = service.config.http.request_timeout_ms;
+pub(super) fn routes(config: &Config) -> Router<Service> {
+    let upload_ms = config.upload.deadline_ms;
+    let request_ms = config.http.request_timeout_ms;
     let within = |ms| from_fn_with_state(Duration::from_millis(ms), middleware::deadline);
     let uploads = Router::new()
         .route("/api/4/UploadImage/UploadImage", post(upload::upload))
@@ -52,7 +53,7 @@ pub(super) fn routes(service: &Service) -> Router<Service> {
         .route(
             "/api/4/UploadImage/DeleteUserPhoto",
             // axum has HEAD served by whoever serves GET, unless all methods are in one hand.
-            any(delete::delete).route_layer(from_fn(delete::deliberate)),
+            any(delete::delete).layer(from_fn(delete::deliberate)),
         )
         .route("/api/4/UploadImage/GetUserUploadedList", get(list::list))
         .route(
@@ -96,4 +97,18 @@ fn listing(query: Option<&str>) -> Result<(String, Page), Failure> {
         ..Failure::host(StatusCode::BAD_REQUEST, "invalid-page", "")
     })?;
     Ok((owner(user)?, page))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nobody_is_called_empty_or_zero() {
+        let owner = |id: &str| owner(Some(id.to_owned()));
+        assert_eq!(owner("a b"), Ok("a b".to_owned()));
+        for id in ["", "0", "a\r\nb", &"x".repeat(129)] {
+            assert_eq!(owner(id), Err(INVALID_USER_ID), "{id:?}");
+        }
+    }
 }
