@@ -13,6 +13,7 @@ use serde::Serialize;
 
 use super::failure::Failure;
 use super::{style, wire};
+use crate::auth::AuthError;
 use crate::service::Service;
 
 /// Why there is no token, by the RFC's own codes.
@@ -48,9 +49,10 @@ pub(super) async fn token(
         .credentials
         .issue_token(&client, &secret, lifetime_ms)
         .await
-        .map_err(|error| match Failure::from(error) {
-            failure if failure.status == StatusCode::UNAUTHORIZED => TokenError::InvalidClient,
-            failure => TokenError::Failure(failure),
+        .map_err(|error| match error {
+            AuthError::Rejected | AuthError::NoAccess => TokenError::InvalidClient,
+            AuthError::Throttled(ms) => TokenError::Failure(Failure::throttled(ms)),
+            AuthError::Unavailable(source) => TokenError::Failure(source.into()),
         })?;
     let mut response = Json(Token {
         access_token: issued.secret,

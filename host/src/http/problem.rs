@@ -54,7 +54,6 @@ impl IntoResponse for ProblemError {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::http::failure::UNAUTHENTICATED;
     use crate::http::tests::text;
     use crate::target::Kind;
 
@@ -65,13 +64,14 @@ mod tests {
         assert_eq!(response.headers()[CONTENT_TYPE], "application/problem+json");
         assert_eq!(
             text(response).await,
-            r#"{"type":"about:blank","title":"Not Found","status":404,"detail":"there is no such document","code":"document-not-found"}"#
+            r#"{"type":"about:blank","title":"Not Found","status":404,"detail":"The user has no such document.","code":"document-not-found"}"#
         );
     }
 
     #[tokio::test]
     async fn whoever_is_not_authenticated_is_told_how_to_be() {
-        let response = ProblemError(UNAUTHENTICATED).into_response();
+        let unauthenticated = Failure::family(StatusCode::UNAUTHORIZED, "invalid-token", "");
+        let response = ProblemError(unauthenticated).into_response();
         assert_eq!(response.status(), 401);
         assert_eq!(
             response.headers()[WWW_AUTHENTICATE],

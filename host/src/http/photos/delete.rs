@@ -10,11 +10,12 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
 use super::{
-    INVALID_PHOTO_ID, INVALID_USER_ID, INVALID_WEBSITE_ID, PHOTO_ID, SITE_KEY, USER_ID, WEBSITE_ID,
+    INVALID_PHOTO_ID, INVALID_USER_ID, INVALID_WEBSITE_ID, PHOTO_ID, SITE_KEY, UNAUTHORIZED,
+    USER_ID, WEBSITE_ID,
 };
 use crate::erase;
 use crate::http::envelope::{self, EnvelopeError};
-use crate::http::failure::{Failure, UNAUTHENTICATED, WRONG_METHOD};
+use crate::http::failure::{Failure, WRONG_METHOD};
 use crate::http::{style, wire};
 use crate::service::Service;
 use crate::target::Kind;
@@ -26,7 +27,7 @@ const SPECULATION_WORDS: [&str; 3] = ["prefetch", "prerender", "preview"];
 const SPECULATION: Failure = Failure::host(
     StatusCode::FORBIDDEN,
     "prefetch",
-    "a prefetch deletes nothing",
+    "A prefetch deletes nothing.",
 );
 
 /// Lets through what somebody meant.
@@ -74,7 +75,7 @@ fn request(headers: &HeaderMap, query: &str) -> Result<erase::PhotoRequest, Fail
     let parameter = |name, failure| wire::parameter(query, name).map_err(|_| failure);
     Ok(erase::PhotoRequest {
         website_id: header(WEBSITE_ID, INVALID_WEBSITE_ID)?,
-        site_key: header(SITE_KEY, UNAUTHENTICATED)?,
+        site_key: header(SITE_KEY, UNAUTHORIZED)?,
         user_id: parameter(USER_ID, INVALID_USER_ID)?,
         photo_id: parameter(PHOTO_ID, INVALID_PHOTO_ID)?,
     })
