@@ -63,3 +63,17 @@ impl std::fmt::Display for Disposition<'_> {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_cannot_break_out_of_its_header() {
+        assert_eq!(Disposition::Inline.to_string(), "inline");
+        assert_eq!(
+            Disposition::Attachment("a\"\r\nX: é.pdf").to_string(),
+            "attachment; filename=\"a___X_ _.pdf\"; filename*=UTF-8''a%22%0D%0AX%3A%20%C3%A9.pdf"
+        );
+    }
+}

@@ -84,3 +84,39 @@ pub(super) async fn errors_as_200(
     }
     response
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::Refused;
+    use crate::http::tests::text;
+    use crate::target::Kind;
+
+    #[tokio::test]
+    async fn a_success_is_told_in_the_order_of_the_contract() {
+        let response = success::<()>("The Image has been successfully deleted.", None);
+        assert_eq!(
+            text(response).await,
+            r#"{"Response":"Success","Message":"The Image has been successfully deleted.","Data":null,"ErrorCode":""}"#
+        );
+    }
+
+    #[tokio::test]
+    async fn an_unknown_photo_is_told_with_the_code_of_the_family() {
+        let failure = Failure::refused(Refused::Gone, Kind::Photo);
+        let response = EnvelopeError(failure).into_response();
+        assert_eq!(response.status(), 404);
+        assert_eq!(
+            text(response).await,
+            r#"{"Response":"Error","Message":"Invalid Photo Id","Data":null,"ErrorCode":"327"}"#
+        );
+    }
+
+    #[tokio::test]
+    async fn an_outcome_of_the_host_has_the_status_as_its_code() {
+        let failure = Failure::refused(Refused::Overloaded, Kind::Photo);
+        let response = EnvelopeError(failure).into_response();
+        assert_eq!(response.headers()["retry-after"], "1");
+        assert!(text(response).await.ends_with(r#""ErrorCode":"503"}"#));
+    }
+}

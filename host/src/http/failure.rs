@@ -63,11 +63,11 @@ impl Failure {
         }
     }
 
-    /// No such object for this caller: the same words, whoever finds out.
+    /// No such object for this caller, in the words of the built-in plugin.
     pub(super) const fn no_such(kind: Kind) -> Self {
         let (code, message) = match kind {
             Kind::Photo => ("327", "Invalid Photo Id"),
-            Kind::Document => ("document-not-found", "there is no such document"),
+            Kind::Document => ("document-not-found", "The user has no such document."),
         };
         Self::family(StatusCode::NOT_FOUND, code, message)
     }
@@ -76,6 +76,22 @@ impl Failure {
     pub(super) const fn retry(mut self, after: Duration) -> Self {
         self.retry_after = Some(after);
         self
+    }
+
+    /// Too many attempts; milliseconds to wait.
+    pub(super) const fn throttled(ms: u64) -> Self {
+        let status = StatusCode::TOO_MANY_REQUESTS;
+        Self::host(status, "throttled", "Too many requests.").retry(Duration::from_millis(ms))
+    }
+
+    /// Nobody was authenticated; the first two are in a family's words.
+    pub(super) fn auth(error: AuthError, rejected: Self, no_access: Self) -> Self {
+        match error {
+            AuthError::Rejected => rejected,
+            AuthError::NoAccess => no_access,
+            AuthError::Throttled(ms) => Self::throttled(ms),
+            AuthError::Unavailable(source) => source.into(),
+        }
     }
 
     /// A delete that did not happen.
@@ -99,7 +115,7 @@ impl Failure {
             Refused::Plugin { code, message, .. } => (Code::Family(code.into()), message),
             other => (
                 Code::Host(other.code().to_owned().into()),
-                other.to_string(),
+                sentence(&other.to_string()),
             ),
         };
         Self {
@@ -109,6 +125,13 @@ impl Failure {
             retry_after,
         }
     }
+}
+
+/// An error's words as a sentence of their own.
+fn sentence(words: &str) -> String {
+    let mut rest = words.chars();
+    let first = rest.next().map(|first| first.to_ascii_uppercase());
+    first.into_iter().chain(rest).chain(['.']).collect()
 }
 
 fn of_reason(reason: &Reason) -> (StatusCode, Option<Duration>) {
@@ -130,12 +153,12 @@ fn of_reason(reason: &Reason) -> (StatusCode, Option<Duration>) {
 pub(super) const NO_ROUTE: Failure = Failure::host(
     StatusCode::NOT_FOUND,
     "route-not-found",
-    "there is nothing at this address",
+    "There is nothing at this address.",
 );
 pub(super) const WRONG_METHOD: Failure = Failure::host(
     StatusCode::METHOD_NOT_ALLOWED,
     "method-not-allowed",
-    "this address does not take this method",
+    "This address does not take this method.",
 );
 pub(super) const BROKEN: Failure = Failure::host(
     StatusCode::INTERNAL_SERVER_ERROR,
@@ -145,52 +168,26 @@ pub(super) const BROKEN: Failure = Failure::host(
 pub(super) const TIMED_OUT: Failure = Failure::host(
     StatusCode::SERVICE_UNAVAILABLE,
     "request-timeout",
-    "the request took too long; try again",
+    "The request took too long; try again.",
 )
 .retry(SOON);
-pub(super) const UNAUTHENTICATED: Failure = Failure::host(
-    StatusCode::UNAUTHORIZED,
-    "unauthenticated",
-    "the credential is not valid",
-);
-pub(super) const FORBIDDEN: Failure = Failure::host(
-    StatusCode::FORBIDDEN,
-    "forbidden",
-    "the credential gives no access to this",
-);
 const UNAVAILABLE: Failure = Failure::host(
     StatusCode::SERVICE_UNAVAILABLE,
     "unavailable",
-    "the storage is not available; try again",
+    "The storage is not available; try again.",
 )
 .retry(SOON);
-
-impl From<AuthError> for Failure {
-    fn from(error: AuthError) -> Self {
-        match error {
-            AuthError::Rejected => UNAUTHENTICATED,
-            AuthError::NoAccess => FORBIDDEN,
-            AuthError::Throttled(ms) => Self::host(
-                StatusCode::TOO_MANY_REQUESTS,
-                "throttled",
-                "too many failed attempts",
-            )
-            .retry(Duration::from_millis(ms)),
-            AuthError::Unavailable(source) => source.into(),
-        }
-    }
-}
 
 impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Self {
         let failure = match &error {
             StoreError::Taken { .. } => {
-                return Self::host(StatusCode::CONFLICT, "taken", "it exists already");
+                return Self::host(StatusCode::CONFLICT, "taken", "It exists already.");
             }
             StoreError::Full(_) => Self::host(
                 StatusCode::INSUFFICIENT_STORAGE,
                 "storage-full",
-                "the storage is full",
+                "The storage is full.",
             ),
             StoreError::Corrupt { .. } | StoreError::Newer { .. } => BROKEN,
             StoreError::Unavailable(_) | StoreError::ReadOnly(_) | StoreError::Missing { .. } => {
@@ -218,8 +215,108 @@ impl From<UploadError> for Failure {
             }
         };
         Self {
-            message: error.to_string().into(),
+            message: sentence(&error.to_string()).into(),
             ..Self::host(status, code, "")
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::{Fault, Guest};
+
+    fn plugin(reason: Reason) -> Refused {
+        Refused::Plugin {
+            reason,
+            code: "261".to_owned(),
+            message: "Invalid userId".to_owned(),
+        }
+    }
+
+    #[test]
+    fn every_reason_of_a_plugin_has_its_status_and_keeps_its_words() {
+        let table = [
+            (Reason::InvalidRequest, 400, None),
+            (Reason::Unauthenticated, 401, None),
+            (Reason::Forbidden, 403, None),
+            (Reason::NotFound, 404, None),
+            (Reason::Denied, 403, None),
+            (Reason::Held, 423, None),
+            (Reason::Throttled(1500), 429, Some(1500)),
+            (Reason::Unavailable, 503, Some(1000)),
+            (Reason::Other("new".to_owned()), 500, None),
+        ];
+        for (reason, status, retry_ms) in table {
+            let failure = Failure::refused(plugin(reason.clone()), Kind::Photo);
+            assert_eq!(failure.status.as_u16(), status, "{reason:?}");
+            assert_eq!(failure.code, Code::Family("261".into()), "{reason:?}");
+            assert_eq!(failure.message, "Invalid userId", "{reason:?}");
+            let retry_after = retry_ms.map(Duration::from_millis);
+            assert_eq!(failure.retry_after, retry_after, "{reason:?}");
+        }
+    }
+
+    #[test]
+    fn every_outcome_of_the_host_has_its_status_and_code() {
+        let table = [
+            (Refused::Held, 423, "held", false),
+            (Refused::RetainedUntil(7), 423, "retained", false),
+            (Refused::Changed, 409, "changed", false),
+            (Refused::Overloaded, 503, "overloaded", true),
+            (Refused::Stopping, 503, "stopping", true),
+            (Refused::Pending, 503, "erasure-pending", true),
+            (Refused::Unavailable, 503, "unavailable", true),
+        ];
+        for (refused, status, code, again) in table {
+            let failure = Failure::refused(refused.clone(), Kind::Document);
+            assert_eq!(failure.status.as_u16(), status, "{refused:?}");
+            assert_eq!(failure.code, Code::Host(code.into()), "{refused:?}");
+            assert_eq!(failure.message, sentence(&refused.to_string()));
+            assert_eq!(failure.retry_after.is_some(), again, "{refused:?}");
+        }
+    }
+
+    #[test]
+    fn every_fault_is_a_503_and_only_a_deadline_is_worth_another_try() {
+        use FaultKind::*;
+        let kinds = [
+            Missing,
+            Unreadable,
+            Trap,
+            Fuel,
+            Deadline,
+            Memory,
+            HostCalls,
+            Oversized,
+            Contradiction,
+        ];
+        for guest in [Guest::Plugin, Guest::Policy] {
+            for kind in kinds {
+                let digest = None;
+                let fault = Fault {
+                    guest,
+                    kind,
+                    digest,
+                };
+                let code = fault.code();
+                let failure = Failure::refused(Refused::Fault(fault), Kind::Photo);
+                assert_eq!(failure.status.as_u16(), 503, "{code}");
+                assert_eq!(failure.code, Code::Host(code.into()));
+                assert_eq!(failure.retry_after.is_some(), kind == Deadline, "{code}");
+            }
+        }
+    }
+
+    #[test]
+    fn gone_between_decision_and_commit_looks_like_never_there() {
+        for kind in [Kind::Photo, Kind::Document] {
+            let gone = Failure::refused(Refused::Gone, kind);
+            assert_eq!(gone, Failure::no_such(kind));
+        }
+        assert_eq!(
+            Failure::no_such(Kind::Photo).code,
+            Code::Family("327".into())
+        );
     }
 }

@@ -178,3 +178,104 @@ impl Stream for Paced {
         }))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::http::HeaderValue;
+    use tokio::io::AsyncReadExt as _;
+
+    const SHAPE: Shape<1> = Shape {
+        file: "file",
+        fields: ["user"],
+        held_bytes: 8,
+        file_bytes: 1 << 20,
+    };
+    const USER: &str = "Content-Disposition: form-data; name=\"user\"\r\n\r\n7";
+
+    /// The user, and the file's name and content.
+    type Parsed = (Option<String>, Option<(String, String)>);
+
+    fn file(content: &str) -> String {
+        let head = "Content-Disposition: form-data; name=\"file\"; filename=\"C:\\x\\a.pdf\"";
+        format!("{head}\r\n\r\n{content}")
+    }
+
+    async fn parse(parts: &[&str]) -> Result<Parsed, FormError> {
+        let mut body = String::new();
+        for part in parts {
+            body += &format!("--b\r\n{part}\r\n");
+        }
+        sent(body + "--b--\r\n").await
+    }
+
+    async fn sent(body: String) -> Result<Parsed, FormError> {
+        let chunks: Vec<_> = body
+            .as_bytes()
+            .chunks(4096)
+            .map(Bytes::copy_from_slice)
+            .collect();
+        streamed(futures_util::stream::iter(chunks)).await
+    }
+
+    async fn streamed(
+        chunks: impl Stream<Item = Bytes> + Send + 'static,
+    ) -> Result<Parsed, FormError> {
+        use futures_util::StreamExt as _;
+        let mut headers = HeaderMap::new();
+        let content_type = HeaderValue::from_static("multipart/form-data; boundary=b");
+        headers.insert(CONTENT_TYPE, content_type);
+        let body = Body::from_stream(chunks.map(std::io::Result::Ok));
+        let form = read(&headers, body, &SHAPE, [None]).await?;
+        let [user] = form.values;
+        let Some(mut part) = form.file else {
+            return Ok((user, None));
+        };
+        let mut content = String::new();
+        let read = part.content.read_to_string(&mut content).await;
+        read.map_err(|_| FormError::Malformed)?;
+        Ok((user, Some((part.name, content))))
+    }
+
+    #[tokio::test]
+    async fn a_small_file_may_come_before_its_fields_and_a_large_one_after() {
+        let user = Some("7".to_owned());
+        let named = |content: &str| Some(("a.pdf".to_owned(), content.to_owned()));
+        let large = "x".repeat(100_000);
+        let outcome = parse(&[&file("small"), USER]).await;
+        assert_eq!(outcome, Ok((user.clone(), named("small"))));
+        let outcome = parse(&[USER, &file(&large)]).await;
+        assert_eq!(outcome, Ok((user, named(&large))));
+        let outcome = parse(&[&file(&large), USER]).await;
+        assert_eq!(outcome, Err(FormError::FileFirst));
+    }
+
+    #[tokio::test]
+    async fn a_field_with_two_values_is_refused() {
+        let other = USER.replace('7', "8");
+        let outcome = parse(&[USER, &other, &file("x")]).await;
+        assert_eq!(outcome, Err(FormError::Field(0)));
+    }
+
+    #[tokio::test]
+    async fn a_body_without_a_boundary_is_not_read_for_ever() {
+        let endless = futures_util::stream::repeat(Bytes::from_static(&[b'x'; 4096]));
+        let outcome = streamed(endless).await;
+        assert_eq!(outcome, Err(FormError::Malformed));
+    }
+
+    #[tokio::test]
+    async fn a_file_that_breaks_off_is_not_taken_for_whole() {
+        let outcome = sent(format!("--b\r\n{USER}\r\n--b\r\n{}", file("half"))).await;
+        assert_eq!(outcome, Err(FormError::Malformed));
+    }
+
+    #[test]
+    fn a_file_name_keeps_its_last_segment_only() {
+        let name = |sent| base_name(sent);
+        assert_eq!(name("../../etc/passwd").as_deref(), Some("passwd"));
+        assert_eq!(name("a\r\nb.txt").as_deref(), Some("ab.txt"));
+        assert_eq!(name("x/").as_deref(), None);
+        assert_eq!(name(&"é".repeat(200)).unwrap().len(), 254);
+    }
+}

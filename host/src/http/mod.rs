@@ -37,6 +37,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 
 pub use operations::install_metrics;
 
+use crate::config::Config;
 use crate::service::Service;
 use style::Style;
 
@@ -57,19 +58,21 @@ pub async fn serve(service: Service, listener: TcpListener, stop: impl Future<Ou
 /// Every route, with all that happens around a request.
 pub fn router(service: Service) -> Router {
     let photos_as_200 = service.config.http.photo_errors_as_200;
-    let request_timeout = Duration::from_millis(service.config.http.request_timeout_ms);
-    let others = Router::new()
+    let routes = routes(&service.config).with_state(service);
+    around(routes, photos_as_200)
+}
+
+fn routes(config: &Config) -> Router<Service> {
+    let request_timeout = Duration::from_millis(config.http.request_timeout_ms);
+    Router::new()
         .route("/oauth/token", post(oauth::token))
         .route("/healthz", get(operations::healthz))
         .route("/readyz", get(operations::readyz))
         .route("/metrics", get(operations::metrics))
         .route_layer(from_fn_with_state(request_timeout, middleware::deadline))
-        .layer(CatchPanicLayer::custom(middleware::crashed(Style::Problem)));
-    let routes = others
-        .merge(photos::routes(&service))
-        .merge(documents::routes(&service))
-        .with_state(service);
-    around(routes, photos_as_200)
+        .layer(CatchPanicLayer::custom(middleware::crashed(Style::Problem)))
+        .merge(photos::routes(config))
+        .merge(documents::routes(config))
 }
 
 /// What every request goes through, whatever the routes.
@@ -80,4 +83,90 @@ fn around(routes: Router, photos_as_200: bool) -> Router {
         .layer(DefaultBodyLimit::max(BODY_BYTES))
         .layer(from_fn(middleware::observe))
         .layer(from_fn_with_state(photos_as_200, envelope::errors_as_200))
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::body::{Body, to_bytes};
+    use axum::http::{HeaderMap, Request};
+    use axum::response::Response;
+    use tower::ServiceExt as _;
+
+    use super::failure::Failure;
+    use super::*;
+
+    /// The whole body as text.
+    pub(super) async fn text(response: Response) -> String {
+        let bytes = to_bytes(response.into_body(), 1 << 20).await.unwrap();
+        String::from_utf8(bytes.to_vec()).unwrap()
+    }
+
+    fn surface(photos_as_200: bool) -> Router {
+        let limit = Duration::from_millis(20);
+        let refuse = async || Style::Envelope.tell(Failure::no_such(crate::target::Kind::Photo));
+        let panic = async || -> &'static str { panic!("as a test") };
+        let routes = Router::new()
+            .route("/api/4/refuse", get(refuse))
+            .route("/panic", get(panic))
+            .route("/hang", get(std::future::pending::<()>))
+            .route_layer(from_fn_with_state(limit, middleware::deadline))
+            .layer(CatchPanicLayer::custom(middleware::crashed(Style::Problem)));
+        around(routes, photos_as_200)
+    }
+
+    async fn ask(surface: Router, request: &str) -> (u16, HeaderMap, String) {
+        let (method, path) = request.split_once(' ').unwrap();
+        let request = Request::builder().method(method).uri(path);
+        let request = request.header("x-request-id", "bad id");
+        let response = surface
+            .oneshot(request.body(Body::empty()).unwrap())
+            .await
+            .unwrap();
+        let (status, headers) = (response.status().as_u16(), response.headers().clone());
+        (status, headers, text(response).await)
+    }
+
+    #[test]
+    fn no_two_routes_contradict_each_other() {
+        assert!(routes(&Config::default()).has_routes());
+    }
+
+    #[tokio::test]
+    async fn what_no_handler_answers_is_answered_in_the_style_of_its_address() {
+        let table = [
+            ("GET /api/4/nothing", 404, r#""ErrorCode":"404""#),
+            ("GET /nothing", 404, r#""code":"route-not-found""#),
+            ("POST /api/4/refuse", 405, r#""ErrorCode":"405""#),
+            ("POST /hang", 405, r#""code":"method-not-allowed""#),
+            ("GET /hang", 503, r#""code":"request-timeout""#),
+            ("GET /panic", 500, r#""code":"internal""#),
+        ];
+        for (request, status, code) in table {
+            let (got, headers, body) = ask(surface(false), request).await;
+            assert_eq!(got, status, "{request}");
+            assert!(body.contains(code), "{request}: {body}");
+            assert_eq!(headers.contains_key("allow"), status == 405, "{request}");
+        }
+    }
+
+    #[tokio::test]
+    async fn every_response_is_safe_uncached_and_named() {
+        for request in ["GET /nothing", "GET /panic", "GET /api/4/refuse"] {
+            let (_, headers, _) = ask(surface(false), request).await;
+            assert_eq!(headers["cache-control"], "no-store");
+            assert_eq!(headers["x-content-type-options"], "nosniff");
+            // What the client sent could not stand in a log.
+            assert_eq!(headers["x-request-id"].len(), 36);
+        }
+    }
+
+    #[tokio::test]
+    async fn errors_of_photo_calls_are_200_only_if_so_set() {
+        assert_eq!(ask(surface(false), "GET /api/4/refuse").await.0, 404);
+        let (status, _, body) = ask(surface(true), "GET /api/4/refuse").await;
+        assert_eq!(status, 200);
+        assert!(body.contains(r#""Response":"Error""#));
+        assert_eq!(ask(surface(true), "GET /nothing").await.0, 404);
+        assert_eq!(ask(surface(true), "POST /api/4/refuse").await.0, 405);
+    }
 }

@@ -13,6 +13,7 @@ use serde::Serialize;
 
 use super::failure::Failure;
 use super::{style, wire};
+use crate::auth::AuthError;
 use crate::service::Service;
 
 /// Why there is no token, by the RFC's own codes.
@@ -48,9 +49,10 @@ pub(super) async fn token(
         .credentials
         .issue_token(&client, &secret, lifetime_ms)
         .await
-        .map_err(|error| match Failure::from(error) {
-            failure if failure.status == StatusCode::UNAUTHORIZED => TokenError::InvalidClient,
-            failure => TokenError::Failure(failure),
+        .map_err(|error| match error {
+            AuthError::Rejected | AuthError::NoAccess => TokenError::InvalidClient,
+            AuthError::Throttled(ms) => TokenError::Failure(Failure::throttled(ms)),
+            AuthError::Unavailable(source) => TokenError::Failure(source.into()),
         })?;
     let mut response = Json(Token {
         access_token: issued.secret,
@@ -144,5 +146,53 @@ impl IntoResponse for TokenError {
             Self::InvalidRequest | Self::UnsupportedGrantType => {}
         }
         response
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::http::HeaderValue;
+
+    const FORM: &str = "application/x-www-form-urlencoded; charset=UTF-8";
+
+    fn read(
+        content_type: &'static str,
+        basic: Option<&str>,
+        body: &str,
+    ) -> Result<(String, String), String> {
+        let mut headers = HeaderMap::new();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+        if let Some(joined) = basic {
+            let value = format!("basic {}", STANDARD.encode(joined));
+            headers.insert(AUTHORIZATION, HeaderValue::try_from(value).unwrap());
+        }
+        credentials(&headers, body.as_bytes()).map_err(|error| format!("{error:?}"))
+    }
+
+    #[test]
+    fn credentials_come_from_the_form_or_from_basic_but_not_from_both() {
+        let grant = "grant_type=client_credentials";
+        let form = format!("{grant}&client_id=c&client_secret=s%26");
+        let known = |secret: &str| Ok(("c".to_owned(), secret.to_owned()));
+        let refused = |error: &str| Err(error.to_owned());
+        assert_eq!(read(FORM, None, &form), known("s&"));
+        assert_eq!(read(FORM, Some("c:s%26"), grant), known("s&"));
+        assert_eq!(read(FORM, Some("c:s"), &form), refused("InvalidRequest"));
+        assert_eq!(read(FORM, None, grant), refused("InvalidClient"));
+        assert_eq!(read(FORM, Some("c"), grant), refused("InvalidClient"));
+        assert_eq!(
+            read("application/json", None, &form),
+            refused("InvalidRequest")
+        );
+    }
+
+    #[test]
+    fn only_client_credentials_are_granted() {
+        let grant = |grant| read(FORM, None, grant).unwrap_err();
+        assert_eq!(grant("grant_type=password"), "UnsupportedGrantType");
+        assert_eq!(grant("grant_type="), "InvalidRequest");
+        let twice = "grant_type=client_credentials&grant_type=client_credentials";
+        assert_eq!(grant(twice), "InvalidRequest");
     }
 }

@@ -45,3 +45,33 @@ pub(super) fn time(at_ms: u64) -> String {
         .unwrap_or(jiff::Timestamp::MAX)
         .to_string()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_is_counted_from_one_and_its_size_is_bounded() {
+        let read = |query| from_query(query, 25).map(|page| (page.offset, page.limit));
+        assert_eq!(read(""), Ok((0, 25)));
+        assert_eq!(read("pageIndex=3&pageSize=10"), Ok((20, 10)));
+        assert_eq!(read("pageSize=9999"), Ok((0, MAX_ROWS)));
+        assert_eq!(read("pageIndex=0"), Err("pageIndex"));
+        assert_eq!(read("pageSize=-1"), Err("pageSize"));
+        assert_eq!(read("pageSize=1&pageSize=2"), Err("pageSize"));
+    }
+
+    #[test]
+    fn only_a_full_page_points_to_the_next() {
+        let page = from_query("pageIndex=2&pageSize=10", 25).unwrap();
+        let AppendHeaders(link) = next(page, 10);
+        assert_eq!(link.unwrap().1, "<?pageIndex=3&pageSize=10>; rel=\"next\"");
+        assert!(next(page, 9).0.is_none());
+    }
+
+    #[test]
+    fn a_time_is_told_in_utc() {
+        assert_eq!(time(1_700_000_000_000), "2023-11-14T22:13:20Z");
+        assert!(time(u64::MAX).starts_with("9999-"));
+    }
+}

@@ -50,3 +50,32 @@ impl IntoResponse for ProblemError {
         response
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::http::tests::text;
+    use crate::target::Kind;
+
+    #[tokio::test]
+    async fn an_unknown_document_is_told_as_problem_details_with_a_stable_code() {
+        let response = ProblemError(Failure::no_such(Kind::Document)).into_response();
+        assert_eq!(response.status(), 404);
+        assert_eq!(response.headers()[CONTENT_TYPE], "application/problem+json");
+        assert_eq!(
+            text(response).await,
+            r#"{"type":"about:blank","title":"Not Found","status":404,"detail":"The user has no such document.","code":"document-not-found"}"#
+        );
+    }
+
+    #[tokio::test]
+    async fn whoever_is_not_authenticated_is_told_how_to_be() {
+        let unauthenticated = Failure::family(StatusCode::UNAUTHORIZED, "invalid-token", "");
+        let response = ProblemError(unauthenticated).into_response();
+        assert_eq!(response.status(), 401);
+        assert_eq!(
+            response.headers()[WWW_AUTHENTICATE],
+            "Bearer realm=\"atropos\""
+        );
+    }
+}

@@ -66,3 +66,47 @@ fn text(bytes: Vec<u8>) -> Result<String, Unreadable> {
     }
     String::from_utf8(bytes).map_err(|_| Unreadable)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::http::HeaderValue;
+
+    #[test]
+    fn a_parameter_is_absent_or_empty_or_decoded_or_unreadable() {
+        let long = format!("a={}", "x".repeat(MAX_BYTES + 1));
+        let table: [(&str, Result<Option<&str>, Unreadable>); 14] = [
+            ("", Ok(None)),
+            ("b=1", Ok(None)),
+            ("A=1", Ok(None)),
+            ("a", Ok(Some(""))),
+            ("a=", Ok(Some(""))),
+            ("a=1=2", Ok(Some("1=2"))),
+            ("b=%zz&a=%20x%2f+y%00", Ok(Some(" x/ y\0"))),
+            ("a=%C3%A9", Ok(Some("é"))),
+            ("%61=1", Ok(Some("1"))),
+            ("a=1&a=1", Err(Unreadable)),
+            ("a=1&%61=2", Err(Unreadable)),
+            ("a=%FF", Err(Unreadable)),
+            ("a=%4", Err(Unreadable)),
+            (&long, Err(Unreadable)),
+        ];
+        for (query, expected) in table {
+            let expected = expected.map(|value| value.map(str::to_owned));
+            assert_eq!(parameter(query, "a"), expected, "{query}");
+        }
+    }
+
+    #[test]
+    fn a_header_is_absent_or_one_text_or_unreadable() {
+        let mut headers = HeaderMap::new();
+        assert_eq!(header(&headers, "webApiClientKey"), Ok(None));
+        headers.insert("webapiclientkey", HeaderValue::from_static(""));
+        assert_eq!(header(&headers, "webApiClientKey"), Ok(Some(String::new())));
+        headers.append("webapiclientkey", HeaderValue::from_static("k"));
+        assert_eq!(header(&headers, "webApiClientKey"), Err(Unreadable));
+        let broken = HeaderValue::from_bytes(b"\xff").unwrap();
+        headers.insert("webapiclientkey", broken);
+        assert_eq!(header(&headers, "webApiClientKey"), Err(Unreadable));
+    }
+}

@@ -6,8 +6,9 @@ use axum::extract::rejection::BytesRejection;
 use axum::http::header::{AUTHORIZATION, CONTENT_TYPE};
 use axum::http::{HeaderMap, StatusCode};
 
+use super::INVALID_TOKEN;
 use crate::erase;
-use crate::http::failure::{Failure, UNAUTHENTICATED};
+use crate::http::failure::Failure;
 use crate::http::problem::ProblemError;
 use crate::http::wire;
 use crate::service::Service;
@@ -16,17 +17,17 @@ use crate::target::Kind;
 const BODY_TOO_LARGE: Failure = Failure::family(
     StatusCode::PAYLOAD_TOO_LARGE,
     "body-too-large",
-    "the body has more than 16 KiB",
+    "The body has more than 16 KiB.",
 );
 const BODY_BROKEN: Failure = Failure::family(
     StatusCode::BAD_REQUEST,
     "body-incomplete",
-    "the body broke off",
+    "The body broke off.",
 );
 const INVALID_CONTENT_TYPE: Failure = Failure::family(
-    StatusCode::UNSUPPORTED_MEDIA_TYPE,
-    "unsupported-media-type",
-    "the body must be application/json",
+    StatusCode::BAD_REQUEST,
+    "content-type-not-json",
+    "The Content-Type header must be application/json.",
 );
 
 /// Deletes a document; the body of success is empty.
@@ -53,7 +54,7 @@ fn request(
         _ => BODY_BROKEN,
     })?;
     Ok(erase::DocumentRequest {
-        authorization: header(AUTHORIZATION.as_str(), UNAUTHENTICATED)?,
+        authorization: header(AUTHORIZATION.as_str(), INVALID_TOKEN)?,
         content_type: header(CONTENT_TYPE.as_str(), INVALID_CONTENT_TYPE)?,
         body: body.into(),
     })

@@ -18,23 +18,45 @@ use axum::routing::{get, post};
 use serde::Deserialize;
 use tower_http::catch_panic::CatchPanicLayer;
 
-use super::failure::{FORBIDDEN, Failure, NO_ROUTE, UNAUTHENTICATED};
+use super::failure::{Failure, NO_ROUTE};
 use super::style::Style;
 use super::{middleware, page, wire};
+use crate::config::Config;
 use crate::service::Service;
 use crate::store::Page;
 use crate::target::{Caller, Digest, Permission, Subdomain, now_ms};
 
+// The codes that the built-in plugin has too mean the same there.
+const MISSING_TOKEN: Failure = Failure::family(
+    StatusCode::UNAUTHORIZED,
+    "missing-token",
+    "The Authorization header is missing.",
+);
+const INVALID_TOKEN: Failure = Failure::family(
+    StatusCode::UNAUTHORIZED,
+    "invalid-token",
+    "The bearer token is not valid.",
+);
+const NO_ACCESS: Failure = Failure::family(
+    StatusCode::FORBIDDEN,
+    "tenant-not-accessible",
+    "The client has no access to this tenant.",
+);
+const NO_PERMISSION: Failure = Failure::family(
+    StatusCode::FORBIDDEN,
+    "permission-missing",
+    "The client may not do this with documents of this tenant.",
+);
 const INVALID_ACCOUNT: Failure = Failure::family(
     StatusCode::BAD_REQUEST,
     "invalid-user-account-id",
-    "userAccountId must be a whole number greater than 0",
+    "userAccountId must be an integer from 1 to 9223372036854775807.",
 );
 
 /// Where the document calls are.
-pub(super) fn routes(service: &Service) -> Router<Service> {
-    let upload_ms = service.config.upload.deadline_ms;
-    let request_ms = service.config.http.request_timeout_ms;
+pub(super) fn routes(config: &Config) -> Router<Service> {
+    let upload_ms = config.upload.deadline_ms;
+    let request_ms = config.http.request_timeout_ms;
     let within = |ms| from_fn_with_state(Duration::from_millis(ms), middleware::deadline);
     let uploads = Router::new()
         .route(
@@ -98,16 +120,17 @@ async fn reading(
 
 /// A bearer token that speaks for somebody, whatever the tenant.
 async fn bearer(service: &Service, headers: &HeaderMap) -> Result<String, Failure> {
-    let header = wire::header(headers, AUTHORIZATION.as_str()).map_err(|_| UNAUTHENTICATED)?;
-    let header = header.ok_or(UNAUTHENTICATED)?;
-    let (scheme, token) = header.split_once(' ').ok_or(UNAUTHENTICATED)?;
+    let header = wire::header(headers, AUTHORIZATION.as_str()).map_err(|_| INVALID_TOKEN)?;
+    let header = header.filter(|header| !header.is_empty());
+    let header = header.ok_or(MISSING_TOKEN)?;
+    let (scheme, token) = header.split_once(' ').ok_or(INVALID_TOKEN)?;
     if !scheme.eq_ignore_ascii_case("bearer") {
-        return Err(UNAUTHENTICATED);
+        return Err(INVALID_TOKEN);
     }
-    let token = token.trim();
+    let token = token.trim_start_matches(' ');
     let digest = Digest::of(token.as_bytes());
     let client = service.tenants.token_client(digest, now_ms()).await?;
-    client.map(|_| token.to_owned()).ok_or(UNAUTHENTICATED)
+    client.map(|_| token.to_owned()).ok_or(INVALID_TOKEN)
 }
 
 /// Whom the token stands for in a tenant. What is no subdomain is a tenant without access.
@@ -118,20 +141,20 @@ async fn caller(
     permission: Permission,
 ) -> Result<Caller, Failure> {
     use crate::auth::Authority as _;
-    let tenant: Subdomain = tenant.parse().map_err(|_| FORBIDDEN)?;
-    let caller = service.credentials.authenticate_token(token, &tenant);
-    let caller = caller.await?;
+    let tenant: Subdomain = tenant.parse().map_err(|_| NO_ACCESS)?;
+    let caller = service.credentials.authenticate_token(token, &tenant).await;
+    let caller = caller.map_err(|error| Failure::auth(error, INVALID_TOKEN, NO_ACCESS))?;
     if caller.may(permission) {
         Ok(caller)
     } else {
-        Err(FORBIDDEN)
+        Err(NO_PERMISSION)
     }
 }
 
 /// The user that a decimal `userAccountId` names, without its leading zeros.
 fn owner(sent: &str) -> Result<String, Failure> {
     let digits = sent.bytes().all(|byte| byte.is_ascii_digit());
-    let id: Option<u64> = if digits { sent.parse().ok() } else { None };
+    let id: Option<i64> = if digits { sent.parse().ok() } else { None };
     let id = id.filter(|id| *id > 0).ok_or(INVALID_ACCOUNT)?;
     Ok(id.to_string())
 }
@@ -140,7 +163,21 @@ fn owner(sent: &str) -> Result<String, Failure> {
 fn paging(query: Option<&str>) -> Result<Page, Failure> {
     let page = page::from_query(query.unwrap_or_default(), page::MAX_ROWS);
     page.map_err(|name| Failure {
-        message: format!("{name} must be a whole number greater than 0").into(),
+        message: format!("{name} must be a whole number greater than 0.").into(),
         ..Failure::family(StatusCode::BAD_REQUEST, "invalid-page", "")
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_user_is_a_whole_number_greater_than_zero() {
+        assert_eq!(owner("6"), Ok("6".to_owned()));
+        assert_eq!(owner("006"), Ok("6".to_owned()));
+        for sent in ["", "0", "-6", "+6", "6.0", "six", "9223372036854775808"] {
+            assert_eq!(owner(sent), Err(INVALID_ACCOUNT), "{sent}");
+        }
+    }
 }

@@ -5,8 +5,8 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 
-use super::{INVALID_ACCOUNT, bearer, caller, owner};
-use crate::http::failure::{FORBIDDEN, Failure};
+use super::{INVALID_ACCOUNT, NO_ACCESS, bearer, caller, owner};
+use crate::http::failure::Failure;
 use crate::http::form::{self, FormError, Shape};
 use crate::http::problem::ProblemError;
 use crate::service::Service;
@@ -19,17 +19,17 @@ const HELD_BYTES: u64 = 4 << 20;
 const FORM_MALFORMED: Failure = Failure::family(
     StatusCode::BAD_REQUEST,
     "form-malformed",
-    "the body must be a whole multipart/form-data",
+    "The body must be a whole multipart/form-data.",
 );
 const FILE_FIRST: Failure = Failure::family(
     StatusCode::BAD_REQUEST,
     "file-before-fields",
-    "a file of more than 4 MiB must come after tenantSubDomain and userAccountId",
+    "A file of more than 4 MiB must come after tenantSubDomain and userAccountId.",
 );
 const FILE_MISSING: Failure = Failure::family(
     StatusCode::BAD_REQUEST,
     "file-missing",
-    "the form has no part `file` with a file name",
+    "The form has no part `file` with a file name.",
 );
 
 /// Takes a document and answers its GUID.
@@ -47,7 +47,7 @@ pub(super) async fn upload(
     };
     let form = form::read(&headers, body, &shape, [None, None]).await;
     let form = form.map_err(|error| match error {
-        FormError::Field(0) => FORBIDDEN,
+        FormError::Field(0) => NO_ACCESS,
         FormError::Field(_) => INVALID_ACCOUNT,
         FormError::Malformed => FORM_MALFORMED,
         FormError::FileFirst => FILE_FIRST,

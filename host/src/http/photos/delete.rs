@@ -10,11 +10,12 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
 use super::{
-    INVALID_PHOTO_ID, INVALID_USER_ID, INVALID_WEBSITE_ID, PHOTO_ID, SITE_KEY, USER_ID, WEBSITE_ID,
+    INVALID_PHOTO_ID, INVALID_USER_ID, INVALID_WEBSITE_ID, PHOTO_ID, SITE_KEY, UNAUTHORIZED,
+    USER_ID, WEBSITE_ID,
 };
 use crate::erase;
 use crate::http::envelope::{self, EnvelopeError};
-use crate::http::failure::{Failure, UNAUTHENTICATED, WRONG_METHOD};
+use crate::http::failure::{Failure, WRONG_METHOD};
 use crate::http::{style, wire};
 use crate::service::Service;
 use crate::target::Kind;
@@ -26,7 +27,7 @@ const SPECULATION_WORDS: [&str; 3] = ["prefetch", "prerender", "preview"];
 const SPECULATION: Failure = Failure::host(
     StatusCode::FORBIDDEN,
     "prefetch",
-    "a prefetch deletes nothing",
+    "A prefetch deletes nothing.",
 );
 
 /// Lets through what somebody meant.
@@ -74,8 +75,80 @@ fn request(headers: &HeaderMap, query: &str) -> Result<erase::PhotoRequest, Fail
     let parameter = |name, failure| wire::parameter(query, name).map_err(|_| failure);
     Ok(erase::PhotoRequest {
         website_id: header(WEBSITE_ID, INVALID_WEBSITE_ID)?,
-        site_key: header(SITE_KEY, UNAUTHENTICATED)?,
+        site_key: header(SITE_KEY, UNAUTHORIZED)?,
         user_id: parameter(USER_ID, INVALID_USER_ID)?,
         photo_id: parameter(PHOTO_ID, INVALID_PHOTO_ID)?,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::body::Body;
+    use axum::http::HeaderValue;
+    use axum::middleware::from_fn;
+    use axum::routing::any;
+    use axum::{Json, Router};
+    use tower::ServiceExt as _;
+
+    async fn ask(method: Method, header: Option<(&'static str, &'static str)>) -> Response {
+        let route = any(async || Json("deleted")).layer(from_fn(deliberate));
+        let mut request = Request::new(Body::empty());
+        *request.method_mut() = method;
+        if let Some((name, value)) = header {
+            request
+                .headers_mut()
+                .insert(name, HeaderValue::from_static(value));
+        }
+        Router::new()
+            .route("/", route)
+            .oneshot(request)
+            .await
+            .unwrap()
+    }
+
+    #[tokio::test]
+    async fn nothing_but_a_get_deletes() {
+        assert_eq!(ask(Method::GET, None).await.status(), 200);
+        for method in [Method::HEAD, Method::POST, Method::DELETE, Method::OPTIONS] {
+            let response = ask(method, None).await;
+            assert_eq!(response.status(), 405);
+            assert_eq!(response.headers()[ALLOW], "GET");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_prefetch_deletes_nothing() {
+        let table = [
+            ("sec-purpose", "prefetch;prerender"),
+            ("purpose", "Prefetch"),
+            ("x-purpose", "preview"),
+            ("x-moz", "prefetch"),
+        ];
+        for header in table {
+            let response = ask(Method::GET, Some(header)).await;
+            assert_eq!(response.status(), 403, "{header:?}");
+        }
+        let harmless = Some(("purpose", "cleaning"));
+        assert_eq!(ask(Method::GET, harmless).await.status(), 200);
+    }
+
+    #[test]
+    fn what_came_over_the_wire_reaches_the_plugin_unparsed() {
+        let mut headers = HeaderMap::new();
+        headers.insert("websiteid", HeaderValue::from_static("012 "));
+        let request = request(&headers, "userId=&photoId=..%2Fx").unwrap();
+        assert_eq!(request.website_id.as_deref(), Some("012 "));
+        assert_eq!(request.site_key, None);
+        assert_eq!(request.user_id.as_deref(), Some(""));
+        assert_eq!(request.photo_id.as_deref(), Some("../x"));
+    }
+
+    #[test]
+    fn a_parameter_given_twice_has_the_code_of_its_field() {
+        let headers = HeaderMap::new();
+        let refused = |query| request(&headers, query).unwrap_err();
+        assert_eq!(refused("userId=1&userId=2"), INVALID_USER_ID);
+        assert_eq!(refused("photoId=%FF"), INVALID_PHOTO_ID);
+    }
 }

@@ -14,12 +14,13 @@ use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::{any, get, post};
 use tower_http::catch_panic::CatchPanicLayer;
 
-use super::failure::{Failure, UNAUTHENTICATED};
+use super::failure::Failure;
 use super::style::Style;
 use super::{middleware, wire};
+use crate::config::Config;
 use crate::service::Service;
 use crate::store::Page;
-use crate::target::{Caller, WebsiteId};
+use crate::target::{Caller, Kind, WebsiteId};
 
 const WEBSITE_ID: &str = "websiteId";
 const SITE_KEY: &str = "webApiClientKey";
@@ -28,22 +29,26 @@ const PHOTO_ID: &str = "photoId";
 
 /// The most bytes of a `userId`, as in the contract.
 const USER_ID_BYTES: usize = 128;
+const NOBODY: [&str; 2] = ["null", "undefined"];
 
 const MISSING_WEBSITE_ID: Failure = invalid("372", "Missing websiteId");
 const INVALID_WEBSITE_ID: Failure = invalid("221", "Invalid websiteId");
 const EMPTY_SITE_KEY: Failure = invalid("226", "Empty webApiClientKey");
 const INVALID_USER_ID: Failure = invalid("261", "Invalid userId");
 const INVALID_FILE: Failure = invalid("262", "Invalid or missing file");
-const INVALID_PHOTO_ID: Failure = invalid("327", "Invalid Photo Id");
+const UNAUTHORIZED: Failure = Failure::family(StatusCode::UNAUTHORIZED, "401", "Unauthorized");
+const FORBIDDEN: Failure = Failure::family(StatusCode::FORBIDDEN, "403", "Forbidden");
+/// Malformed, absent and somebody else's are one answer.
+const INVALID_PHOTO_ID: Failure = Failure::no_such(Kind::Photo);
 
 const fn invalid(code: &'static str, message: &'static str) -> Failure {
     Failure::family(StatusCode::BAD_REQUEST, code, message)
 }
 
 /// Where the photo calls are.
-pub(super) fn routes(service: &Service) -> Router<Service> {
-    let upload_ms = service.config.upload.deadline_ms;
-    let request_ms = service.config.http.request_timeout_ms;
+pub(super) fn routes(config: &Config) -> Router<Service> {
+    let upload_ms = config.upload.deadline_ms;
+    let request_ms = config.http.request_timeout_ms;
     let within = |ms| from_fn_with_state(Duration::from_millis(ms), middleware::deadline);
     let uploads = Router::new()
         .route("/api/4/UploadImage/UploadImage", post(upload::upload))
@@ -52,7 +57,7 @@ pub(super) fn routes(service: &Service) -> Router<Service> {
         .route(
             "/api/4/UploadImage/DeleteUserPhoto",
             // axum has HEAD served by whoever serves GET, unless all methods are in one hand.
-            any(delete::delete).route_layer(from_fn(delete::deliberate)),
+            any(delete::delete).layer(from_fn(delete::deliberate)),
         )
         .route("/api/4/UploadImage/GetUserUploadedList", get(list::list))
         .route(
@@ -71,18 +76,24 @@ pub(super) fn routes(service: &Service) -> Router<Service> {
 async fn caller(service: &Service, headers: &HeaderMap) -> Result<Caller, Failure> {
     use crate::auth::Authority as _;
     let website = wire::header(headers, WEBSITE_ID).map_err(|_| INVALID_WEBSITE_ID)?;
-    let website = website.filter(|website| !website.is_empty());
     let website = website.ok_or(MISSING_WEBSITE_ID)?;
     let website: WebsiteId = website.parse().map_err(|_| INVALID_WEBSITE_ID)?;
-    let key = wire::header(headers, SITE_KEY).map_err(|_| UNAUTHENTICATED)?;
+    let key = wire::header(headers, SITE_KEY).map_err(|_| UNAUTHORIZED)?;
     let key = key.filter(|key| !key.is_empty()).ok_or(EMPTY_SITE_KEY)?;
-    Ok(service.credentials.authenticate_site(website, &key).await?)
+    let caller = service.credentials.authenticate_site(website, &key).await;
+    caller.map_err(|error| Failure::auth(error, UNAUTHORIZED, FORBIDDEN))
 }
 
-/// A user that an object can belong to: nobody's id is empty or 0.
+/// A user that a photo can belong to. What clients send when they have no user is nobody's id, and
+/// the built-in plugin takes it for none either.
 fn owner(sent: Option<String>) -> Result<String, Failure> {
+    let nobody = |id: &str| NOBODY.iter().any(|none| none.eq_ignore_ascii_case(id));
     let fits = |id: &String| {
-        (1..=USER_ID_BYTES).contains(&id.len()) && id != "0" && !id.chars().any(char::is_control)
+        (1..=USER_ID_BYTES).contains(&id.len())
+            && id.trim() == id
+            && !id.contains(char::is_control)
+            && !id.bytes().all(|byte| byte == b'0')
+            && !nobody(id)
     };
     sent.filter(fits).ok_or(INVALID_USER_ID)
 }
@@ -96,4 +107,18 @@ fn listing(query: Option<&str>) -> Result<(String, Page), Failure> {
         ..Failure::host(StatusCode::BAD_REQUEST, "invalid-page", "")
     })?;
     Ok((owner(user)?, page))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nobody_is_called_empty_or_zero() {
+        let owner = |id: &str| owner(Some(id.to_owned()));
+        assert_eq!(owner("a b"), Ok("a b".to_owned()));
+        for id in ["", "0", "00", "null", " a", "a\r\nb", &"x".repeat(129)] {
+            assert_eq!(owner(id), Err(INVALID_USER_ID), "{id:?}");
+        }
+    }
 }

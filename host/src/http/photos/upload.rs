@@ -6,9 +6,9 @@ use axum::http::{HeaderMap, Uri};
 use axum::response::Response;
 
 use super::list::Asset;
-use super::{INVALID_FILE, INVALID_USER_ID, USER_ID, caller, owner};
+use super::{FORBIDDEN, INVALID_FILE, INVALID_USER_ID, USER_ID, caller, owner};
 use crate::http::envelope::{self, EnvelopeError};
-use crate::http::failure::{FORBIDDEN, Failure};
+use crate::http::failure::Failure;
 use crate::http::form::{self, FormError, Shape};
 use crate::http::wire;
 use crate::service::Service;
