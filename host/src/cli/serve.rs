@@ -65,7 +65,9 @@ impl Serve {
 /// Serves until it is told to stop.
 pub(crate) async fn run(typed: Serve, config: Config) -> Result<(), Failure> {
     let _lock = ServerLock::take(&config.data_dir)?;
-    http::install_metrics();
+    if let Err(error) = http::install_metrics() {
+        tracing::warn!(%error, "there are no metrics");
+    }
     let service = Service::open(config)?;
     let outcome = ready(&typed, &service).await;
     let listener = match outcome {
