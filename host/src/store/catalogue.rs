@@ -18,8 +18,8 @@ pub trait Catalogue: Send + Sync + 'static {
     /// Makes an uploaded object live, in one transaction with taking its keys off the shred records.
     ///
     /// # Errors
-    /// [`super::StoreError::Missing`] if a reservation ran out, [`super::StoreError::Taken`] if the
-    /// tenant has a live object of this kind, owner and id.
+    /// [`super::StoreError::Missing`] if a reservation ran out and its bytes are being removed,
+    /// [`super::StoreError::Taken`] if the tenant has a live object of this kind, owner and id.
     async fn insert(&self, object: NewObject) -> Result<()>;
 
     /// One live object.
@@ -43,13 +43,14 @@ pub trait Catalogue: Send + Sync + 'static {
     /// [`super::StoreError::Missing`] if there is no such object.
     async fn change(&self, target: &Target, change: Change) -> Result<()>;
 
-    /// Places a legal hold and returns its id. An object can bear several.
+    /// Places a legal hold and returns its id. An object can bear several. Counts as a new version:
+    /// what was judged without the hold is not what there is now.
     ///
     /// # Errors
     /// [`super::StoreError::Missing`] if there is no such object.
     async fn place_hold(&self, target: &Target, reason: &str, at_ms: u64) -> Result<Uuid>;
 
-    /// Releases every hold on the object and returns how many there were.
+    /// Releases every hold on the object and returns how many there were. Counts as a new version.
     ///
     /// # Errors
     /// [`super::StoreError::Missing`] if there is no such object.
@@ -138,7 +139,8 @@ pub struct Activity {
     pub caller: String,
     /// The decision that allowed it.
     pub decision_id: Option<Uuid>,
-    /// How many of its blobs were absent already when they were to be removed.
+    /// How many of its blobs were absent already when they were to be removed. What a crashed
+    /// predecessor may have removed itself does not count.
     pub bytes_absent: u32,
 }
 
@@ -146,7 +148,8 @@ pub struct Activity {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Backlog {
-    /// Shred records due by now.
+    /// Shred records that are due by now, or were tried in vain and wait for the next try. Neither
+    /// uploads under way nor erasures within their lease count.
     pub due: u64,
     /// The most attempts any of them took.
     pub most_attempts: u32,

@@ -25,7 +25,10 @@ pub trait Objects: Send + Sync + 'static {
     /// Records decisions that erase nothing. No caller waits for it.
     async fn record(&self, decisions: &[Decision]) -> Result<()>;
 
-    /// Shred records that are due at `by_ms`, soonest first, at most `limit`.
+    /// Takes shred records over that are due at `by_ms`, soonest first, at most `limit`: from now on
+    /// [`super::Catalogue::insert`] does not take them back, so their bytes may be removed. They stay
+    /// due until they are struck off or postponed. To look without touching, there is
+    /// [`super::Catalogue::backlog`].
     async fn shreds(&self, by_ms: u64, limit: usize) -> Result<Vec<Shred>>;
 
     /// Strikes shred records off, and notes at the event where bytes were absent already. Called

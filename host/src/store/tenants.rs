@@ -23,6 +23,10 @@ pub trait Tenants: Send + Sync + 'static {
     async fn tenant(&self, subdomain: &Subdomain) -> Result<Option<Tenant>>;
 
     /// Stores a site key of a tenant.
+    ///
+    /// # Errors
+    /// [`super::StoreError::Taken`] if the tenant has had this very key before,
+    /// [`super::StoreError::Missing`] if there is no such tenant.
     async fn add_key(&self, tenant: TenantId, key: NewCredential) -> Result<()>;
 
     /// The site keys of a tenant, latest first.
@@ -35,6 +39,7 @@ pub trait Tenants: Send + Sync + 'static {
     async fn revoke_key(&self, id: &str, at_ms: u64) -> Result<()>;
 
     /// The caller that a site key stands for: of this website, not revoked, not expired at `at_ms`.
+    /// It may upload and delete photos.
     async fn site_caller(
         &self,
         website: WebsiteId,
@@ -51,7 +56,7 @@ pub trait Tenants: Send + Sync + 'static {
     /// Every API client with its grants, by id.
     async fn clients(&self) -> Result<Vec<ClientInfo>>;
 
-    /// The digest of a client's secret.
+    /// The digest of a client's secret; `None` also once that has expired.
     async fn client_secret(&self, id: &str) -> Result<Option<Digest>>;
 
     /// Replaces what a client may do in a tenant; nothing withdraws its access.
@@ -61,7 +66,8 @@ pub trait Tenants: Send + Sync + 'static {
     async fn grant(&self, client: &str, tenant: TenantId, permissions: &[Permission])
     -> Result<()>;
 
-    /// Stores a bearer token of a client.
+    /// Stores a bearer token of a client, and forgets those of all clients that expired before it
+    /// was issued.
     ///
     /// # Errors
     /// [`super::StoreError::Missing`] if there is no such client.
@@ -84,9 +90,15 @@ pub trait Tenants: Send + Sync + 'static {
     async fn add_component(&self, digest: Digest, name: &str, bytes: &[u8]) -> Result<()>;
 
     /// Puts a new chain in force and returns its revision. Every digest must be kept already.
+    ///
+    /// # Errors
+    /// [`super::StoreError::Missing`] if there is no such tenant, or a component is not kept.
     async fn assign(&self, tenant: TenantId, entries: &[ChainEntry], at_ms: u64) -> Result<u64>;
 
     /// Chooses the deletion plugin; `None` for the one built in.
+    ///
+    /// # Errors
+    /// [`super::StoreError::Missing`] if the component is not kept.
     async fn choose_plugin(&self, digest: Option<Digest>) -> Result<()>;
 }
 

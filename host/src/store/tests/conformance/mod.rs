@@ -1,0 +1,57 @@
+//! The suite that every backend passes. [`suite!`] runs it over one.
+
+mod blobs;
+mod catalogue;
+mod objects;
+mod tenants;
+
+use super::Backend;
+
+macro_rules! suite {
+    ($backend:expr; $($module:ident { $($sentence:ident)* })*) => {
+        $($(
+            #[tokio::test]
+            async fn $sentence() {
+                $module::$sentence(&$backend.await).await;
+            }
+        )*)*
+    };
+}
+
+suite! { Backend::embedded();
+    objects {
+        an_erasure_takes_the_row_and_dooms_every_blob
+        an_erasure_leaves_an_event_and_its_decision
+        of_two_erasures_of_one_object_in_a_group_the_first_wins
+        a_hold_that_came_after_the_decision_wins
+        a_retention_date_that_came_after_the_decision_wins
+        a_stale_decision_erases_nothing
+        a_doomed_blob_waits_for_its_lease
+        a_failed_removal_is_put_off_and_counted
+        bytes_that_were_absent_are_noted_at_the_event
+        a_recorded_refusal_is_kept_and_erases_nothing
+    }
+    catalogue {
+        what_was_uploaded_is_found_as_it_was
+        a_foreign_name_finds_nothing
+        an_id_is_taken_while_its_object_lives
+        an_upload_without_a_reservation_is_refused_whole
+        a_reservation_that_ran_out_is_not_taken_back
+        several_holds_are_released_together
+        lists_are_ordered_and_paged
+    }
+    blobs {
+        a_blob_is_read_as_written_until_it_is_removed
+        an_absent_blob_is_said_to_be_absent
+        several_removals_are_answered_in_order
+    }
+    tenants {
+        a_chain_is_in_force_once_assigned
+        a_chain_names_only_components_that_are_kept
+        the_operator_chooses_the_plugin
+        a_site_key_speaks_for_its_website_until_revoked_or_expired
+        a_client_reaches_only_where_it_has_a_grant
+        a_token_speaks_for_its_client_until_revoked_or_expired
+        names_of_tenants_are_taken_once
+    }
+}
