@@ -1,5 +1,7 @@
 //! The tests of the whole: one binary, a file a theme.
 
+// The two documented calls, as documented.
+mod deletes;
 // The house: directions, sizes, and words that must agree.
 mod house;
 // Guests that misbehave, and what becomes of them.
@@ -7,3 +9,5 @@ mod misbehaving;
 // An in-memory platform that embeds the crate.
 #[path = "../host/examples/embed/platform.rs"]
 mod platform;
+// The real binary, and the words to speak with it.
+mod support;

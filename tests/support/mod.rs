@@ -1,0 +1,271 @@
+//! The real binary, started as a user would, and the words to speak with it.
+
+use std::io::{BufRead, BufReader, Read};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use reqwest::blocking::{Client, Response};
+use serde_json::Value;
+use tempfile::TempDir;
+
+pub(crate) const SITE_KEY: &str = "c961461a-b287-448c-b9ea-e1162bd80b8e";
+pub(crate) const WEBSITE: &str = "422";
+pub(crate) const TENANT: &str = "mytenant";
+pub(crate) const PHOTO_USER: &str = "u-1001";
+pub(crate) const DOCUMENT_USER: u64 = 6;
+pub(crate) const GUID: &str = "fcc588f3-d1e8-47cd-8b08-e878daecb214";
+pub(crate) const PHOTO: &str = "0b54a9d2-8c1f-4f6e-9a37-5d2c7e10b4a1";
+
+/// How long a server may take to start on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+pub(crate) fn atropos(data_dir: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_atropos"));
+    command.arg("--data-dir").arg(data_dir);
+    // What the developer has set must not decide a test.
+    for name in [
+        "ATROPOS_CONFIG",
+        "ATROPOS_LOG",
+        "ATROPOS_KEY",
+        "ATROPOS_TOKEN",
+        "ATROPOS_DATA_DIR",
+    ] {
+        command.env_remove(name);
+    }
+    command
+}
+
+/// Runs one verb beside the server and returns what it said, whatever its exit code.
+pub(crate) fn run(data_dir: &Path, args: &[&str]) -> Output {
+    atropos(data_dir)
+        .args(args)
+        .output()
+        .expect("the binary runs")
+}
+
+/// Runs one verb that must succeed, with `--json`, and returns its answer.
+pub(crate) fn verb(data_dir: &Path, args: &[&str]) -> Value {
+    let output = run(data_dir, &[args, &["--json"]].concat());
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{args:?}: {said}");
+    serde_json::from_slice(&output.stdout).unwrap_or(Value::Null)
+}
+
+/// A running server over a data directory of its own; killed when dropped.
+pub(crate) struct Server {
+    child: Child,
+    pub(crate) base: String,
+    pub(crate) token: String,
+    /// The requests to try, as the demo prints them: ready to paste into a shell.
+    pub(crate) tour: String,
+    pub(crate) http: Client,
+    data_dir: PathBuf,
+    _owned: Option<TempDir>,
+}
+
+impl Server {
+    /// The demo on a fresh data directory.
+    pub(crate) fn demo() -> Self {
+        let owned = tempfile::tempdir().expect("a directory");
+        let data_dir = owned.path().join("data");
+        let mut server = Self::start(&data_dir, &["--demo"]);
+        server._owned = Some(owned);
+        server
+    }
+
+    /// A server on this data directory, which outlives it.
+    pub(crate) fn start(data_dir: &Path, args: &[&str]) -> Self {
+        let mut child = atropos(data_dir)
+            .args(["serve", "--listen", "127.0.0.1:0"])
+            .args(args)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the binary starts");
+        let errors = collect(child.stderr.take().expect("a pipe"));
+        let mut line = String::new();
+        let mut stdout = BufReader::new(child.stdout.take().expect("a pipe"));
+        let started = Instant::now();
+        stdout.read_line(&mut line).expect("a line");
+        let base = line.trim().strip_prefix("listening on ").map(str::to_owned);
+        let base = base.unwrap_or_else(|| {
+            let _ = child.wait();
+            std::thread::sleep(Duration::from_millis(100));
+            panic!("no server: {line:?}, {}", errors.lock());
+        });
+        assert!(started.elapsed() < PATIENCE, "took too long to start");
+        let demo = args.contains(&"--demo");
+        let tour = loop {
+            let tour = errors.lock().clone();
+            let complete = tour.contains("\n  -d '") && tour.ends_with("\n");
+            if !demo || complete || started.elapsed() > PATIENCE {
+                break tour;
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        };
+        let token = tour
+            .split("Bearer ")
+            .nth(1)
+            .and_then(|rest| rest.split('\'').next());
+        Self {
+            token: token.unwrap_or_default().to_owned(),
+            tour,
+            base,
+            child,
+            http: client(),
+            data_dir: data_dir.to_owned(),
+            _owned: None,
+        }
+    }
+
+    pub(crate) fn data_dir(&self) -> &Path {
+        &self.data_dir
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    pub(crate) fn url(&self, path: &str) -> String {
+        format!("{}{path}", self.base)
+    }
+
+    pub(crate) fn get(&self, path: &str) -> Response {
+        self.http.get(self.url(path)).send().expect("an answer")
+    }
+
+    /// Deletes a photo of the demo's user.
+    pub(crate) fn delete_photo(&self, id: &str) -> (u16, Value) {
+        let path = format!("/api/4/UploadImage/DeleteUserPhoto?userId={PHOTO_USER}&photoId={id}");
+        let request = self.http.get(self.url(&path));
+        let request = request.header("websiteId", WEBSITE);
+        let response = request.header("webApiClientKey", SITE_KEY).send();
+        answer(response.expect("an answer"))
+    }
+
+    /// Deletes a document of the demo's user account.
+    pub(crate) fn delete_document(&self, guid: &str) -> (u16, String) {
+        let body = serde_json::json!({
+            "tenantSubDomain": TENANT, "userAccountId": DOCUMENT_USER, "fileGuid": guid,
+        });
+        let request = self.http.post(self.url("/api/library/documents/delete"));
+        let response = request.bearer_auth(&self.token).json(&body).send();
+        let response = response.expect("an answer");
+        (response.status().as_u16(), response.text().expect("text"))
+    }
+
+    /// Uploads a document of the demo's user account and returns its GUID.
+    pub(crate) fn upload_document(&self, name: &str, bytes: &[u8]) -> String {
+        use reqwest::blocking::multipart::{Form, Part};
+        let file = Part::bytes(bytes.to_vec()).file_name(name.to_owned());
+        let form = Form::new()
+            .text("tenantSubDomain", TENANT)
+            .text("userAccountId", DOCUMENT_USER.to_string())
+            .part("file", file);
+        let request = self
+            .http
+            .post(self.url("/api/file/upload/admin-for-client/store"));
+        let response = request.bearer_auth(&self.token).multipart(form).send();
+        let response = response.expect("an answer");
+        assert_eq!(response.status(), 200);
+        response.json().expect("a GUID")
+    }
+
+    /// The GUIDs of the documents of the demo's user account.
+    pub(crate) fn documents(&self) -> Vec<String> {
+        let path = format!("/api/library/documents/list/get/{TENANT}/{DOCUMENT_USER}");
+        let request = self.http.get(self.url(&path)).bearer_auth(&self.token);
+        let list: Value = request.send().expect("an answer").json().expect("JSON");
+        let entries = list.as_array().expect("an array").iter();
+        entries
+            .map(|entry| entry["fileGuid"].as_str().expect("a GUID").to_owned())
+            .collect()
+    }
+
+    /// Ends the process as a power cut would.
+    pub(crate) fn kill(mut self) {
+        self.child.kill().expect("it was running");
+        self.child.wait().expect("it ended");
+    }
+
+    /// Asks the process to stop, and returns its exit code.
+    pub(crate) fn stop(mut self) -> Option<i32> {
+        let pid = self.pid().to_string();
+        let told = Command::new("kill").args(["-TERM", &pid]).status();
+        assert!(told.expect("kill runs").success());
+        self.child.wait().expect("it ended").code()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+pub(crate) fn client() -> Client {
+    let client = Client::builder()
+        .timeout(Duration::from_secs(120))
+        .no_proxy();
+    client.build().expect("a client")
+}
+
+/// Status and JSON body.
+pub(crate) fn answer(response: Response) -> (u16, Value) {
+    let status = response.status().as_u16();
+    (status, response.json().unwrap_or(Value::Null))
+}
+
+/// Whether any file beneath `folder` holds `needle`.
+pub(crate) fn holds(folder: &Path, needle: &[u8]) -> Option<PathBuf> {
+    files(folder).into_iter().find(|path| {
+        let bytes = std::fs::read(path).unwrap_or_default();
+        bytes.windows(needle.len()).any(|window| window == needle)
+    })
+}
+
+/// Every file beneath `folder`.
+pub(crate) fn files(folder: &Path) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    let mut folders = vec![folder.to_owned()];
+    while let Some(next) = folders.pop() {
+        for entry in std::fs::read_dir(next).into_iter().flatten().flatten() {
+            let path = entry.path();
+            if path.is_dir() {
+                folders.push(path);
+            } else {
+                files.push(path);
+            }
+        }
+    }
+    files
+}
+
+/// Whether `program` is there. Missing, it is said loudly, and is an error where `ATROPOS_REQUIRE`
+/// names it.
+pub(crate) fn available(program: &str) -> bool {
+    let found = Command::new(program).arg("--version").output().is_ok();
+    if !found {
+        let required = std::env::var("ATROPOS_REQUIRE").unwrap_or_default();
+        let required = required.split([',', ' ']).any(|name| name == program);
+        assert!(!required, "{program} is required and missing");
+        eprintln!("SKIPPED: {program} is missing");
+    }
+    found
+}
+
+/// Reads a pipe to its end in the background, so that it never fills up.
+fn collect(mut pipe: impl Read + Send + 'static) -> std::sync::Arc<parking_lot::Mutex<String>> {
+    let text = std::sync::Arc::new(parking_lot::Mutex::new(String::new()));
+    let into = std::sync::Arc::clone(&text);
+    std::thread::spawn(move || {
+        let mut buffer = [0; 4096];
+        while let Ok(read @ 1..) = pipe.read(&mut buffer) {
+            into.lock()
+                .push_str(&String::from_utf8_lossy(&buffer[..read]));
+        }
+    });
+    text
+}
