@@ -1,5 +1,12 @@
 //! The tests of the whole: one binary, a file a theme.
 
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
+
 // The two documented calls, as documented.
 mod deletes;
 // The house: directions, sizes, and words that must agree.

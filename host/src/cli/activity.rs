@@ -30,6 +30,9 @@ pub(crate) struct List {
 pub(crate) async fn run(list: List, service: &Service) -> Result<Answer, Failure> {
     let tenant = tenant::named(service, &list.tenant).await?.id;
     let page = list.paging.into();
-    let listed = service.catalogue.activity(tenant, &list.user, page).await?;
+    let listed = service
+        .catalogue
+        .activity(tenant, None, &list.user, page)
+        .await?;
     Answer::table(&listed, COLUMNS)
 }

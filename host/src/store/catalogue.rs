@@ -56,8 +56,14 @@ pub trait Catalogue: Send + Sync + 'static {
     /// [`super::StoreError::Missing`] if there is no such object.
     async fn release_holds(&self, target: &Target) -> Result<u64>;
 
-    /// What happened to the objects of one owner, latest first.
-    async fn activity(&self, tenant: TenantId, owner: &str, page: Page) -> Result<Vec<Activity>>;
+    /// What happened to the objects of one owner, latest first; of one kind, or of both.
+    async fn activity(
+        &self,
+        tenant: TenantId,
+        kind: Option<Kind>,
+        owner: &str,
+        page: Page,
+    ) -> Result<Vec<Activity>>;
 
     /// Recorded decisions of a tenant, latest first.
     async fn decisions(&self, tenant: TenantId, page: Page) -> Result<Vec<Decision>>;

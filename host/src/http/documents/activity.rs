@@ -36,11 +36,12 @@ pub(super) async fn activity(
     let reading = reading(&service, &headers, place).await?;
     let page = paging(uri.query())?;
     let (tenant, owner) = (reading.caller.tenant.id, &reading.owner);
-    let events = service.catalogue.activity(tenant, owner, page).await?;
+    let catalogue = &service.catalogue;
+    let events = catalogue.activity(tenant, Some(Kind::Document), owner, page);
+    let events = events.await?;
     let next = page::next(page, events.len());
     let events: Vec<Event> = events
         .into_iter()
-        .filter(|event| event.kind == Kind::Document)
         .map(|event| Event {
             activity: event.activity,
             file_guid: event.object_id,

@@ -38,10 +38,10 @@ pub(super) async fn activity(
     let caller = caller(&service, &headers).await?;
     let (owner, page) = listing(uri.query())?;
     let catalogue = &service.catalogue;
-    let events = catalogue.activity(caller.tenant.id, &owner, page).await?;
+    let events = catalogue.activity(caller.tenant.id, Some(Kind::Photo), &owner, page);
+    let events = events.await?;
     let activity_list = events
         .into_iter()
-        .filter(|event| event.kind == Kind::Photo)
         .map(|event| Event {
             activity: event.activity,
             id: event.object_id,

@@ -125,11 +125,19 @@ impl Catalogue for Sqlite {
             .await
     }
 
-    async fn activity(&self, tenant: TenantId, owner: &str, page: Page) -> Result<Vec<Activity>> {
+    async fn activity(
+        &self,
+        tenant: TenantId,
+        kind: Option<Kind>,
+        owner: &str,
+        page: Page,
+    ) -> Result<Vec<Activity>> {
         let latest = "
             SELECT activity, kind, object_id, at_ms, caller, decision, bytes_absent FROM events
-            WHERE tenant = ? AND owner = ? ORDER BY id DESC LIMIT ? OFFSET ?";
-        let values = params![tenant.0, owner, page.limit, signed(page.offset)];
+            WHERE tenant = ? AND owner = ? AND (?3 IS NULL OR kind = ?3)
+            ORDER BY id DESC LIMIT ? OFFSET ?";
+        let kind = kind.map(Kind::as_str);
+        let values = params![tenant.0, owner, kind, page.limit, signed(page.offset)];
         self.readers
             .read(|rows| all(rows, latest, values, activity))
     }

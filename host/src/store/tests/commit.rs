@@ -127,9 +127,10 @@ async fn of_many_erasures_of_one_object_exactly_one_succeeds() {
         19
     );
     committer.stop().await;
-    let activity = backend
-        .catalogue
-        .activity(backend.tenant.id, "user-6", FIRST);
+    let activity =
+        backend
+            .catalogue
+            .activity(backend.tenant.id, Some(Kind::Photo), "user-6", FIRST);
     let activity = activity.await.unwrap();
     assert_eq!((activity.len(), activity[0].bytes_absent), (1, 0));
 }

@@ -41,9 +41,10 @@ async fn a_crash_after_the_unlink_does_not_tell_of_absent_bytes() {
     })
     .await;
     next.stop().await;
-    let activity = backend
-        .catalogue
-        .activity(backend.tenant.id, "user-6", FIRST);
+    let activity =
+        backend
+            .catalogue
+            .activity(backend.tenant.id, Some(Kind::Photo), "user-6", FIRST);
     assert_eq!(activity.await.unwrap()[0].bytes_absent, 0);
 }
 

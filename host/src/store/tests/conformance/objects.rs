@@ -48,9 +48,10 @@ pub(super) async fn an_erasure_leaves_an_event_and_its_decision(backend: &Backen
         .erase(std::slice::from_ref(&erasure))
         .await
         .unwrap();
-    let activity = backend
-        .catalogue
-        .activity(backend.tenant.id, "user-6", FIRST);
+    let activity =
+        backend
+            .catalogue
+            .activity(backend.tenant.id, Some(Kind::Photo), "user-6", FIRST);
     let activity = activity.await.unwrap();
     assert_eq!(activity.len(), 1);
     assert_eq!(activity[0].activity, "User Photo Delete");
@@ -61,7 +62,7 @@ pub(super) async fn an_erasure_leaves_an_event_and_its_decision(backend: &Backen
     assert_eq!(activity[0].bytes_absent, 0);
     let others = backend
         .catalogue
-        .activity(backend.tenant.id, "user-7", FIRST);
+        .activity(backend.tenant.id, Some(Kind::Photo), "user-7", FIRST);
     assert!(others.await.unwrap().is_empty());
     let decisions = backend.catalogue.decisions(backend.tenant.id, FIRST);
     let decisions = decisions.await.unwrap();
@@ -93,9 +94,10 @@ pub(super) async fn a_hold_that_came_after_the_decision_wins(backend: &Backend) 
     // Nor does a decision that saw the hold.
     let outcome = backend.objects.erase(&[erasure(&found)]).await.unwrap();
     assert_eq!(outcome, [Err(Conflict::Held)]);
-    let activity = backend
-        .catalogue
-        .activity(backend.tenant.id, "user-6", FIRST);
+    let activity =
+        backend
+            .catalogue
+            .activity(backend.tenant.id, Some(Kind::Photo), "user-6", FIRST);
     assert!(activity.await.unwrap().is_empty());
 }
 
@@ -199,9 +201,10 @@ pub(super) async fn bytes_that_were_absent_are_noted_at_the_event(backend: &Back
     let removed = [(keys[0], Removal::Absent), (keys[1], Removal::Removed)];
     backend.objects.shredded(&removed).await.unwrap();
     backend.objects.shredded(&removed).await.unwrap();
-    let activity = backend
-        .catalogue
-        .activity(backend.tenant.id, "user-6", FIRST);
+    let activity =
+        backend
+            .catalogue
+            .activity(backend.tenant.id, Some(Kind::Photo), "user-6", FIRST);
     assert_eq!(activity.await.unwrap()[0].bytes_absent, 1);
 }
 
