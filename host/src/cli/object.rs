@@ -180,7 +180,10 @@ pub(crate) async fn run(verb: Verb, service: &Service) -> Result<Answer, Failure
             retain_until,
         } => {
             let change = Change {
-                labels: (no_labels || !labels.is_empty()).then(|| sorted(labels)),
+                labels: match labels.is_empty() && !no_labels {
+                    true => None,
+                    false => Some(values::labels(labels)?),
+                },
                 retain_until_ms: retain_until.map(|date| date.0),
             };
             let target = named.target(service).await?;
@@ -189,12 +192,6 @@ pub(crate) async fn run(verb: Verb, service: &Service) -> Result<Answer, Failure
             Answer::line(&value, format!("changed {}", target.id))
         }
     }
-}
-
-fn sorted(mut labels: Vec<String>) -> Vec<String> {
-    labels.sort_unstable();
-    labels.dedup();
-    labels
 }
 
 async fn put(typed: Put, service: &Service) -> Result<Stored, Failure> {
@@ -208,7 +205,7 @@ async fn put(typed: Put, service: &Service) -> Result<Stored, Failure> {
         owner: values::owner(typed.kind, &typed.user)?,
         id,
         name: typed.name.or(file_name).unwrap_or_default(),
-        labels: typed.labels,
+        labels: values::labels(typed.labels)?,
         retain_until_ms: typed.retain_until,
     };
     let unread = |source| Failure::Io {

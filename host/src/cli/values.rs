@@ -79,6 +79,17 @@ pub(crate) fn label(text: &str) -> Result<String, String> {
     }
 }
 
+/// All the labels of one object: sorted, without repetition, and at most as many as policies see.
+pub(crate) fn labels(mut labels: Vec<String>) -> Result<Vec<String>, Failure> {
+    labels.sort_unstable();
+    labels.dedup();
+    if labels.len() <= 64 {
+        Ok(labels)
+    } else {
+        Err(Failure::Usage("an object has at most 64 labels".to_owned()))
+    }
+}
+
 /// The owner of an object in the form in which it is stored. What the built-in plugin takes for no
 /// user must not come to own anything.
 pub(crate) fn owner(kind: Kind, typed: &str) -> Result<String, Failure> {
@@ -142,6 +153,15 @@ mod tests {
         for text in ["", "tomorrow", "1969-12-31", "2027-02-30"] {
             assert!(time_ms(text).is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn labels_are_sorted_and_counted_once() {
+        let typed = |words: &[&str]| words.iter().map(|&word| word.to_owned()).collect();
+        assert_eq!(labels(typed(&["b", "a", "b"])).unwrap(), ["a", "b"]);
+        assert!(labels(typed(&["a"; 65])).is_ok());
+        assert!(labels((0..65).map(|n| n.to_string()).collect()).is_err());
+        assert!(label("").is_err() && label("a\tb").is_err() && label("in-order").is_ok());
     }
 
     #[test]
