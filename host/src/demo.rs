@@ -190,7 +190,14 @@ pub async fn furnish(service: &Service, base: &str) -> Result<String, DemoError>
     let tenant = tenant(&tenants, "mytenant")?.id;
     let photo = latest(service, tenant, Kind::Photo, PHOTO_USER).await?;
     let document = latest(service, tenant, Kind::Document, DOCUMENT_USER).await?;
-    Ok(tour(base, photo, document, &token.secret))
+    let mut text = tour(base, photo, document, &token.secret);
+    let _ = write!(
+        text,
+        "# The same data from the command line, beside this server\n\
+         atropos object list photo --tenant mytenant --data-dir '{}'\n\n",
+        service.config.data_dir.display()
+    );
+    Ok(text)
 }
 
 fn tenant<'a>(tenants: &'a [Tenant], subdomain: &str) -> Result<&'a Tenant, StoreError> {

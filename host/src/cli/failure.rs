@@ -15,6 +15,7 @@ use std::path::PathBuf;
 use serde::Serialize;
 use serde_json::json;
 
+use super::output::visible;
 use crate::config::ConfigError;
 use crate::demo::DemoError;
 use crate::error::{Reason, Refused};
@@ -183,15 +184,16 @@ impl Failure {
     }
 
     fn text(&self) -> String {
-        let mut text = format!("error: {self}\n");
+        let mut text = format!("error: {}\n", one_line(&self.to_string()));
         for cause in self.causes() {
-            let _ = writeln!(text, "caused by: {cause}");
+            let _ = writeln!(text, "caused by: {}", one_line(&cause));
         }
         for refusal in self.settings() {
             let place = [refusal.policy.as_str(), refusal.path.as_str()];
             let place = place.into_iter().filter(|part| !part.is_empty());
             let place = place.collect::<Vec<_>>().join(": ");
-            let _ = writeln!(text, "  {place}: {}", refusal.message);
+            let line = format!("{place}: {}", refusal.message);
+            let _ = writeln!(text, "  {}", one_line(&line));
         }
         text
     }
@@ -231,6 +233,12 @@ impl Failure {
             _ => &[],
         }
     }
+}
+
+/// What components and storage say may have line breaks and worse in it.
+fn one_line(text: &str) -> String {
+    let words = text.split_whitespace().collect::<Vec<_>>();
+    visible(&words.join(" "))
 }
 
 fn refused_exit(refused: &Refused) -> Exit {
@@ -341,6 +349,16 @@ mod tests {
         assert_eq!(
             Failure::Store(busy()).text(),
             "error: the storage is not available\ncaused by: database is locked\n"
+        );
+    }
+
+    #[test]
+    fn a_cause_of_many_lines_is_told_in_one() {
+        let failure = Failure::Store(StoreError::Unavailable("bad\n  \u{1b}[2J".into()));
+        assert!(
+            failure.text().ends_with("caused by: bad \\u{1b}[2J\n"),
+            "{}",
+            failure.text()
         );
     }
 

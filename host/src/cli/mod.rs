@@ -57,22 +57,25 @@ pub struct Cli {
     command: Command,
 }
 
+/// Sets what every verb takes apart from what one verb takes.
+const EVERYWHERE: &str = "Options of every verb";
+
 /// What every verb takes.
 #[derive(Args, Debug)]
 struct Global {
     /// Directory of database and bytes, made if need be [default: what the configuration says, or
     /// `atropos-data`]
-    #[arg(long, global = true, env = "ATROPOS_DATA_DIR", value_name = "DIR")]
+    #[arg(long, global = true, help_heading = EVERYWHERE, env = "ATROPOS_DATA_DIR", value_name = "DIR")]
     data_dir: Option<PathBuf>,
     /// Configuration file (TOML)
-    #[arg(long, global = true, env = "ATROPOS_CONFIG", value_name = "FILE")]
+    #[arg(long, global = true, help_heading = EVERYWHERE, env = "ATROPOS_CONFIG", value_name = "FILE")]
     config: Option<PathBuf>,
     /// Answer with JSON on stdout; failures become one JSON object on stderr
-    #[arg(long, global = true)]
+    #[arg(long, global = true, help_heading = EVERYWHERE)]
     json: bool,
     /// What to log to stderr, such as `info` or `atropos=debug` [default: what the configuration
     /// says for `serve`, else `warn`]
-    #[arg(long, global = true, env = "ATROPOS_LOG", value_name = "FILTER")]
+    #[arg(long, global = true, help_heading = EVERYWHERE, env = "ATROPOS_LOG", value_name = "FILTER")]
     log: Option<String>,
 }
 

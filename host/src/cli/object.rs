@@ -13,7 +13,7 @@ use crate::service::Service;
 use crate::store::catalogue::Change;
 use crate::store::{Rendition, Stored};
 use crate::target::{Kind, Object, Subdomain, Target};
-use crate::upload::{NewUpload, UploadError};
+use crate::upload::NewUpload;
 
 /// Below this size an upload is over before a progress bar would be of use.
 const LARGE: u64 = 8 << 20;
@@ -100,9 +100,9 @@ pub(crate) struct Put {
     /// Its user: any id for a photo, a whole number for a document
     #[arg(long)]
     user: String,
-    /// Its id [default: a random GUID]
-    #[arg(long, value_name = "GUID")]
-    id: Option<uuid::Uuid>,
+    /// Its id: a GUID for a document, up to 64 characters for a photo [default: a random GUID]
+    #[arg(long)]
+    id: Option<String>,
     /// The name that its owner sees [default: the file's]
     #[arg(long)]
     name: Option<String>,
@@ -135,7 +135,7 @@ impl Named {
             tenant: tenant::named(service, &self.tenant).await?.id,
             kind: self.kind,
             owner: values::owner(self.kind, &self.user)?,
-            id: self.id.to_ascii_lowercase(),
+            id: values::id(self.kind, &self.id)?,
         })
     }
 }
@@ -180,7 +180,10 @@ pub(crate) async fn run(verb: Verb, service: &Service) -> Result<Answer, Failure
             retain_until,
         } => {
             let change = Change {
-                labels: (no_labels || !labels.is_empty()).then(|| sorted(labels)),
+                labels: match labels.is_empty() && !no_labels {
+                    true => None,
+                    false => Some(values::labels(labels)?),
+                },
                 retain_until_ms: retain_until.map(|date| date.0),
             };
             let target = named.target(service).await?;
@@ -191,30 +194,24 @@ pub(crate) async fn run(verb: Verb, service: &Service) -> Result<Answer, Failure
     }
 }
 
-fn sorted(mut labels: Vec<String>) -> Vec<String> {
-    labels.sort_unstable();
-    labels.dedup();
-    labels
-}
-
 async fn put(typed: Put, service: &Service) -> Result<Stored, Failure> {
     let file_name = typed
         .file
         .file_name()
         .map(|name| name.to_string_lossy().into_owned());
+    let id = typed.id.map(|id| values::id(typed.kind, &id)).transpose()?;
     let new = NewUpload {
         tenant: tenant::named(service, &typed.tenant).await?.id,
         owner: values::owner(typed.kind, &typed.user)?,
-        id: typed.id.map(|id| id.to_string()),
+        id,
         name: typed.name.or(file_name).unwrap_or_default(),
-        labels: typed.labels,
+        labels: values::labels(typed.labels)?,
         retain_until_ms: typed.retain_until,
     };
-    let failed = |source| Failure::Upload {
-        path: typed.file.clone(),
+    let unread = |source| Failure::Io {
+        what: format!("cannot read {}", typed.file.display()),
         source,
     };
-    let unread = |source| failed(UploadError::Read(source));
     let file = tokio::fs::File::open(&typed.file).await.map_err(unread)?;
     let size = file.metadata().await.map_err(unread)?.len();
     let bar = progress(size, &typed.file);
@@ -225,7 +222,10 @@ async fn put(typed: Put, service: &Service) -> Result<Stored, Failure> {
         Kind::Document => service.uploads.document(new, content).await,
     };
     bar.finish_and_clear();
-    stored.map_err(failed)
+    stored.map_err(|source| Failure::Upload {
+        path: typed.file.clone(),
+        source,
+    })
 }
 
 /// A bar on stderr. It hides itself where stderr is no terminal.

@@ -1,7 +1,7 @@
 //! The one place that renders: a verb answers with a value, and it becomes JSON or text here.
 //!
 //! A table or a list of fields is drawn from the same value that `--json` shows, so the two cannot
-//! drift apart. Fields whose names end in `AtMs` or `UntilMs` are times, and text shows them so.
+//! drift apart. Fields such as `atMs`, `issuedAtMs` and `retainUntilMs` are times, and text shows them so.
 
 use std::io::{self, Write};
 
@@ -15,9 +15,9 @@ pub(crate) type Columns = &'static [(&'static str, &'static str)];
 
 /// What a verb answers: a value, how people see it, and what they should know beside it.
 pub(crate) struct Answer {
-    value: Value,
-    /// What text is drawn from, where that is not the value itself.
-    seen: Option<Value>,
+    json: String,
+    /// What text is drawn from: the value itself, unless that is too deep.
+    seen: Value,
     view: View,
     notes: Vec<String>,
 }
@@ -57,8 +57,8 @@ impl Answer {
 
     fn new(value: &impl Serialize, view: View) -> Result<Self, Failure> {
         Ok(Self {
-            value: to_value(value)?,
-            seen: None,
+            json: serde_json::to_string_pretty(value).map_err(unwritable)?,
+            seen: serde_json::to_value(value).map_err(unwritable)?,
             view,
             notes: Vec::new(),
         })
@@ -66,7 +66,7 @@ impl Answer {
 
     /// Draws the text from `seen`, where what JSON shows is too deep for a table.
     pub(crate) fn seen_as(mut self, seen: &impl Serialize) -> Result<Self, Failure> {
-        self.seen = Some(to_value(seen)?);
+        self.seen = serde_json::to_value(seen).map_err(unwritable)?;
         Ok(self)
     }
 
@@ -88,23 +88,22 @@ impl Answer {
 
     fn write(&self, json: bool, out: &mut impl Write, notes: &mut impl Write) -> io::Result<()> {
         if json {
-            serde_json::to_writer_pretty(&mut *out, &self.value)?;
-            writeln!(out)?;
+            writeln!(out, "{}", self.json)?;
             return out.flush();
         }
-        let seen = self.seen.as_ref().unwrap_or(&self.value);
         match &self.view {
             View::Line(line) => writeln!(out, "{line}")?,
             View::Fields(fields) => {
-                let row =
-                    |&(title, field): &(&str, &str)| vec![format!("{title}:"), cell(seen, field)];
+                let row = |&(title, field): &(&str, &str)| {
+                    vec![format!("{title}:"), cell(&self.seen, field)]
+                };
                 write_rows(out, &fields.iter().map(row).collect::<Vec<_>>())?;
             }
             View::Table(caption, rows, columns) => {
                 if let Some(caption) = caption {
                     writeln!(out, "{caption}")?;
                 }
-                let rows = seen.pointer(rows).and_then(Value::as_array);
+                let rows = self.seen.pointer(rows).and_then(Value::as_array);
                 let titles = columns
                     .iter()
                     .map(|(title, _)| (*title).to_owned())
@@ -124,8 +123,8 @@ impl Answer {
     }
 }
 
-fn to_value(value: &impl Serialize) -> Result<Value, Failure> {
-    serde_json::to_value(value).map_err(|error| unwritten(error.into()))
+fn unwritable(error: serde_json::Error) -> Failure {
+    unwritten(error.into())
 }
 
 fn unwritten(source: io::Error) -> Failure {
@@ -155,7 +154,9 @@ fn write_rows(out: &mut impl Write, rows: &[Vec<String>]) -> io::Result<()> {
 }
 
 fn cell(value: &Value, field: &str) -> String {
-    let is_time = field.ends_with("AtMs") || field.ends_with("UntilMs");
+    let is_time = ["/atMs", "AtMs", "UntilMs"]
+        .iter()
+        .any(|end| field.ends_with(end));
     match value.pointer(field) {
         Some(Value::Number(ms)) if is_time => ms.as_i64().map_or_else(|| ms.to_string(), time),
         Some(value) => text(value),
@@ -176,8 +177,9 @@ fn text(value: &Value) -> String {
     }
 }
 
-/// Names come from users: none of them may speak to the terminal, or break a line.
-fn visible(text: &str) -> String {
+/// Names come from users, and words from components: none of them may speak to the terminal, or
+/// break a line.
+pub(crate) fn visible(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     for char in text.chars() {
         if char.is_control() {
@@ -190,7 +192,7 @@ fn visible(text: &str) -> String {
 }
 
 /// A time as people read it, such as `2026-03-01T12:00:00Z`.
-pub(crate) fn time(ms: i64) -> String {
+fn time(ms: i64) -> String {
     match jiff::Timestamp::from_millisecond(ms) {
         Ok(time) => format!("{time:.0}"),
         Err(_) => ms.to_string(),

@@ -1,6 +1,5 @@
 //! The server: configuration in two steps, one server per data directory, an orderly end.
 
-use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -65,19 +64,19 @@ impl Serve {
 /// Serves until it is told to stop.
 pub(crate) async fn run(typed: Serve, config: Config) -> Result<(), Failure> {
     let _lock = ServerLock::take(&config.data_dir)?;
+    // Before anyone can know that there is a server to stop.
+    let signals = Signals::listen()?;
     if let Err(error) = http::install_metrics() {
         tracing::warn!(%error, "there are no metrics");
     }
     let service = Service::open(config)?;
-    let outcome = ready(&typed, &service).await;
-    let listener = match outcome {
-        Ok(listener) => listener,
+    match ready(&typed, &service).await {
+        Ok(listener) => serve(service, listener, signals).await,
         Err(failure) => {
             service.stop().await;
-            return Err(failure);
+            Err(failure)
         }
-    };
-    serve(service, listener).await
+    }
 }
 
 /// Everything that can fail before the first request.
@@ -89,16 +88,22 @@ async fn ready(typed: &Serve, service: &Service) -> Result<TcpListener, Failure>
     };
     let listener = TcpListener::bind(listen).await.map_err(unbound)?;
     let base = format!("http://{}", listener.local_addr().map_err(unbound)?);
-    let tenants = service.tenants.tenants().await?.len();
+    if let Err(refused) = service.atropos.sandbox().warm_up().await {
+        // Choosing another plugin mends it while the server runs.
+        tracing::error!(%refused, "no delete can be served now");
+    }
+    let tour = match typed.demo {
+        true => Some(furnish(service, &base).await?),
+        false => None,
+    };
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),
         data_dir = %service.config.data_dir.display(),
         plugin = plugin(service).await?,
-        tenants,
+        tenants = service.tenants.tenants().await?.len(),
         "atropos is ready"
     );
-    if typed.demo {
-        let tour = furnish(service, &base).await?;
+    if let Some(tour) = tour {
         say(&mut io::stderr().lock(), &tour);
     }
     say(&mut io::stdout().lock(), &format!("listening on {base}\n"));
@@ -128,7 +133,7 @@ async fn furnish(service: &Service, base: &str) -> Result<String, Failure> {
     Ok(demo::furnish(service, base).await?)
 }
 
-/// Says something that the server does well without saying.
+/// Says something that the server can do without saying.
 fn say(out: &mut impl io::Write, text: &str) {
     if let Err(error) = out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
         tracing::warn!(%error, "nobody reads the server's output");
@@ -136,8 +141,11 @@ fn say(out: &mut impl io::Write, text: &str) {
 }
 
 /// Serves until the first signal and what is under way after it, or until the second signal.
-async fn serve(service: Service, listener: TcpListener) -> Result<(), Failure> {
-    let mut signals = Signals::listen()?;
+async fn serve(
+    service: Service,
+    listener: TcpListener,
+    mut signals: Signals,
+) -> Result<(), Failure> {
     let (stop, stopped) = oneshot::channel();
     let serving = async {
         let until = async move {
@@ -146,7 +154,6 @@ async fn serve(service: Service, listener: TcpListener) -> Result<(), Failure> {
         };
         http::serve(service.clone(), listener, until).await;
         service.stop().await;
-        Ok(())
     };
     let signalled = async {
         signals.next().await;
@@ -154,17 +161,9 @@ async fn serve(service: Service, listener: TcpListener) -> Result<(), Failure> {
         let _ = stop.send(());
         signals.next().await;
     };
-    unless(serving, signalled).await
-}
-
-/// Whichever ends first: the work, or the patience with it.
-async fn unless(
-    work: impl Future<Output = Result<(), Failure>>,
-    interrupted: impl Future<Output = ()>,
-) -> Result<(), Failure> {
     tokio::select! {
-        done = work => done,
-        () = interrupted => Err(Failure::Interrupted),
+        () = serving => Ok(()),
+        () = signalled => Err(Failure::Interrupted),
     }
 }
 
