@@ -18,6 +18,7 @@ fn the_printed_requests_delete_a_photo_and_a_document() {
             .expect("a shell");
         String::from_utf8(output.stdout).expect("text")
     };
+    let (requests, _) = requests.split_once("# The same").expect("two requests");
     let requests = format!("# A photo{requests}");
     let first = paste(&requests);
     let success = r#"{"Response":"Success","Message":"The Image has been successfully deleted.","Data":null,"ErrorCode":""}"#;

@@ -61,6 +61,20 @@ impl Credentials {
         Self { tenants }
     }
 
+    /// Whether a bearer token is valid now, whatever its client may do.
+    ///
+    /// # Errors
+    /// The token is not valid, or cannot be checked.
+    pub async fn check_token(&self, token: &str) -> Result<(), AuthError> {
+        self.token_client(token).await.map(|_| ())
+    }
+
+    async fn token_client(&self, token: &str) -> Result<String, AuthError> {
+        let digest = Digest::of(token.as_bytes());
+        let client = self.tenants.token_client(digest, now_ms()).await?;
+        client.ok_or(AuthError::Rejected)
+    }
+
     /// Issues a bearer token to a client that proves its secret; `lifetime_ms` from now.
     ///
     /// # Errors
@@ -106,9 +120,7 @@ impl Authority for Credentials {
         token: &str,
         tenant: &Subdomain,
     ) -> Result<Caller, AuthError> {
-        let digest = Digest::of(token.as_bytes());
-        let client = self.tenants.token_client(digest, now_ms()).await?;
-        let client = client.ok_or(AuthError::Rejected)?;
+        let client = self.token_client(token).await?;
         let caller = self.tenants.granted(&client, tenant).await?;
         caller.ok_or(AuthError::NoAccess)
     }

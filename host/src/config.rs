@@ -319,9 +319,57 @@ impl Config {
             ),
         ];
         let outside = |(_, value, low, high, _): &Range| !(low..=high).contains(&value);
-        match ranges.into_iter().find(outside) {
-            Some((key, .., expected)) => Err(ConfigError::Range { key, expected }),
-            None => Ok(()),
+        if let Some((key, .., expected)) = ranges.into_iter().find(outside) {
+            return Err(ConfigError::Range { key, expected });
         }
+        // Recovery looks as far ahead as the lease, and must not see an upload that still goes on.
+        if self.erase.shred_lease_ms >= self.upload.deadline_ms {
+            return Err(ConfigError::Range {
+                key: "erase.shred-lease-ms",
+                expected: "less than upload.deadline-ms",
+            });
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(text: &str) -> String {
+        let config: Config = toml::from_str(text).unwrap();
+        config.check().unwrap_err().to_string()
+    }
+
+    #[test]
+    fn the_defaults_are_within_their_ranges() {
+        Config::default().check().unwrap();
+    }
+
+    #[test]
+    fn a_value_outside_its_range_is_refused_by_its_key() {
+        for (text, key) in [
+            ("[erase]\nmax-in-flight = 0", "erase.max-in-flight"),
+            ("[erase]\nshred-lease-ms = 999", "erase.shred-lease-ms"),
+            ("[plugin]\nfuel = 0", "plugin.fuel"),
+            ("[policy]\nmemory-bytes = 65535", "policy.memory-bytes"),
+            ("[policy]\ndeadline-ms = 60001", "policy.deadline-ms"),
+            ("[upload]\nmax-photo-pixels = 0", "upload.max-photo-pixels"),
+        ] {
+            let refused = refused(text);
+            assert!(refused.contains(&format!("`{key}`")), "{refused}");
+        }
+    }
+
+    #[test]
+    fn recovery_never_looks_ahead_into_uploads_under_way() {
+        let text = "[erase]\nshred-lease-ms = 60000\n[upload]\ndeadline-ms = 60000";
+        assert!(refused(text).contains("less than upload.deadline-ms"));
+    }
+
+    #[test]
+    fn an_unknown_key_is_refused() {
+        assert!(toml::from_str::<Config>("[http]\nrequest-timeout = 1").is_err());
     }
 }

@@ -48,6 +48,13 @@ pub enum DemoError {
     },
 }
 
+fn tenants() -> impl Iterator<Item = (Subdomain, WebsiteId)> {
+    let parsed = |(subdomain, website): (&str, u64)| {
+        Some((subdomain.parse().ok()?, WebsiteId::new(website)?))
+    };
+    TENANTS.into_iter().filter_map(parsed)
+}
+
 struct Sample {
     tenant: &'static str,
     owner: &'static str,
@@ -157,26 +164,24 @@ const SAMPLES: [Sample; 10] = [
     },
 ];
 
-/// The tenants that the demo needs, which must be there before [`furnish`].
-pub fn tenants() -> impl Iterator<Item = (Subdomain, WebsiteId)> {
-    let parsed = |(subdomain, website): (&str, u64)| {
-        Some((subdomain.parse().ok()?, WebsiteId::new(website)?))
-    };
-    TENANTS.into_iter().filter_map(parsed)
-}
-
 /// Whether a tenant is one of the demo's. A directory with others in it must not get a public key.
 pub fn knows(tenant: &Tenant) -> bool {
     let named = (tenant.subdomain.as_str(), tenant.website_id.get());
     TENANTS.contains(&named)
 }
 
-/// Fills the demo's tenants if that was never completed, and returns requests to try against the
-/// server at `base`, with a fresh token.
+/// Makes and fills the demo's tenants if that was never completed, and returns requests to try
+/// against the server at `base`, with a fresh token.
 ///
 /// # Errors
-/// A tenant is missing, or the storage does not take something.
+/// The storage does not take something.
 pub async fn furnish(service: &Service, base: &str) -> Result<String, DemoError> {
+    for (subdomain, website_id) in tenants() {
+        match service.create_tenant(subdomain, website_id).await {
+            Ok(_) | Err(StoreError::Taken { .. }) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
     let tenants = service.tenants.tenants().await?;
     let clients = service.tenants.clients().await?;
     let complete = clients

@@ -18,6 +18,7 @@
 //! | [`store`] | traits, commit, shred, SQLite, local files |
 //! | [`config`] | what an operator sets, with its defaults |
 //! | [`request`], [`error`] | what is asked, and the closed list of outcomes |
+//! | [`naming`] | who can own an object, and what its id can be |
 //! | [`target`] | the nouns everyone shares |
 //!
 //! **Invariant:** the direction of the table holds. Held by `tests/house.rs`.
@@ -30,6 +31,7 @@ pub mod erase;
 pub mod error;
 pub mod guest;
 pub mod http;
+pub mod naming;
 pub mod platform;
 pub mod request;
 pub mod service;

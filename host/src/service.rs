@@ -6,10 +6,12 @@ use std::sync::Arc;
 use crate::auth::Credentials;
 use crate::config::Config;
 use crate::erase::{Atropos, Platform};
-use crate::guest::GuestError;
+use crate::guest::{ALLOW_ALL, GuestError};
 use crate::store::local::Local;
 use crate::store::sqlite::Sqlite;
-use crate::store::{Blobs, Catalogue, Chains, Objects, StoreError, Tenants};
+use crate::store::tenants::NewTenant;
+use crate::store::{Blobs, Catalogue, ChainEntry, Chains, Objects, StoreError, Tenants};
+use crate::target::{Digest, Subdomain, Tenant, WebsiteId, now_ms};
 use crate::upload::Uploads;
 
 /// The parts of a running service. Cheap to clone.
@@ -93,6 +95,32 @@ impl Service {
             blobs,
             config: Arc::new(config),
         })
+    }
+
+    /// Creates a tenant whose chain is, visibly, the built-in `allow-all`.
+    ///
+    /// # Errors
+    /// [`StoreError::Taken`] if subdomain or website is.
+    pub async fn create_tenant(
+        &self,
+        subdomain: Subdomain,
+        website_id: WebsiteId,
+    ) -> Result<Tenant, StoreError> {
+        let (name, bytes) = ALLOW_ALL;
+        let digest = Digest::of(bytes);
+        self.tenants.add_component(digest, name, bytes).await?;
+        let allow_all = ChainEntry {
+            policy: name.to_owned(),
+            digest,
+            settings: "{}".to_owned(),
+        };
+        let new = NewTenant {
+            subdomain,
+            website_id,
+            chain: vec![allow_all],
+            at_ms: now_ms(),
+        };
+        self.tenants.create_tenant(new).await
     }
 
     /// Takes on nothing new, and returns when what is under way has been committed and the files

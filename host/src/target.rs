@@ -47,16 +47,23 @@ pub struct Malformed {
     expected: &'static str,
 }
 
+impl Malformed {
+    /// `what` was to be named, and must be `expected`.
+    pub(crate) const fn new(what: &'static str, expected: &'static str) -> Self {
+        Self { what, expected }
+    }
+}
+
 impl FromStr for WebsiteId {
     type Err = Malformed;
 
     fn from_str(text: &str) -> Result<Self, Malformed> {
         let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
         let id = if digits { text.parse().ok() } else { None };
-        id.and_then(Self::new).ok_or(Malformed {
-            what: "website id",
-            expected: "a whole number greater than 0",
-        })
+        id.and_then(Self::new).ok_or(Malformed::new(
+            "website id",
+            "a whole number greater than 0",
+        ))
     }
 }
 
@@ -86,10 +93,10 @@ impl FromStr for Subdomain {
         if fits {
             Ok(Self(label))
         } else {
-            Err(Malformed {
-                what: "subdomain",
-                expected: "a DNS label of 1 to 63 letters, digits and inner hyphens",
-            })
+            Err(Malformed::new(
+                "subdomain",
+                "a DNS label of 1 to 63 letters, digits and inner hyphens",
+            ))
         }
     }
 }
@@ -168,7 +175,7 @@ pub struct Target {
     pub kind: Kind,
     /// The user: the `userId` of a photo, the decimal `userAccountId` of a document.
     pub owner: String,
-    /// A photo id or file GUID, in lower case.
+    /// A photo id as it was given, or a file GUID in lower case.
     pub id: String,
 }
 
@@ -214,10 +221,9 @@ impl FromStr for BlobKey {
     type Err = Malformed;
 
     fn from_str(text: &str) -> Result<Self, Malformed> {
-        Uuid::try_parse(text).map(Self).map_err(|_| Malformed {
-            what: "blob key",
-            expected: "32 hexadecimal digits",
-        })
+        Uuid::try_parse(text)
+            .map(Self)
+            .map_err(|_| Malformed::new("blob key", "32 hexadecimal digits"))
     }
 }
 
@@ -249,10 +255,7 @@ impl FromStr for Digest {
     type Err = Malformed;
 
     fn from_str(text: &str) -> Result<Self, Malformed> {
-        let malformed = Malformed {
-            what: "digest",
-            expected: "64 hexadecimal digits",
-        };
+        let malformed = Malformed::new("digest", "64 hexadecimal digits");
         let mut bytes = [0; 32];
         let pairs = text.as_bytes().chunks_exact(2);
         if text.len() != 64 {
@@ -331,10 +334,10 @@ impl FromStr for Permission {
 
     fn from_str(text: &str) -> Result<Self, Malformed> {
         let known = Self::ALL.into_iter().find(|known| known.as_str() == text);
-        known.ok_or(Malformed {
-            what: "permission",
-            expected: "one of photos:write, documents:read, documents:write, moderate",
-        })
+        known.ok_or(Malformed::new(
+            "permission",
+            "one of photos:write, documents:read, documents:write, moderate",
+        ))
     }
 }
 

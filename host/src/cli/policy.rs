@@ -15,9 +15,6 @@ use crate::service::Service;
 use crate::store::ChainEntry;
 use crate::target::{Digest, Subdomain, Tenant, now_ms};
 
-/// The first chain of every tenant. It allows, visibly, what nobody forbids.
-pub(crate) const ALLOW_ALL: &str = "allow-all";
-
 const LISTED: Columns = &[
     ("NAME", "/name"),
     ("VERSION", "/description/version"),
@@ -172,21 +169,6 @@ fn built_in(wanted: &str) -> Result<&'static [u8], Failure> {
     })
 }
 
-/// The chain of a new tenant, with its component kept.
-pub(crate) async fn allow_all(service: &Service) -> Result<Vec<ChainEntry>, Failure> {
-    let bytes = built_in(ALLOW_ALL)?;
-    let digest = Digest::of(bytes);
-    service
-        .tenants
-        .add_component(digest, ALLOW_ALL, bytes)
-        .await?;
-    Ok(vec![ChainEntry {
-        policy: ALLOW_ALL.to_owned(),
-        digest,
-        settings: "{}".to_owned(),
-    }])
-}
-
 fn shown(tenant: &Tenant, revision: u64, entries: &[ChainEntry]) -> Result<Answer, Failure> {
     let row = |entry: &ChainEntry| json!({ "policy": entry.policy, "digest": entry.digest, "settings": entry.settings });
     let rows = entries.iter().map(row).collect::<Vec<_>>();
@@ -254,7 +236,7 @@ mod tests {
 
     #[test]
     fn the_first_chain_of_a_tenant_comes_with_the_program() {
-        assert!(!built_in(ALLOW_ALL).unwrap().is_empty());
+        assert!(!built_in("allow-all").unwrap().is_empty());
     }
 
     #[test]

@@ -10,7 +10,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 
 use super::lock::ServerLock;
-use super::{Failure, Global, tenant};
+use super::{Failure, Global};
 use crate::config::Config;
 use crate::service::Service;
 use crate::{demo, http};
@@ -124,11 +124,6 @@ async fn furnish(service: &Service, base: &str) -> Result<String, Failure> {
             service.config.data_dir.display(),
             stranger.subdomain
         )));
-    }
-    for (subdomain, website_id) in demo::tenants() {
-        if !tenants.iter().any(|tenant| tenant.subdomain == subdomain) {
-            tenant::create(service, subdomain, website_id).await?;
-        }
     }
     Ok(demo::furnish(service, base).await?)
 }

@@ -2,11 +2,11 @@
 
 use clap::Subcommand;
 
+use super::Failure;
 use super::output::{Answer, Columns};
-use super::{Failure, policy};
+use crate::guest::ALLOW_ALL;
 use crate::service::Service;
-use crate::store::tenants::NewTenant;
-use crate::target::{Subdomain, Tenant, WebsiteId, now_ms};
+use crate::target::{Subdomain, Tenant, WebsiteId};
 
 const COLUMNS: Columns = &[("SUBDOMAIN", "/subdomain"), ("WEBSITE", "/websiteId")];
 
@@ -30,7 +30,7 @@ pub(crate) async fn run(verb: Verb, service: &Service) -> Result<Answer, Failure
             subdomain,
             website_id,
         } => {
-            let tenant = create(service, subdomain, website_id).await?;
+            let tenant = service.create_tenant(subdomain, website_id).await?;
             let line = format!(
                 "created {}, website {}",
                 tenant.subdomain, tenant.website_id
@@ -38,27 +38,12 @@ pub(crate) async fn run(verb: Verb, service: &Service) -> Result<Answer, Failure
             let note = format!(
                 "its chain is `{}`: whatever its callers ask to delete is deleted; see `atropos \
                  policy assign --help`",
-                policy::ALLOW_ALL
+                ALLOW_ALL.0
             );
             Ok(Answer::line(&tenant, line)?.note(note))
         }
         Verb::List => Answer::table(&service.tenants.tenants().await?, COLUMNS),
     }
-}
-
-/// Creates a tenant whose chain is, visibly, `allow-all`.
-pub(crate) async fn create(
-    service: &Service,
-    subdomain: Subdomain,
-    website_id: WebsiteId,
-) -> Result<Tenant, Failure> {
-    let new = NewTenant {
-        subdomain,
-        website_id,
-        chain: policy::allow_all(service).await?,
-        at_ms: now_ms(),
-    };
-    Ok(service.tenants.create_tenant(new).await?)
 }
 
 /// The tenant that was named, for every other noun.

@@ -3,14 +3,12 @@
 use clap::Args;
 
 use super::Failure;
+use crate::naming;
 use crate::store::Page;
 use crate::target::Kind;
 
 /// The largest time that a 64-bit column holds.
 const MAX_MS: u64 = i64::MAX as u64;
-
-/// What clients send when they have no user.
-const NOBODY: [&str; 2] = ["null", "undefined"];
 
 /// Which rows of a longer list.
 #[derive(Args, Clone, Copy, Debug)]
@@ -90,45 +88,14 @@ pub(crate) fn labels(mut labels: Vec<String>) -> Result<Vec<String>, Failure> {
     }
 }
 
-/// The owner of an object in the form in which it is stored. What the built-in plugin takes for no
-/// user must not come to own anything.
+/// The owner of an object in the form in which it is stored.
 pub(crate) fn owner(kind: Kind, typed: &str) -> Result<String, Failure> {
-    let (owner, expected) = match kind {
-        Kind::Photo => {
-            let nobody = |id: &str| NOBODY.iter().any(|none| none.eq_ignore_ascii_case(id));
-            let fits = (1..=128).contains(&typed.len())
-                && typed.trim() == typed
-                && !typed.contains(char::is_control)
-                && !typed.bytes().all(|byte| byte == b'0')
-                && !nobody(typed);
-            let owner = fits.then(|| typed.to_owned());
-            (owner, "a user id of 1 to 128 bytes, and not 0")
-        }
-        Kind::Document => {
-            let digits = typed.bytes().all(|byte| byte.is_ascii_digit());
-            let id: Option<i64> = if digits { typed.parse().ok() } else { None };
-            let owner = id.filter(|id| *id > 0).map(|id| id.to_string());
-            (owner, "a user account id, a whole number greater than 0")
-        }
-    };
-    owner.ok_or_else(|| Failure::Usage(format!("--user must be {expected}")))
+    naming::owner(kind, typed).map_err(|malformed| Failure::Usage(malformed.to_string()))
 }
 
 /// The id of an object in the form in which it is stored.
 pub(crate) fn id(kind: Kind, typed: &str) -> Result<String, Failure> {
-    let (id, expected) = match kind {
-        Kind::Photo => {
-            let graphic = typed.bytes().all(|byte| byte.is_ascii_graphic());
-            let fits = graphic && (1..=64).contains(&typed.len());
-            let id = fits.then(|| typed.to_owned());
-            (id, "1 to 64 ASCII characters without space")
-        }
-        Kind::Document => {
-            let guid = uuid::Uuid::try_parse(typed).ok();
-            (guid.map(|guid| guid.to_string()), "a GUID")
-        }
-    };
-    id.ok_or_else(|| Failure::Usage(format!("the id of a {kind} must be {expected}")))
+    naming::id(kind, typed).map_err(|malformed| Failure::Usage(malformed.to_string()))
 }
 
 #[cfg(test)]
@@ -168,32 +135,5 @@ mod tests {
     fn none_takes_a_retention_date_away() {
         assert_eq!(retention("none"), Ok(Retention(None)));
         assert_eq!(retention("1970-01-02"), Ok(Retention(Some(86_400_000))));
-    }
-
-    #[test]
-    fn nobody_owns_nothing() {
-        for text in ["", "0", "00", "a\nb", " a", "null", "Undefined"] {
-            assert!(owner(Kind::Photo, text).is_err(), "{text:?}");
-        }
-        assert!(owner(Kind::Photo, "u-1001").is_ok());
-    }
-
-    #[test]
-    fn a_user_account_id_is_a_positive_number() {
-        for text in ["", "0", "-6", "+6", "6.0", "9223372036854775808", "u-6"] {
-            assert!(owner(Kind::Document, text).is_err(), "{text:?}");
-        }
-        assert_eq!(owner(Kind::Document, "006").unwrap(), "6");
-    }
-
-    #[test]
-    fn a_photo_id_is_kept_as_typed_and_a_guid_in_its_one_form() {
-        let guid = "FCC588F3-D1E8-47CD-8B08-E878DAECB214";
-        assert_eq!(id(Kind::Photo, guid).unwrap(), guid);
-        let lower = guid.to_ascii_lowercase();
-        assert_eq!(id(Kind::Document, guid).unwrap(), lower);
-        assert!(id(Kind::Document, "7").is_err());
-        assert!(id(Kind::Photo, "a b").is_err());
-        assert!(id(Kind::Photo, "").is_err());
     }
 }

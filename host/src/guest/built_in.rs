@@ -8,12 +8,15 @@ use crate::target::Digest;
 /// The deletion plugin that serves unless the operator chose another.
 pub(super) const PLUGIN: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/standard.wasm"));
 
-/// The policies that come with the program, by name; `allow-all` is the first.
+/// The policy that forbids nothing, by name: the first chain of every tenant.
+pub const ALLOW_ALL: (&str, &[u8]) = (
+    "allow-all",
+    include_bytes!(concat!(env!("OUT_DIR"), "/allow-all.wasm")),
+);
+
+/// The policies that come with the program, by name.
 pub const POLICIES: [(&str, &[u8]); 4] = [
-    (
-        "allow-all",
-        include_bytes!(concat!(env!("OUT_DIR"), "/allow-all.wasm")),
-    ),
+    ALLOW_ALL,
     (
         "retention",
         include_bytes!(concat!(env!("OUT_DIR"), "/retention.wasm")),

@@ -37,7 +37,7 @@ use crate::store::Chains;
 use crate::store::decision::Decision;
 use crate::target::Digest;
 
-pub use self::built_in::POLICIES as BUILT_IN_POLICIES;
+pub use self::built_in::{ALLOW_ALL, POLICIES as BUILT_IN_POLICIES};
 
 /// Largest settings that a policy is given, in bytes.
 pub const MAX_SETTINGS_BYTES: usize = 64 << 10;

@@ -18,6 +18,7 @@ use super::failure::Failure;
 use super::style::Style;
 use super::{middleware, wire};
 use crate::config::Config;
+use crate::naming;
 use crate::service::Service;
 use crate::store::Page;
 use crate::target::{Caller, Kind, WebsiteId};
@@ -26,10 +27,6 @@ const WEBSITE_ID: &str = "websiteId";
 const SITE_KEY: &str = "webApiClientKey";
 const USER_ID: &str = "userId";
 const PHOTO_ID: &str = "photoId";
-
-/// The most bytes of a `userId`, as in the contract.
-const USER_ID_BYTES: usize = 128;
-const NOBODY: [&str; 2] = ["null", "undefined"];
 
 const MISSING_WEBSITE_ID: Failure = invalid("372", "Missing websiteId");
 const INVALID_WEBSITE_ID: Failure = invalid("221", "Invalid websiteId");
@@ -84,18 +81,10 @@ async fn caller(service: &Service, headers: &HeaderMap) -> Result<Caller, Failur
     caller.map_err(|error| Failure::auth(error, UNAUTHORIZED, FORBIDDEN))
 }
 
-/// A user that a photo can belong to. What clients send when they have no user is nobody's id, and
-/// the built-in plugin takes it for none either.
+/// The user that a photo belongs to.
 fn owner(sent: Option<String>) -> Result<String, Failure> {
-    let nobody = |id: &str| NOBODY.iter().any(|none| none.eq_ignore_ascii_case(id));
-    let fits = |id: &String| {
-        (1..=USER_ID_BYTES).contains(&id.len())
-            && id.trim() == id
-            && !id.contains(char::is_control)
-            && !id.bytes().all(|byte| byte == b'0')
-            && !nobody(id)
-    };
-    sent.filter(fits).ok_or(INVALID_USER_ID)
+    let owner = sent.and_then(|sent| naming::owner(Kind::Photo, &sent).ok());
+    owner.ok_or(INVALID_USER_ID)
 }
 
 /// The user and the page that a list is asked for.
@@ -107,18 +96,4 @@ fn listing(query: Option<&str>) -> Result<(String, Page), Failure> {
         ..Failure::host(StatusCode::BAD_REQUEST, "invalid-page", "")
     })?;
     Ok((owner(user)?, page))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn nobody_is_called_empty_or_zero() {
-        let owner = |id: &str| owner(Some(id.to_owned()));
-        assert_eq!(owner("a b"), Ok("a b".to_owned()));
-        for id in ["", "0", "00", "null", " a", "a\r\nb", &"x".repeat(129)] {
-            assert_eq!(owner(id), Err(INVALID_USER_ID), "{id:?}");
-        }
-    }
 }
