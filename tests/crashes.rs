@@ -92,7 +92,9 @@ fn delete(server: &Server, document: &Document) -> Answer {
         "tenantSubDomain": support::TENANT, "userAccountId": support::DOCUMENT_USER,
         "fileGuid": document.guid,
     });
-    let request = server.http.post(server.url("/api/library/documents/delete"));
+    let request = server
+        .http
+        .post(server.url("/api/library/documents/delete"));
     let request = request.bearer_auth(&server.token).json(&body);
     let response = request.send().ok()?;
     Some((response.status().as_u16(), response.text().ok()?))
@@ -253,7 +255,9 @@ fn upload(server: &Server, name: &str, content: &[u8]) -> Option<String> {
         .text("tenantSubDomain", support::TENANT)
         .text("userAccountId", support::DOCUMENT_USER.to_string())
         .part("file", file);
-    let request = server.http.post(server.url("/api/file/upload/admin-for-client/store"));
+    let request = server
+        .http
+        .post(server.url("/api/file/upload/admin-for-client/store"));
     let request = request.bearer_auth(&server.token).multipart(form);
     let response = request.send().ok()?.error_for_status().ok()?;
     response.json().ok()

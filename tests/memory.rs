@@ -14,7 +14,7 @@ const ALLOWED_KIB: u64 = 100 << 10;
 fn kib(pid: u32, field: &str) -> Option<u64> {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix(field))?;
-    line.split_whitespace().nth(1)?.parse().ok()
+    line.split_whitespace().next()?.parse().ok()
 }
 
 /// Whether this much can be written beneath `folder`. If not, it is said loudly, and is an error

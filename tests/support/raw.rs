@@ -56,7 +56,11 @@ impl Server {
         let end = format!("\r\n--{BOUNDARY}--\r\n");
         let length = size + (body.len() + end.len()) as u64;
         let media_type = format!("multipart/form-data; boundary={BOUNDARY}");
-        let head = self.head("/api/file/upload/admin-for-client/store", &media_type, length);
+        let head = self.head(
+            "/api/file/upload/admin-for-client/store",
+            &media_type,
+            length,
+        );
         let body = body.into_bytes();
         (Request { head, body }, end)
     }
