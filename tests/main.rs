@@ -11,10 +11,16 @@
 mod deletes;
 // The house: directions, sizes, and words that must agree.
 mod house;
+// How much memory large files take.
+mod memory;
 // Guests that misbehave, and what becomes of them.
 mod misbehaving;
 // An in-memory platform that embeds the crate.
 #[path = "../host/examples/embed/platform.rs"]
 mod platform;
+// The server in operation: its end, its probes, clients that hang up.
+mod serving;
 // The real binary, and the words to speak with it.
 mod support;
+// Requests that are too large, and ids and links that lead elsewhere.
+mod trespass;

@@ -1,5 +1,10 @@
 //! The real binary, started as a user would, and the words to speak with it.
 
+// Requests written by hand.
+pub(crate) mod raw;
+// A tenant of the test's own, and what is in its data directory.
+pub(crate) mod site;
+
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};

@@ -1,0 +1,103 @@
+//! Requests written by hand: half of one, one that breaks off, one that no library would send.
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::time::Duration;
+
+use super::{DOCUMENT_USER, Server, TENANT};
+
+const BOUNDARY: &str = "----a-boundary-of-no-file";
+
+/// A connection on which the test decides about every byte.
+pub(crate) struct Raw(TcpStream);
+
+/// A request in two parts: its headers, which ask to be told when the body is wanted, and its body.
+pub(crate) struct Request {
+    pub(crate) head: String,
+    pub(crate) body: Vec<u8>,
+}
+
+impl Server {
+    pub(crate) fn dial(&self) -> Raw {
+        let address = self.base.trim_start_matches("http://");
+        let stream = TcpStream::connect(address).expect("a connection");
+        let patience = Some(Duration::from_secs(60));
+        stream.set_read_timeout(patience).expect("a time-out");
+        stream.set_nodelay(true).expect("no delay");
+        Raw(stream)
+    }
+
+    /// Whether anybody listens where this server does.
+    pub(crate) fn listens(address: &str) -> bool {
+        TcpStream::connect(address.trim_start_matches("http://")).is_ok()
+    }
+
+    /// The delete of a document.
+    pub(crate) fn raw_delete(&self, guid: &str) -> Request {
+        let body = serde_json::json!({
+            "tenantSubDomain": TENANT, "userAccountId": DOCUMENT_USER, "fileGuid": guid,
+        });
+        let body = body.to_string().into_bytes();
+        let path = "/api/library/documents/delete";
+        let head = self.head(path, "application/json", body.len() as u64);
+        Request { head, body }
+    }
+
+    /// The upload of a document up to its bytes, and what follows them.
+    pub(crate) fn raw_upload(&self, name: &str, size: u64) -> (Request, String) {
+        let field = |name: &str, value: &str| {
+            let head = format!("Content-Disposition: form-data; name=\"{name}\"");
+            format!("--{BOUNDARY}\r\n{head}\r\n\r\n{value}\r\n")
+        };
+        let mut body = field("tenantSubDomain", TENANT);
+        body += &field("userAccountId", &DOCUMENT_USER.to_string());
+        let file = format!("Content-Disposition: form-data; name=\"file\"; filename=\"{name}\"");
+        body += &format!("--{BOUNDARY}\r\n{file}\r\n\r\n");
+        let end = format!("\r\n--{BOUNDARY}--\r\n");
+        let length = size + (body.len() + end.len()) as u64;
+        let media_type = format!("multipart/form-data; boundary={BOUNDARY}");
+        let head = self.head(
+            "/api/file/upload/admin-for-client/store",
+            &media_type,
+            length,
+        );
+        let body = body.into_bytes();
+        (Request { head, body }, end)
+    }
+
+    fn head(&self, path: &str, media_type: &str, length: u64) -> String {
+        let token = &self.token;
+        format!(
+            "POST {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAuthorization: Bearer {token}\r\n\
+             Content-Type: {media_type}\r\nContent-Length: {length}\r\nExpect: 100-continue\r\n\r\n"
+        )
+    }
+}
+
+impl Raw {
+    pub(crate) fn send(&mut self, bytes: impl AsRef<[u8]>) {
+        self.try_send(bytes).expect("the server reads");
+    }
+
+    pub(crate) fn try_send(&mut self, bytes: impl AsRef<[u8]>) -> std::io::Result<()> {
+        self.0.write_all(bytes.as_ref())
+    }
+
+    /// Sends the headers of a request and waits until the server wants its body.
+    pub(crate) fn begin(&mut self, request: &Request) {
+        self.send(&request.head);
+        let mut said = [0; b"HTTP/1.1 100 Continue\r\n\r\n".len()];
+        self.0.read_exact(&mut said).expect("an interim answer");
+        assert!(said.starts_with(b"HTTP/1.1 100"), "{said:?}");
+    }
+
+    /// Everything that the server says until it hangs up, and the status among it.
+    pub(crate) fn answer(mut self) -> (Option<u16>, String) {
+        let mut bytes = Vec::new();
+        // What came before a connection was reset is an answer as well.
+        let _ = self.0.read_to_end(&mut bytes);
+        let text = String::from_utf8_lossy(&bytes).into_owned();
+        let status = text.split(' ').nth(1).and_then(|code| code.parse().ok());
+        (status, text)
+    }
+}

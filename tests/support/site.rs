@@ -1,0 +1,144 @@
+//! A tenant of the test's own, made on the command line, and what is in its data directory.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use rusqlite::{Connection, OpenFlags};
+use serde_json::Value;
+use tempfile::TempDir;
+
+use super::{DOCUMENT_USER, Server, TENANT, WEBSITE, files, verb};
+
+/// The API client whose token a [`Site`] has.
+pub(crate) const CLIENT: &str = "crm";
+
+/// A data directory with one tenant and nothing else, kept while servers come and go.
+pub(crate) struct Site {
+    folder: TempDir,
+    pub(crate) token: String,
+}
+
+impl Site {
+    pub(crate) fn new() -> Self {
+        let folder = tempfile::tempdir().expect("a directory");
+        let data_dir = folder.path().join("data");
+        let run = |args: &[&str]| verb(&data_dir, args);
+        run(&["tenant", "create", TENANT, "--website-id", WEBSITE]);
+        run(&["client", "create", CLIENT]);
+        let grant = ["client", "grant", CLIENT, "--tenant", TENANT];
+        run(&[&grant[..], &["documents:read", "documents:write"]].concat());
+        let token = secret(&run(&["token", "issue", CLIENT]));
+        Self { folder, token }
+    }
+
+    /// The folder that nobody but the test writes to; the data directory is in it.
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    pub(crate) fn data_dir(&self) -> PathBuf {
+        self.folder.path().join("data")
+    }
+
+    pub(crate) fn serve(&self) -> Server {
+        self.serve_with("")
+    }
+
+    /// Serves with this configuration, in TOML.
+    pub(crate) fn serve_with(&self, config: &str) -> Server {
+        let file = self.folder.path().join("atropos.toml");
+        std::fs::write(&file, config).expect("a configuration");
+        let file = file.to_str().expect("a path in UTF-8");
+        let mut server = Server::start(&self.data_dir(), &["--config", file]);
+        server.token.clone_from(&self.token);
+        server
+    }
+}
+
+/// The secret in the answer of the verb that issued it.
+pub(crate) fn secret(answer: &Value) -> String {
+    answer["secret"].as_str().expect("a secret").to_owned()
+}
+
+impl Server {
+    /// The bytes of a document, if there is one.
+    pub(crate) fn document(&self, guid: &str) -> Option<Vec<u8>> {
+        let path = format!("/api/library/documents/file/get/{TENANT}/{DOCUMENT_USER}/{guid}");
+        let request = self.http.get(self.url(&path)).bearer_auth(&self.token);
+        let response = request.send().expect("an answer");
+        match response.status().as_u16() {
+            200 => Some(response.bytes().expect("bytes").to_vec()),
+            404 => None,
+            other => panic!("{other} for {guid}"),
+        }
+    }
+
+    /// How often each document shows as deleted in its user's activity.
+    pub(crate) fn deletions(&self) -> BTreeMap<String, u32> {
+        let mut deletions = BTreeMap::new();
+        for page in 1.. {
+            let path = format!("/api/library/documents/activity/get/{TENANT}/{DOCUMENT_USER}");
+            let path = format!("{path}?pageIndex={page}&pageSize=1000");
+            let request = self.http.get(self.url(&path)).bearer_auth(&self.token);
+            let events: Value = request.send().expect("an answer").json().expect("JSON");
+            let events = events.as_array().expect("an array");
+            for event in events {
+                if event["activity"] == "User System File Delete" {
+                    let guid = event["fileGuid"].as_str().expect("a GUID");
+                    *deletions.entry(guid.to_owned()).or_default() += 1;
+                }
+            }
+            if events.len() < 1000 {
+                break;
+            }
+        }
+        deletions
+    }
+
+    /// Sends a signal, such as `TERM`, and does not wait.
+    pub(crate) fn signal(&self, name: &str) {
+        let told = std::process::Command::new("kill")
+            .args([format!("-{name}"), self.pid().to_string()])
+            .status();
+        assert!(told.expect("kill runs").success());
+    }
+}
+
+/// The database beside a server.
+pub(crate) fn database(data_dir: &Path) -> Connection {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let database = Connection::open_with_flags(data_dir.join("atropos.db"), flags);
+    let database = database.expect("a database");
+    let patience = Duration::from_secs(10);
+    database.busy_timeout(patience).expect("a time-out");
+    database
+}
+
+/// The blob keys that a table names: `blobs` or `shreds`.
+pub(crate) fn keys(data_dir: &Path, table: &str) -> BTreeSet<String> {
+    let database = database(data_dir);
+    let query = format!("SELECT key FROM {table}");
+    let mut query = database.prepare(&query).expect("a table");
+    let keys = query.query_map([], |row| row.get(0)).expect("rows");
+    keys.collect::<Result<_, _>>().expect("keys")
+}
+
+/// The blob keys that have a file.
+pub(crate) fn blob_files(data_dir: &Path) -> BTreeSet<String> {
+    let root = data_dir.join("blobs");
+    let key = |path: PathBuf| {
+        let path = path.strip_prefix(&root).expect("beneath").to_owned();
+        path.to_str().expect("a key").replace('/', "")
+    };
+    files(&root).into_iter().map(key).collect()
+}
+
+/// Waits, as long as a busy machine may need, until something holds.
+pub(crate) fn wait_until(what: &str, holds: impl Fn() -> bool) {
+    let started = Instant::now();
+    while !holds() {
+        assert!(started.elapsed().as_secs() < 20, "still not: {what}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
