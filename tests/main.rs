@@ -7,6 +7,10 @@
     reason = "a test fails by panicking"
 )]
 
+// The command line: exit codes, JSON, secrets, and the server beside it.
+mod commands;
+// The power goes in the middle.
+mod crashes;
 // The two documented calls, as documented.
 mod deletes;
 // The house: directions, sizes, and words that must agree.
