@@ -3,6 +3,7 @@
 //! `rust-toolchain.toml` names the target, but brings it only where rustup installs by itself.
 
 use std::env;
+use std::fs::{File, OpenOptions};
 use std::path::Path;
 use std::process::Command;
 
@@ -16,6 +17,7 @@ pub(crate) const TARGET: &str = "wasm32-unknown-unknown";
 /// Sees to it that guests can be compiled: asks rustup for the target when it is missing.
 pub(crate) fn ensure_installed() -> Result<()> {
     let rustc = variable("RUSTC")?;
+    let _turn = take_turn()?;
     let add = add_arguments(env::var("RUSTUP_TOOLCHAIN").ok().as_deref());
     ensure_with(
         || is_installed(&rustc),
@@ -27,6 +29,17 @@ pub(crate) fn ensure_installed() -> Result<()> {
         },
         &format!("rustup {}", add.join(" ")),
     )
+}
+
+/// Cargo runs the build scripts of several packages at once, and rustup does not lock: they take
+/// turns, so that none sees a target that is half there.
+fn take_turn() -> Result<File> {
+    let path = env::temp_dir().join(format!("atropos-{TARGET}.lock"));
+    let options = OpenOptions::new().create(true).append(true).open(&path);
+    let turn = options.with_context(|| format!("opening {}", path.display()))?;
+    turn.lock()
+        .with_context(|| format!("locking {}", path.display()))?;
+    Ok(turn)
 }
 
 fn ensure_with(
