@@ -4,7 +4,7 @@
 
 use std::env;
 use std::fs::{File, OpenOptions};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, bail, ensure};
@@ -34,7 +34,10 @@ pub(crate) fn ensure_installed() -> Result<()> {
 /// Cargo runs the build scripts of several packages at once, and rustup does not lock: they take
 /// turns, so that none sees a target that is half there.
 fn take_turn() -> Result<File> {
-    let path = env::temp_dir().join(format!("atropos-{TARGET}.lock"));
+    let out_dir = PathBuf::from(variable("OUT_DIR")?);
+    // The folder of the profile, which the build scripts of one cargo call share.
+    let shared = out_dir.ancestors().nth(3).unwrap_or(&out_dir);
+    let path = shared.join(format!(".{TARGET}.lock"));
     let options = OpenOptions::new().create(true).append(true).open(&path);
     let turn = options.with_context(|| format!("opening {}", path.display()))?;
     turn.lock()
