@@ -35,7 +35,7 @@
 //! Natively the same crate is plain logic, which its unit tests reach through [`judge`] and
 //! [`check`].
 //!
-//! A **plugin** serves the deletes themselves: see [`plugin`] and [`plugin!`].
+//! A **plugin** serves the deletes themselves: see [`mod@plugin`] and [`plugin!`].
 
 #[cfg(any(test, target_family = "wasm"))]
 mod arena;
