@@ -9,5 +9,7 @@ mod misbehaving;
 // An in-memory platform that embeds the crate.
 #[path = "../host/examples/embed/platform.rs"]
 mod platform;
+// Requests that delete nothing, and the exact answers to them.
+mod requests;
 // The real binary, and the words to speak with it.
 mod support;
