@@ -219,7 +219,9 @@ impl Failure {
         let mut causes = Vec::new();
         let mut next = self.source();
         while let Some(cause) = next {
-            causes.push(cause.to_string());
+            // Some libraries print values over several lines.
+            let words = cause.to_string();
+            causes.push(words.split_whitespace().collect::<Vec<_>>().join(" "));
             next = cause.source();
         }
         causes
@@ -342,6 +344,12 @@ mod tests {
             Failure::Store(busy()).text(),
             "error: the storage is not available\ncaused by: database is locked\n"
         );
+    }
+
+    #[test]
+    fn a_cause_of_several_lines_is_told_in_one() {
+        let failure = Failure::Store(StoreError::Unavailable("bad [\n    0x0,\n]".into()));
+        assert!(failure.text().ends_with("caused by: bad [ 0x0, ]\n"));
     }
 
     #[test]
