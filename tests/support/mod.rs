@@ -1,5 +1,8 @@
 //! The real binary, started as a user would, and the words to speak with it.
 
+// The demo's two tenants, and deletes that are answered alike.
+pub(crate) mod demo;
+
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
