@@ -22,9 +22,17 @@ mod misbehaving;
 // An in-memory platform that embeds the crate.
 #[path = "../host/examples/embed/platform.rs"]
 mod platform;
+// Plugins and policies from files: chosen, checked, refused, and failing for one tenant alone.
+mod plugins;
+// Chains that allow and refuse, swapped under a running server; holds and retention dates.
+mod policies;
+// Requests that delete nothing, and the exact answers to them.
+mod requests;
 // The server in operation: its end, its probes, clients that hang up.
 mod serving;
 // The real binary, and the words to speak with it.
 mod support;
+// What is left of a name in the files.
+mod traces;
 // Requests that are too large, and ids and links that lead elsewhere.
 mod trespass;

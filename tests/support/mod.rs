@@ -4,6 +4,8 @@
 pub(crate) mod raw;
 // A tenant of the test's own, and what is in its data directory.
 pub(crate) mod site;
+// The demo's two tenants, and deletes that are answered alike.
+pub(crate) mod demo;
 
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
@@ -66,6 +68,7 @@ pub(crate) struct Server {
     pub(crate) tour: String,
     pub(crate) http: Client,
     data_dir: PathBuf,
+    log: std::sync::Arc<parking_lot::Mutex<String>>,
     _owned: Option<TempDir>,
 }
 
@@ -120,12 +123,18 @@ impl Server {
             child,
             http: client(),
             data_dir: data_dir.to_owned(),
+            log: errors,
             _owned: None,
         }
     }
 
     pub(crate) fn data_dir(&self) -> &Path {
         &self.data_dir
+    }
+
+    /// What the server has written to stderr since the tour.
+    pub(crate) fn log(&self) -> String {
+        self.log.lock()[self.tour.len()..].to_owned()
     }
 
     pub(crate) fn pid(&self) -> u32 {
@@ -215,6 +224,18 @@ pub(crate) fn client() -> Client {
         .timeout(Duration::from_secs(120))
         .no_proxy();
     client.build().expect("a client")
+}
+
+/// Asks again and again until there is something, at most for [`PATIENCE`].
+pub(crate) fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    let started = Instant::now();
+    loop {
+        if let Some(found) = look() {
+            return found;
+        }
+        assert!(started.elapsed() < PATIENCE, "in vain: {what}");
+        std::thread::sleep(Duration::from_millis(10));
+    }
 }
 
 /// Status and JSON body.

@@ -221,7 +221,9 @@ impl Failure {
         let mut causes = Vec::new();
         let mut next = self.source();
         while let Some(cause) = next {
-            causes.push(cause.to_string());
+            // Some libraries print values over several lines.
+            let words = cause.to_string();
+            causes.push(words.split_whitespace().collect::<Vec<_>>().join(" "));
             next = cause.source();
         }
         causes
