@@ -1,5 +1,12 @@
 //! The tests of the whole: one binary, a file a theme.
 
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
+
 // The command line: exit codes, JSON, secrets, and the server beside it.
 mod commands;
 // The power goes in the middle.
@@ -19,5 +26,7 @@ mod platform;
 mod serving;
 // The real binary, and the words to speak with it.
 mod support;
+// What is left on the disk of what was deleted.
+mod traces;
 // Requests that are too large, and ids and links that lead elsewhere.
 mod trespass;
