@@ -6,6 +6,10 @@
     clippy::panic,
     reason = "a test fails by panicking"
 )]
+#![allow(
+    clippy::type_complexity,
+    reason = "a table says the type of its cases once"
+)]
 
 // The command line: exit codes, JSON, secrets, and the server beside it.
 mod commands;
