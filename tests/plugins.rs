@@ -13,6 +13,9 @@ use crate::support::{TENANT, run, verb};
 /// An empty core module.
 const CORE_MODULE: &[u8] = b"\0asm\x01\0\0\0";
 
+/// The code of a fault, and how often it is counted.
+type Counted = Option<(&'static str, u64)>;
+
 /// How often a component's fault was counted.
 fn faults(metrics: &str, code: &str, digest: &str) -> Option<u64> {
     let series = format!(r#"atropos_guest_faults_total{{code="{code}",digest="{digest}"}} "#);
@@ -31,14 +34,14 @@ fn failure(data_dir: &Path, args: &[&str]) -> (Option<i32>, Value) {
 fn a_chosen_plugin_serves_from_the_next_request_until_the_default_is_back() {
     let demo = Demo::start();
     let (photo, document) = (sunset(), contract());
-    let fault = |code, message| (refused(503, "503", message), refused(503, code, message));
+    let fault = |code, message| [refused(503, "503", message), refused(503, code, message)];
     let refusal = refused(403, "403", "Refused.");
     let contradiction = fault("plugin-contradiction", "The plugin contradicted itself.");
-    let cases: [(&str, &[u8], (Answer, Answer), Option<(&str, u64)>); 4] = [
+    let cases: [(&str, &[u8], [Answer; 2], Counted); 4] = [
         (
             "refuse-everything",
             guests::REFUSE_EVERYTHING,
-            (refusal.clone(), refusal),
+            [refusal.clone(), refusal],
             None,
         ),
         (
@@ -51,10 +54,10 @@ fn a_chosen_plugin_serves_from_the_next_request_until_the_default_is_back() {
             "stages-then-traps",
             guests::STAGES_THEN_TRAPS,
             // It serves photos alone.
-            (
+            [
                 refused(503, "503", "The plugin trapped."),
                 refused(403, "not-served", "Refused."),
-            ),
+            ],
             Some(("plugin-trap", 1)),
         ),
         (
@@ -64,7 +67,7 @@ fn a_chosen_plugin_serves_from_the_next_request_until_the_default_is_back() {
             Some(("plugin-fuel", 2)),
         ),
     ];
-    for (name, bytes, (of_photo, of_document), fault) in cases {
+    for (name, bytes, [of_photo, of_document], fault) in cases {
         let file = demo.component(name, bytes);
         let chosen = demo.verb(&["component", "choose", &file]);
         assert_eq!(demo.delete(&photo), of_photo, "{name}");

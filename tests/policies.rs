@@ -17,6 +17,9 @@ const KEEP_EVIDENCE: &str = r#"labels={"forbidden":["in-order","holiday"]}"#;
 const FREEZE: &str = r#"change-freeze={"windows":[{"from":"2000-01-01T00:00:00Z","until":"2100-01-01T01:00:00+01:00","reason":"audit"}]}"#;
 const FREEZE_BEFORE: &str = r#"change-freeze={"windows":[{"from":"2000-01-01T00:00:00Z","until":"2001-01-01T00:00:00Z","reason":"audit"}]}"#;
 
+/// A name, what is to be deleted, and why it is not.
+type Tried = (&'static str, Object, Option<&'static str>);
+
 /// The answer to a delete that a policy of the chain denies.
 fn denied(object: &Object, why: &str) -> Answer {
     let code = match object.kind {
@@ -64,7 +67,7 @@ fn every_policy_of_a_chain_must_allow_and_the_first_that_does_not_is_named() {
     let demo = Demo::start();
     let on_order = "labels: forbidden-label: bears the label `in-order`";
     let on_holiday = "labels: forbidden-label: bears the label `holiday`";
-    let chains: [(&[&str], &[(&str, Object, Option<&str>)]); 5] = [
+    let chains: [(&[&str], &[Tried]); 5] = [
         (
             &[KEEP_EVIDENCE],
             &[
