@@ -20,7 +20,7 @@ fn said(output: &Output) -> String {
 fn code(data_dir: &Path, args: &[&str]) -> (Option<i32>, String) {
     let output = run(data_dir, &[args, &["--json"]].concat());
     assert!(output.stdout.is_empty(), "a failure is no answer");
-    let error: Value = serde_json::from_slice(&output.stderr).expect("one JSON object");
+    let error: Value = support::failure(&output);
     let code = error["error"]["code"].as_str().expect("a code");
     (exit(&output), code.to_owned())
 }

@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::support::demo::{
     Answer, Demo, contract, deleted, other_document, other_photo, refused, sunset,
 };
-use crate::support::{TENANT, run, verb};
+use crate::support::{self, TENANT, run, verb};
 
 /// An empty core module.
 const CORE_MODULE: &[u8] = b"\0asm\x01\0\0\0";
@@ -26,7 +26,7 @@ fn faults(metrics: &str, code: &str, digest: &str) -> Option<u64> {
 /// The exit code and the error of a verb that must fail.
 fn failure(data_dir: &Path, args: &[&str]) -> (Option<i32>, Value) {
     let output = run(data_dir, &[args, &["--json"]].concat());
-    let said: Value = serde_json::from_slice(&output.stderr).expect("a JSON object");
+    let said: Value = support::failure(&output);
     (output.status.code(), said["error"].clone())
 }
 

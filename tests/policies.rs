@@ -8,7 +8,7 @@ use crate::support::demo::{
     Answer, Demo, OTHER_TENANT, Object, contract, deleted, hills, other_document, other_photo,
     payslip, refused, rings, sunset,
 };
-use crate::support::{TENANT, run};
+use crate::support::{self, TENANT, run};
 
 const KEEP: &str = r#"retention={"minimum-age-days":{"photo":30,"document":2555}}"#;
 const KEEP_PHOTOS: &str = r#"retention={"minimum-age-days":{"photo":30}}"#;
@@ -175,7 +175,7 @@ fn a_chain_that_is_refused_leaves_the_old_one_in_force() {
         let mut args = vec!["policy", "assign", "--json", "--tenant", TENANT];
         args.extend(links.iter().flat_map(|link| ["--policy", link]));
         let output = run(demo.server.data_dir(), &args);
-        let said: Value = serde_json::from_slice(&output.stderr).expect("a JSON object");
+        let said: Value = support::failure(&output);
         assert_eq!(output.status.code(), Some(exit), "{links:?}: {said}");
         assert_eq!(said["error"]["code"], code, "{links:?}: {said}");
         assert_eq!(said["error"]["problems"], problems, "{links:?}");

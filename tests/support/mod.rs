@@ -59,6 +59,13 @@ pub(crate) fn verb(data_dir: &Path, args: &[&str]) -> Value {
     serde_json::from_slice(&output.stdout).unwrap_or(Value::Null)
 }
 
+/// The JSON object that a failed verb says at the end; what it logs comes before.
+pub(crate) fn failure(output: &Output) -> Value {
+    let said = String::from_utf8_lossy(&output.stderr);
+    let last = said.lines().last().unwrap_or_default();
+    serde_json::from_str(last).unwrap_or_else(|error| panic!("no JSON object, {error}: {said}"))
+}
+
 /// A running server over a data directory of its own; killed when dropped.
 pub(crate) struct Server {
     child: Child,
