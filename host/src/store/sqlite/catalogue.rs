@@ -143,7 +143,9 @@ impl Catalogue for Sqlite {
     }
 
     async fn decisions(&self, tenant: TenantId, page: Page) -> Result<Vec<Decision>> {
-        let latest = "SELECT * FROM decisions WHERE tenant = ? ORDER BY seq DESC LIMIT ? OFFSET ?";
+        let latest = "
+            SELECT * FROM decisions WHERE tenant = ?
+            ORDER BY at_ms DESC, seq DESC LIMIT ? OFFSET ?";
         let values = params![tenant.0, page.limit, signed(page.offset)];
         self.readers
             .read(|rows| all(rows, latest, values, decision))

@@ -160,7 +160,7 @@ const INITIAL: &str = "
         verdict TEXT NOT NULL,
         erased INTEGER NOT NULL
     ) STRICT;
-    CREATE INDEX decisions_by_tenant ON decisions (tenant);
+    CREATE INDEX decisions_by_time ON decisions (tenant, at_ms);
 ";
 
 /// Sets the file up for this version and brings its tables up to date.
