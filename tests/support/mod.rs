@@ -4,6 +4,8 @@
 pub(crate) mod raw;
 // A tenant of the test's own, and what is in its data directory.
 pub(crate) mod site;
+// A platform in memory, set for guests that misbehave.
+pub(crate) mod stage;
 
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};

@@ -219,3 +219,116 @@ impl Drop for Pass {
 fn open_gauge() -> metrics::Gauge {
     metrics::gauge!("atropos_breakers_open")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MINE: TenantId = TenantId(1);
+    const THEIRS: TenantId = TenantId(2);
+
+    fn breakers() -> Breakers {
+        Breakers::new(&config::Breaker {
+            faults: 3,
+            first_pause_ms: 3_600_000,
+            longest_pause_ms: 3_600_000,
+        })
+    }
+
+    fn policy(tenant: TenantId, place: usize) -> Subject {
+        Subject::policy(tenant, Digest::of(b"a policy"), place)
+    }
+
+    fn is_held_off(breakers: &Breakers, subject: Subject, revision: u64) -> bool {
+        breakers.admit(subject, revision).is_err()
+    }
+
+    fn fail(breakers: &Breakers, subject: Subject, revision: u64, times: u32) {
+        for _ in 0..times {
+            let pass = breakers.admit(subject, revision).ok().unwrap();
+            pass.settle(Some(FaultKind::Trap));
+        }
+    }
+
+    #[test]
+    fn a_policy_is_held_off_for_the_tenant_whose_calls_failed() {
+        let breakers = breakers();
+        fail(&breakers, policy(MINE, 0), 1, 3);
+        assert!(is_held_off(&breakers, policy(MINE, 0), 1));
+        assert!(!is_held_off(&breakers, policy(THEIRS, 0), 1));
+        let plugin = Subject::plugin(Digest::of(b"a policy"));
+        assert!(!is_held_off(&breakers, plugin, 0));
+    }
+
+    #[test]
+    fn one_component_at_two_places_of_a_chain_is_two() {
+        let breakers = breakers();
+        fail(&breakers, policy(MINE, 0), 1, 3);
+        assert!(!is_held_off(&breakers, policy(MINE, 1), 1));
+    }
+
+    #[test]
+    fn another_revision_of_the_chain_starts_closed() {
+        let breakers = breakers();
+        fail(&breakers, policy(MINE, 0), 1, 3);
+        fail(&breakers, policy(MINE, 0), 2, 2);
+        assert!(!is_held_off(&breakers, policy(MINE, 0), 2));
+        fail(&breakers, policy(MINE, 0), 2, 1);
+        assert!(is_held_off(&breakers, policy(MINE, 0), 2));
+    }
+
+    #[test]
+    fn faults_of_calls_under_way_at_once_count_together() {
+        let breakers = breakers();
+        let pass = || breakers.admit(policy(MINE, 0), 1).ok().unwrap();
+        for pass in [pass(), pass(), pass()] {
+            pass.settle(Some(FaultKind::Deadline));
+        }
+        assert!(is_held_off(&breakers, policy(MINE, 0), 1));
+    }
+
+    #[test]
+    fn what_tells_nothing_of_the_component_counts_for_nothing() {
+        let breakers = breakers();
+        let pass = || breakers.admit(policy(MINE, 0), 1).ok().unwrap();
+        fail(&breakers, policy(MINE, 0), 1, 2);
+        for _ in 0..10 {
+            pass().settle(Some(FaultKind::Missing));
+            drop(pass());
+        }
+        assert!(!is_held_off(&breakers, policy(MINE, 0), 1));
+        fail(&breakers, policy(MINE, 0), 1, 1);
+        assert!(is_held_off(&breakers, policy(MINE, 0), 1));
+    }
+
+    #[test]
+    fn what_is_well_again_leaves_nothing_behind() {
+        let breakers = breakers();
+        fail(&breakers, policy(MINE, 0), 1, 2);
+        let pass = breakers.admit(policy(MINE, 0), 1).ok().unwrap();
+        pass.settle(None);
+        assert!(breakers.ailing.get(&policy(MINE, 0)).is_none());
+    }
+
+    #[test]
+    fn no_more_than_so_many_are_watched() {
+        let breakers = breakers();
+        for tenant in 0..2 * i64::try_from(MAX_KEPT).unwrap() {
+            fail(&breakers, policy(TenantId(tenant), 0), 1, 1);
+        }
+        breakers.ailing.run_pending_tasks();
+        assert_eq!(breakers.ailing.entry_count(), MAX_KEPT);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn of_many_calls_after_the_pause_one_passes() {
+        let breakers = breakers();
+        fail(&breakers, policy(MINE, 0), 1, 3);
+        tokio::time::advance(Duration::from_secs(3600)).await;
+        let calls = (0..100).map(|_| breakers.admit(policy(MINE, 0), 1));
+        let mut passed: Vec<_> = calls.filter_map(Result::ok).collect();
+        assert_eq!(passed.len(), 1);
+        passed.pop().unwrap().settle(None);
+        assert!(!is_held_off(&breakers, policy(MINE, 0), 1));
+    }
+}

@@ -110,6 +110,14 @@ pub enum GuestError {
         /// What the runtime said.
         source: Source,
     },
+    /// What a policy says of itself is not what the contract asks for.
+    #[error("the component describes itself with a {field} that is not {expected}")]
+    Description {
+        /// Which part.
+        field: &'static str,
+        /// What the contract asks for.
+        expected: &'static str,
+    },
     /// More than a policy is given.
     #[error(
         "the settings have {size} bytes, and at most {MAX_SETTINGS_BYTES} are given to a policy"
