@@ -76,6 +76,24 @@ async fn a_policy_that_keeps_failing_is_not_asked_for_a_while_and_the_decision_s
 }
 
 #[tokio::test]
+async fn of_many_requests_at_once_few_wait_for_a_policy_that_spins() {
+    let stage = Arc::new(Stage::with(&config()));
+    stage.assign("spin", guests::SPIN);
+    let mut requests = tokio::task::JoinSet::new();
+    for _ in 0..50 {
+        let stage = Arc::clone(&stage);
+        requests.spawn(async move { stage.delete("p-1").await });
+    }
+    for refused in requests.join_all().await {
+        assert!(matches!(refused, Err(Refused::Plugin { .. })));
+    }
+    let verdicts = stage.verdicts().await;
+    let count = |code| verdicts.iter().filter(|verdict| *verdict == code).count();
+    assert_eq!(count("policy-fuel"), FAULTS);
+    assert_eq!(count("policy-held-off"), 50 - FAULTS);
+}
+
+#[tokio::test]
 async fn a_policy_that_is_well_after_the_pause_judges_again() {
     let stage = Stage::with(&config());
     stage.memory.add_photo(OWNER, "p-2", b"bytes");

@@ -140,6 +140,14 @@ pub(super) struct Pass {
 }
 
 impl Pass {
+    /// Asks again, for a call that had to wait: others may have failed meanwhile.
+    pub(super) fn again(self) -> Result<Self, Duration> {
+        match self.passage {
+            Some(Passage::Probe) => Ok(self),
+            _ => self.breakers.admit(self.subject, self.revision),
+        }
+    }
+
     /// Tells how the call ended. A denial, like an allowance, is a success.
     pub(super) fn settle(mut self, fault: Option<FaultKind>) {
         match fault {

@@ -145,12 +145,17 @@ impl Gate {
         request: &Request,
         review: &mut PolicyReview,
     ) -> Result<Result<Answer, FaultKind>, StoreUnavailable> {
-        let pass = match self.breakers.admit(link.subject, link.revision) {
+        let mut pass = match self.breakers.admit(link.subject, link.revision) {
             Ok(pass) => pass,
             Err(left) => return Ok(Err(FaultKind::HeldOff(left))),
         };
         let answer = match self.policies.get(link.entry.digest).await {
             Ok(policy) => {
+                // Many may have waited for one compilation, and would all be asked before any failed.
+                pass = match pass.again() {
+                    Ok(pass) => pass,
+                    Err(left) => return Ok(Err(FaultKind::HeldOff(left))),
+                };
                 let run = policy.review(request, &link.entry.settings, self.limits);
                 (review.fuel, review.duration_us) = (run.fuel, run.duration_us);
                 run.answer
