@@ -1,98 +1,16 @@
 //! Guests that misbehave, and what becomes of them: each is refused with a code of its own, and the
 //! photo stays.
 
-use std::sync::Arc;
-
 use atropos::config::{Config, GuestLimits};
-use atropos::erase::{Atropos, PhotoRequest, Request};
 use atropos::error::Refused;
-use atropos::store::ChainEntry;
 use atropos::target::Digest;
 use atropos_test_guests as guests;
 
-use crate::platform::Memory;
-
-const OWNER: &str = "u-1001";
-
-struct Stage {
-    memory: Arc<Memory>,
-    atropos: Atropos,
-}
-
-impl Stage {
-    /// One photo `p-1` under `allow-all`, and generous limits.
-    fn set() -> Self {
-        // No deadline interferes with the limits that are the same on every machine, and the memory
-        // is enough to make an answer that is too large to pass.
-        let limits = GuestLimits {
-            deadline_ms: 60_000,
-            memory_bytes: 256 << 20,
-            fuel: 1_000_000_000,
-            ..GuestLimits::default()
-        };
-        let config = Config {
-            plugin: limits,
-            policy: limits,
-            ..Config::default()
-        };
-        let memory = Arc::new(Memory::default());
-        memory.add_photo(OWNER, "p-1", b"bytes");
-        memory.assign("allow-all", "{}");
-        let atropos = Atropos::start(memory.platform(), &config).expect("the sandbox");
-        Self { memory, atropos }
-    }
-
-    async fn delete(&self, photo: &str) -> Result<(), Refused> {
-        let request = PhotoRequest {
-            website_id: Some("7".to_owned()),
-            site_key: Some("key-of-website-7".to_owned()),
-            user_id: Some(OWNER.to_owned()),
-            photo_id: Some(photo.to_owned()),
-        };
-        self.atropos.delete(Request::Photo(request)).await
-    }
-
-    fn keep(&self, component: &[u8]) -> Digest {
-        let digest = Digest::of(component);
-        let mut components = self.memory.components.lock();
-        components.insert(digest, component.to_vec());
-        digest
-    }
-
-    fn assign(&self, name: &str, component: &[u8]) {
-        let digest = self.keep(component);
-        *self.memory.chain.lock() = vec![ChainEntry {
-            policy: name.to_owned(),
-            digest,
-            settings: "{}".to_owned(),
-        }];
-    }
-
-    fn choose(&self, component: &[u8]) {
-        *self.memory.plugin.lock() = Some(self.keep(component));
-    }
-
-    /// The recorded verdict of the latest decision.
-    async fn verdict(&self) -> String {
-        self.atropos.stop().await;
-        let decisions = self.memory.decisions.lock();
-        let last = decisions.last().expect("a decision");
-        last.verdict.as_str().to_owned()
-    }
-
-    fn assert_intact(&self, guest: &str) {
-        assert_eq!(self.memory.rows.lock().len(), 1, "{guest}: the row is gone");
-        assert_eq!(
-            self.memory.bytes.lock().len(),
-            1,
-            "{guest}: the bytes are gone"
-        );
-    }
-}
+use crate::support::stage::{OWNER, Stage};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn refuses_whatever_a_misbehaving_policy_does_with_a_code_of_its_own() {
-    let cases: [(&str, &[u8], &str); 8] = [
+    let cases: [(&str, &[u8], &str); 13] = [
         ("trap", guests::TRAP, "policy-trap"),
         ("overflow", guests::OVERFLOW, "policy-trap"),
         ("spin", guests::SPIN, "policy-fuel"),
@@ -104,6 +22,11 @@ async fn refuses_whatever_a_misbehaving_policy_does_with_a_code_of_its_own() {
             "policy-contradiction",
         ),
         ("wasi-import", guests::WASI_IMPORT, "policy-unreadable"),
+        ("slow-start", guests::SLOW_START, "policy-fuel"),
+        ("traps-at-start", guests::TRAPS_AT_START, "policy-trap"),
+        ("many-findings", guests::MANY_FINDINGS, "policy-oversized"),
+        ("invalid-text", guests::INVALID_TEXT, "policy-trap"),
+        ("keeps-state", guests::KEEPS_STATE, "denied"),
         ("deny-all", guests::DENY_ALL, "denied"),
     ];
     for (name, component, verdict) in cases {
@@ -121,7 +44,7 @@ async fn refuses_whatever_a_misbehaving_policy_does_with_a_code_of_its_own() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn refuses_whatever_a_misbehaving_plugin_does_with_a_code_of_its_own() {
-    let cases: [(&str, &[u8], &str); 9] = [
+    let cases: [(&str, &[u8], &str); 13] = [
         ("refuse-everything", guests::REFUSE_EVERYTHING, "403"),
         (
             "claims-success",
@@ -140,7 +63,11 @@ async fn refuses_whatever_a_misbehaving_plugin_does_with_a_code_of_its_own() {
         ),
         ("denies-after-staging", guests::DENIES_AFTER_STAGING, "403"),
         ("floods-host", guests::FLOODS_HOST, "plugin-host-calls"),
+        ("leaks-handles", guests::LEAKS_HANDLES, "plugin-host-calls"),
         ("bad-code", guests::BAD_CODE, "plugin-oversized"),
+        ("long-argument", guests::LONG_ARGUMENT, "plugin-oversized"),
+        ("splits-lines", guests::SPLITS_LINES, "plugin-contradiction"),
+        ("hungry-plugin", guests::HUNGRY_PLUGIN, "plugin-memory"),
         ("spin-plugin", guests::SPIN_PLUGIN, "plugin-fuel"),
         ("wasi-import", guests::WASI_IMPORT, "plugin-unreadable"),
     ];
@@ -196,6 +123,28 @@ async fn a_call_erases_one_object_however_often_it_stages() {
 }
 
 #[tokio::test]
+async fn a_policy_remembers_nothing_from_call_to_call() {
+    let stage = Stage::set();
+    stage.assign("keeps-state", guests::KEEPS_STATE);
+    for _ in 0..5 {
+        stage
+            .delete("p-1")
+            .await
+            .expect_err("always the first call");
+    }
+    assert_eq!(stage.verdicts().await, ["denied"; 5]);
+    stage.assert_intact("keeps-state");
+}
+
+#[tokio::test]
+async fn a_policy_that_says_too_much_of_itself_is_refused_when_it_is_checked() {
+    let stage = Stage::set();
+    let checked = stage.atropos.sandbox().check(guests::BOASTFUL).await;
+    let message = checked.expect_err("boastful").to_string();
+    assert!(message.contains("settings-schema"), "{message}");
+}
+
+#[tokio::test]
 async fn a_component_with_a_foreign_import_is_refused_by_name() {
     let stage = Stage::set();
     let sandbox = stage.atropos.sandbox();
@@ -212,19 +161,15 @@ async fn a_component_with_a_foreign_import_is_refused_by_name() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_spinning_plugin_is_stopped_by_its_deadline_where_fuel_would_last() {
-    let config = Config {
-        plugin: GuestLimits {
-            fuel: u64::MAX / 2,
-            deadline_ms: 100,
-            ..GuestLimits::default()
-        },
-        ..Config::default()
+    let plugin = GuestLimits {
+        fuel: u64::MAX / 2,
+        deadline_ms: 100,
+        ..GuestLimits::default()
     };
-    let memory = Arc::new(Memory::default());
-    memory.add_photo(OWNER, "p-1", b"bytes");
-    memory.assign("allow-all", "{}");
-    let atropos = Atropos::start(memory.platform(), &config).expect("the sandbox");
-    let stage = Stage { memory, atropos };
+    let stage = Stage::with(&Config {
+        plugin,
+        ..Config::default()
+    });
     stage.choose(guests::SPIN_PLUGIN);
     let refused = stage.delete("p-1").await.expect_err("too late");
     assert_eq!(refused.code(), "plugin-deadline");

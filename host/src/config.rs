@@ -26,6 +26,8 @@ pub struct Config {
     pub plugin: GuestLimits,
     /// What a policy may consume per call.
     pub policy: GuestLimits,
+    /// When a component that keeps failing is held off.
+    pub breaker: Breaker,
     /// What uploads may be.
     pub upload: Upload,
 }
@@ -43,6 +45,7 @@ impl Default for Config {
                 deadline_ms: 250,
                 ..GuestLimits::default()
             },
+            breaker: Breaker::default(),
             upload: Upload::default(),
         }
     }
@@ -161,6 +164,29 @@ impl Default for GuestLimits {
     }
 }
 
+/// When a component that keeps failing is held off: the plugin of the instance, and each policy of
+/// each tenant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Breaker {
+    /// After how many faults in a row; a denial is none.
+    pub faults: u32,
+    /// For how long at first. Then one call is let through, and if that fails, for twice as long.
+    pub first_pause_ms: u64,
+    /// For how long at most.
+    pub longest_pause_ms: u64,
+}
+
+impl Default for Breaker {
+    fn default() -> Self {
+        Self {
+            faults: 5,
+            first_pause_ms: 1_000,
+            longest_pause_ms: 60_000,
+        }
+    }
+}
+
 /// What uploads may be.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
@@ -267,7 +293,7 @@ impl Config {
             });
         }
         type Range = (&'static str, u64, u64, u64, &'static str);
-        let ranges: [Range; 7] = [
+        let ranges: [Range; 10] = [
             (
                 "erase.max-in-flight",
                 self.erase.max_in_flight.into(),
@@ -309,6 +335,27 @@ impl Config {
                 1 << 16,
                 1 << 28,
                 "64 KiB to 256 MiB",
+            ),
+            (
+                "breaker.faults",
+                self.breaker.faults.into(),
+                1,
+                1000,
+                "1 to 1000",
+            ),
+            (
+                "breaker.first-pause-ms",
+                self.breaker.first_pause_ms,
+                10,
+                3_600_000,
+                "10 to 3600000",
+            ),
+            (
+                "breaker.longest-pause-ms",
+                self.breaker.longest_pause_ms,
+                self.breaker.first_pause_ms,
+                86_400_000,
+                "breaker.first-pause-ms to 86400000",
             ),
             (
                 "upload.deadline-ms",
@@ -355,6 +402,11 @@ mod tests {
             ("[plugin]\nfuel = 0", "plugin.fuel"),
             ("[policy]\nmemory-bytes = 65535", "policy.memory-bytes"),
             ("[policy]\ndeadline-ms = 60001", "policy.deadline-ms"),
+            ("[breaker]\nfaults = 0", "breaker.faults"),
+            (
+                "[breaker]\nlongest-pause-ms = 999",
+                "breaker.longest-pause-ms",
+            ),
             ("[upload]\nmax-photo-pixels = 0", "upload.max-photo-pixels"),
         ] {
             let refused = refused(text);

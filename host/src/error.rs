@@ -4,6 +4,7 @@
 //! logged where it happened.
 
 use std::fmt;
+use std::time::Duration;
 
 use crate::target::Digest;
 
@@ -84,8 +85,8 @@ pub enum Reason {
     Held,
     /// Too many requests; milliseconds to wait.
     Throttled(u64),
-    /// The host could not decide or erase now.
-    Unavailable,
+    /// The host could not decide or erase now; milliseconds to wait, where the host knows.
+    Unavailable(Option<u64>),
     /// A reason this version does not know.
     Other(String),
 }
@@ -140,6 +141,9 @@ pub enum FaultKind {
     Oversized,
     /// Its answer contradicts itself, what it did, or the contract.
     Contradiction,
+    /// It failed again and again, and was not asked; for how much longer it is not. Depends on the
+    /// clock, so it is never a verdict.
+    HeldOff(Duration),
 }
 
 impl Fault {
@@ -156,6 +160,7 @@ impl Fault {
             (Guest::Plugin, HostCalls) => "plugin-host-calls",
             (Guest::Plugin, Oversized) => "plugin-oversized",
             (Guest::Plugin, Contradiction) => "plugin-contradiction",
+            (Guest::Plugin, HeldOff(_)) => "plugin-held-off",
             (Guest::Policy, Missing) => "policy-missing",
             (Guest::Policy, Unreadable) => "policy-unreadable",
             (Guest::Policy, Trap) => "policy-trap",
@@ -165,6 +170,7 @@ impl Fault {
             (Guest::Policy, HostCalls) => "policy-host-calls",
             (Guest::Policy, Oversized) => "policy-oversized",
             (Guest::Policy, Contradiction) => "policy-contradiction",
+            (Guest::Policy, HeldOff(_)) => "policy-held-off",
         }
     }
 }
@@ -181,6 +187,7 @@ impl fmt::Display for Fault {
             FaultKind::HostCalls => "called the host too often",
             FaultKind::Oversized => "passed or returned too much",
             FaultKind::Contradiction => "contradicted itself",
+            FaultKind::HeldOff(_) => "kept failing and is held off for a while",
         };
         write!(f, "the {} {what}", self.guest)
     }

@@ -6,6 +6,8 @@ pub(crate) mod raw;
 pub(crate) mod site;
 // The demo's two tenants, and deletes that are answered alike.
 pub(crate) mod demo;
+// A platform in memory, set for guests that misbehave.
+pub(crate) mod stage;
 
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};

@@ -9,6 +9,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_trait::async_trait;
 use atropos::auth::{AuthError, Authority};
@@ -32,6 +33,7 @@ pub(crate) struct Memory {
     pub(crate) rows: Mutex<HashMap<Target, (Object, Vec<BlobKey>)>>,
     pub(crate) bytes: Mutex<HashMap<BlobKey, Vec<u8>>>,
     pub(crate) chain: Mutex<Vec<ChainEntry>>,
+    revision: AtomicU64,
     pub(crate) components: Mutex<HashMap<Digest, Vec<u8>>>,
     pub(crate) plugin: Mutex<Option<Digest>>,
     pub(crate) decisions: Mutex<Vec<Decision>>,
@@ -52,11 +54,17 @@ impl Memory {
     pub(crate) fn assign(&self, policy: &str, settings: &str) {
         let found = BUILT_IN_POLICIES.iter().find(|(name, _)| *name == policy);
         let (name, bytes) = found.expect("a built-in policy");
-        *self.chain.lock() = vec![ChainEntry {
+        self.put(ChainEntry {
             policy: (*name).to_owned(),
             digest: Digest::of(bytes),
             settings: settings.to_owned(),
-        }];
+        });
+    }
+
+    /// Puts a chain of one policy in force.
+    pub(crate) fn put(&self, entry: ChainEntry) {
+        *self.chain.lock() = vec![entry];
+        self.revision.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Makes a photo of `owner` live.
@@ -180,7 +188,7 @@ impl Chains for Memory {
     async fn chain(&self, _: TenantId) -> Result<Option<Arc<Chain>>> {
         let entries = self.chain.lock().clone();
         Ok(Some(Arc::new(Chain {
-            revision: 1,
+            revision: self.revision.load(Ordering::Relaxed),
             entries,
         })))
     }

@@ -246,7 +246,7 @@ fn one_line(text: &str) -> String {
 fn refused_exit(refused: &Refused) -> Exit {
     match refused {
         Refused::Plugin { reason, .. } => match reason {
-            Reason::Unavailable | Reason::Other(_) => Exit::Unavailable,
+            Reason::Unavailable(_) | Reason::Other(_) => Exit::Unavailable,
             _ => Exit::Refused,
         },
         Refused::Gone | Refused::Held | Refused::RetainedUntil(_) | Refused::Changed => {
@@ -327,7 +327,7 @@ mod tests {
             digest: None,
         };
         let unavailable = [
-            plugin(Reason::Unavailable),
+            plugin(Reason::Unavailable(None)),
             Failure::Refused(Refused::Fault(fault)),
             Failure::Refused(Refused::Pending),
             Failure::Store(busy()),

@@ -19,12 +19,23 @@ const MAX_BYTES: usize = 32 << 20;
 /// How many compiled components are kept.
 const MAX_KEPT: u64 = 1024;
 
-/// Ready components of one world, by digest.
+/// Ready components of one world, by digest. Cheap to clone.
 pub(super) struct Components<Pre> {
     engine: Engine,
     chains: Arc<dyn Chains>,
     prepare: Prepare<Pre>,
     ready: Cache<Digest, Arc<Pre>>,
+}
+
+impl<Pre> Clone for Components<Pre> {
+    fn clone(&self) -> Self {
+        Self {
+            engine: self.engine.clone(),
+            chains: Arc::clone(&self.chains),
+            prepare: Arc::clone(&self.prepare),
+            ready: self.ready.clone(),
+        }
+    }
 }
 
 /// Makes a checked component ready: typechecks it against its world's bindings.
@@ -69,7 +80,15 @@ impl<Pre: Send + Sync + 'static> Components<Pre> {
         if let Some(ready) = self.ready.get(&digest).await {
             return Ok(ready);
         }
-        self.ready.try_get_with(digest, self.load(digest)).await
+        // A task of its own, so that what takes longer to compile than a request may wait is ready for
+        // the next one, instead of being compiled in vain by each.
+        let this = (*self).clone();
+        let load = tokio::spawn(async move {
+            let ready = this.ready.clone();
+            ready.try_get_with(digest, this.load(digest)).await
+        });
+        let interrupted = |_| Err(Arc::new(LoadError::Component(GuestError::Interrupted)));
+        load.await.unwrap_or_else(interrupted)
     }
 
     async fn load(&self, digest: Digest) -> Result<Arc<Pre>, LoadError> {

@@ -99,7 +99,7 @@ pub(super) fn reason(reason: deletion::Reason) -> Reason {
         deletion::Reason::Denied => Reason::Denied,
         deletion::Reason::Held => Reason::Held,
         deletion::Reason::Throttled(after_ms) => Reason::Throttled(after_ms),
-        deletion::Reason::Unavailable => Reason::Unavailable,
+        deletion::Reason::Unavailable => Reason::Unavailable(None),
         deletion::Reason::Other(name) => Reason::Other(name),
     }
 }

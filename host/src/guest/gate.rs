@@ -1,25 +1,53 @@
 //! The gate: has every policy of a tenant's chain judge an object, and writes down what they said.
 //!
+//! **Invariant:** a policy that is held off is not asked, and the decision says so.
 //! **Invariant:** a decision is `Allowed` only if the chain has a policy and every one allowed.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::GuestError;
 use super::bindings::policy::exports::atropos::policy::policy::Request;
+use super::breakers::{Breakers, Subject};
 use super::component::Components;
-use super::policy::{self, Policy};
+use super::policy::{self, Answer, Policy};
 use super::{convert, engine};
 use crate::config::GuestLimits;
 use crate::error::{Fault, FaultKind, Guest};
 use crate::store::decision::{Decision, DecisionCaller, PolicyReview, Verdict};
-use crate::store::{ChainEntry, Chains, StoreError};
-use crate::target::{Caller, Digest, Object};
+use crate::store::{Chain, ChainEntry, Chains, StoreError};
+use crate::target::{Caller, Digest, Object, TenantId};
 
 /// Asks policies.
 pub(super) struct Gate {
     chains: Arc<dyn Chains>,
     policies: Components<Policy>,
     limits: GuestLimits,
+    breakers: Breakers,
+}
+
+/// What the gate came to.
+pub(super) struct Judged {
+    pub(super) decision: Decision,
+    /// For how much longer a policy that was to be asked is held off.
+    pub(super) held_off: Option<Duration>,
+}
+
+/// A policy at its place in a tenant's chain.
+struct Link<'chain> {
+    entry: &'chain ChainEntry,
+    subject: Subject,
+    revision: u64,
+}
+
+/// The links of a chain, in the order in which they are asked.
+fn links(chain: &Chain, tenant: TenantId) -> impl Iterator<Item = Link<'_>> {
+    let entries = chain.entries.iter().enumerate();
+    entries.map(move |(place, entry)| Link {
+        entry,
+        subject: Subject::policy(tenant, entry.digest, place),
+        revision: chain.revision,
+    })
 }
 
 impl Gate {
@@ -27,6 +55,7 @@ impl Gate {
         sandboxing: &engine::Sandboxing,
         chains: &Arc<dyn Chains>,
         limits: GuestLimits,
+        breakers: Breakers,
     ) -> Self {
         let engine = &sandboxing.engine;
         let prepare = policy::prepare(engine);
@@ -34,6 +63,7 @@ impl Gate {
             chains: Arc::clone(chains),
             policies: Components::new(engine.clone(), Arc::clone(chains), prepare),
             limits,
+            breakers,
         }
     }
 
@@ -46,7 +76,7 @@ impl Gate {
         caller: &Caller,
         object: &Object,
         at_ms: u64,
-    ) -> Result<Decision, StoreUnavailable> {
+    ) -> Result<Judged, StoreUnavailable> {
         let mut decision = Decision {
             id: uuid::Uuid::new_v4(),
             at_ms,
@@ -64,26 +94,29 @@ impl Gate {
         let chain = self.chains.chain(caller.tenant.id).await;
         let chain = chain.map_err(StoreUnavailable::log)?;
         decision.chain_revision = chain.as_ref().map_or(0, |chain| chain.revision);
-        let entries = chain.as_ref().map_or(&[][..], |chain| &chain.entries);
+        let chain = chain.filter(|chain| !chain.entries.is_empty());
 
+        let mut held_off = None;
         decision.verdict = if object.held {
             Verdict::Held
         } else if object.retain_until_ms.is_some_and(|until| until > at_ms) {
             Verdict::Retained
-        } else if entries.is_empty() {
-            fault(FaultKind::Missing, None)
+        } else if let Some(chain) = &chain {
+            self.ask(chain, &mut decision, caller, &mut held_off)
+                .await?
         } else {
-            self.ask(entries, &mut decision, caller).await?
+            fault(FaultKind::Missing, None)
         };
-        Ok(decision)
+        Ok(Judged { decision, held_off })
     }
 
     /// Asks each policy in turn, up to the first that does not allow.
     async fn ask(
         &self,
-        entries: &[ChainEntry],
+        chain: &Chain,
         decision: &mut Decision,
         caller: &Caller,
+        held_off: &mut Option<Duration>,
     ) -> Result<Verdict, StoreUnavailable> {
         let request = Request {
             tenant: caller.tenant.subdomain.to_string(),
@@ -91,8 +124,13 @@ impl Gate {
             object: convert::object(&decision.object),
             at_ms: decision.at_ms,
         };
-        for entry in entries {
-            let (review, verdict) = self.ask_one(entry, &request).await?;
+        for link in links(chain, caller.tenant.id) {
+            let mut review = unasked(link.entry);
+            let answer = self.ask_one(&link, &request, &mut review).await?;
+            if let Err(FaultKind::HeldOff(left)) = answer {
+                *held_off = Some(left);
+            }
+            let verdict = verdict(answer, &mut review);
             decision.reviews.push(review);
             if verdict != Verdict::Allowed {
                 return Ok(verdict);
@@ -103,48 +141,68 @@ impl Gate {
 
     async fn ask_one(
         &self,
-        entry: &ChainEntry,
+        link: &Link<'_>,
         request: &Request,
-    ) -> Result<(PolicyReview, Verdict), StoreUnavailable> {
-        let mut review = PolicyReview {
-            policy: entry.policy.clone(),
-            digest: entry.digest,
-            settings: entry.settings.clone(),
-            outcome: String::new(),
-            findings: Vec::new(),
-            fuel: 0,
-            duration_us: 0,
+        review: &mut PolicyReview,
+    ) -> Result<Result<Answer, FaultKind>, StoreUnavailable> {
+        let mut pass = match self.breakers.admit(link.subject, link.revision) {
+            Ok(pass) => pass,
+            Err(left) => return Ok(Err(FaultKind::HeldOff(left))),
         };
-        let answer = match self.policies.get(entry.digest).await {
+        let answer = match self.policies.get(link.entry.digest).await {
             Ok(policy) => {
-                let run = policy.review(request, &entry.settings, self.limits);
+                // Many may have waited for one compilation, and would all be asked before any failed.
+                pass = match pass.again() {
+                    Ok(pass) => pass,
+                    Err(left) => return Ok(Err(FaultKind::HeldOff(left))),
+                };
+                let run = policy.review(request, &link.entry.settings, self.limits);
                 (review.fuel, review.duration_us) = (run.fuel, run.duration_us);
                 run.answer
             }
             Err(error) => {
                 let kind = error.fault().ok_or(StoreUnavailable)?;
-                tracing::warn!(digest = %entry.digest, error = %GuestError::one_line(&*error), "a policy cannot be loaded");
+                tracing::warn!(digest = %link.entry.digest, error = %GuestError::one_line(&*error), "a policy cannot be loaded");
                 Err(kind)
             }
         };
-        let verdict = match answer {
-            Ok(answer) => {
-                review.findings = answer.findings;
-                review.outcome = if answer.allows { "allow" } else { "deny" }.to_owned();
-                if answer.allows {
-                    Verdict::Allowed
-                } else {
-                    Verdict::Denied
-                }
-            }
-            Err(kind) => {
-                let verdict = fault(kind, Some(entry.digest));
-                review.outcome = verdict.as_str().to_owned();
-                verdict
-            }
-        };
-        Ok((review, verdict))
+        pass.settle(answer.as_ref().err().copied());
+        Ok(answer)
     }
+}
+
+/// The part of a policy before it says anything.
+fn unasked(entry: &ChainEntry) -> PolicyReview {
+    PolicyReview {
+        policy: entry.policy.clone(),
+        digest: entry.digest,
+        settings: entry.settings.clone(),
+        outcome: String::new(),
+        findings: Vec::new(),
+        fuel: 0,
+        duration_us: 0,
+    }
+}
+
+/// Writes down what a policy said, and tells what it comes to.
+fn verdict(answer: Result<Answer, FaultKind>, review: &mut PolicyReview) -> Verdict {
+    let (verdict, outcome) = match answer {
+        Ok(answer) => {
+            review.findings = answer.findings;
+            if answer.allows {
+                (Verdict::Allowed, "allow".to_owned())
+            } else {
+                (Verdict::Denied, "deny".to_owned())
+            }
+        }
+        Err(kind) => {
+            let verdict = fault(kind, Some(review.digest));
+            let outcome = verdict.as_str().to_owned();
+            (verdict, outcome)
+        }
+    };
+    review.outcome = outcome;
+    verdict
 }
 
 /// The verdict when nobody could judge: counted, and never an allowance.

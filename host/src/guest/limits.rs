@@ -2,6 +2,8 @@
 //!
 //! **Invariant:** no store exists without a [`Meter`]; every limit has a code of its own.
 
+use std::time::{Duration, Instant};
+
 use wasmtime::{ResourceLimiter, Trap};
 
 use crate::config::GuestLimits;
@@ -54,6 +56,29 @@ impl Meter {
         } else {
             FaultKind::Trap
         }
+    }
+}
+
+/// How long a call was in the host's hands, even if it never came back from there.
+#[derive(Default)]
+pub(super) struct Away {
+    before: Duration,
+    since: Option<Instant>,
+}
+
+impl Away {
+    /// Counts the time that `work` takes.
+    pub(super) async fn spend<T>(&mut self, work: impl Future<Output = T>) -> T {
+        self.since = Some(Instant::now());
+        let done = work.await;
+        self.before = self.total();
+        self.since = None;
+        done
+    }
+
+    /// All of it, up to now.
+    pub(super) fn total(&self) -> Duration {
+        self.before + self.since.map_or(Duration::ZERO, |since| since.elapsed())
     }
 }
 

@@ -2,12 +2,15 @@
 //!
 //! ```text
 //! Sandbox ─► serve (plugin, fresh) ─► plugin (its imports) ─► gate ─► policy (fresh, pure)
+//!    └─ breaker: is it held off? ─────────────────────────────────┘
 //! ```
 //!
 //! **Invariant:** a guest is instantiated for one call and dropped; nothing passes from one request
-//! or tenant to the next.
+//! or tenant to the next. How often a component failed is the host's knowledge, not the guest's.
 
 mod bindings;
+mod breaker;
+mod breakers;
 mod built_in;
 mod component;
 mod convert;
@@ -23,6 +26,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
+use self::breakers::{Breakers, Subject};
 use self::component::{Components, LoadError};
 use self::engine::Sandboxing;
 use self::gate::{Gate, StoreUnavailable};
@@ -106,6 +110,14 @@ pub enum GuestError {
         /// What the runtime said.
         source: Source,
     },
+    /// What a policy says of itself is not what the contract asks for.
+    #[error("the component describes itself with a {field} that is not {expected}")]
+    Description {
+        /// Which part.
+        field: &'static str,
+        /// What the contract asks for.
+        expected: &'static str,
+    },
     /// More than a policy is given.
     #[error(
         "the settings have {size} bytes, and at most {MAX_SETTINGS_BYTES} are given to a policy"
@@ -157,6 +169,14 @@ impl Served {
             unused: Vec::new(),
         }
     }
+
+    /// How the plugin failed, if it did.
+    fn fault(&self) -> Option<FaultKind> {
+        match &self.staged {
+            Err(Refused::Fault(fault)) => Some(fault.kind),
+            _ => None,
+        }
+    }
 }
 
 /// Runs guests: the deletion plugin for each request, policies for the gate, and components that an
@@ -166,6 +186,7 @@ pub struct Sandbox {
     chains: Arc<dyn Chains>,
     plugins: Components<Plugin>,
     powers: Arc<Powers>,
+    breakers: Breakers,
     plugin_limits: GuestLimits,
     policy_limits: GuestLimits,
 }
@@ -179,15 +200,22 @@ impl Sandbox {
         let sandboxing = Sandboxing::start(config)?;
         let engine = sandboxing.engine.clone();
         let prepare = serve::prepare(&engine)?;
+        let breakers = Breakers::new(&config.breaker);
         let powers = Powers {
             authority: Arc::clone(&platform.authority),
             objects: Arc::clone(&platform.objects),
-            gate: Gate::new(&sandboxing, &platform.chains, config.policy),
+            gate: Gate::new(
+                &sandboxing,
+                &platform.chains,
+                config.policy,
+                breakers.clone(),
+            ),
         };
         Ok(Self {
             plugins: Components::new(engine, Arc::clone(&platform.chains), prepare),
             chains: Arc::clone(&platform.chains),
             powers: Arc::new(powers),
+            breakers,
             plugin_limits: config.plugin,
             policy_limits: config.policy,
             sandboxing,
@@ -203,14 +231,26 @@ impl Sandbox {
                 return Served::refused(Refused::Unavailable);
             }
         };
+        // There is one plugin at a time and it has no settings: its digest tells all.
+        let pass = match self.breakers.admit(Subject::plugin(digest), 0) {
+            Ok(pass) => pass,
+            Err(left) => {
+                return Served::refused(serve::fault(FaultKind::HeldOff(left), digest));
+            }
+        };
         match self.plugins.get(digest).await {
             Ok(plugin) => {
                 let powers = Arc::clone(&self.powers);
                 plugin
-                    .serve(digest, request, powers, self.plugin_limits)
+                    .serve(digest, request, powers, self.plugin_limits, pass)
                     .await
             }
-            Err(error) => Served::refused(Self::unloaded(&error, digest)),
+            Err(error) => {
+                if let Some(kind) = error.fault() {
+                    pass.settle(Some(kind));
+                }
+                Served::refused(Self::unloaded(&error, digest))
+            }
         }
     }
 

@@ -4,14 +4,15 @@
 //! **Invariant:** nothing here erases; a staged decision is handed to the flow.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use wasmtime::component::{Resource, ResourceTable};
 
 use super::bindings::plugin::atropos::deletion::{auth, erasure, gate, storage, types};
 use super::bindings::types as policy_types;
 use super::convert;
-use super::gate::{Gate, StoreUnavailable};
-use super::limits::{Contradiction, Meter, Oversized};
+use super::gate::{Gate, Judged, StoreUnavailable};
+use super::limits::{Away, Contradiction, Meter, Oversized};
 use crate::auth::{AuthError, Authority};
 use crate::store::Objects;
 use crate::store::decision::{Decision, FindingOutcome, Verdict};
@@ -37,12 +38,15 @@ pub(super) struct Powers {
 pub(super) struct Call {
     powers: Arc<Powers>,
     pub(super) meter: Meter,
+    pub(super) away: Away,
     /// Taken once, so that every part of the call sees the same time.
     at_ms: u64,
     table: ResourceTable,
     pub(super) decisions: Vec<Decision>,
     /// Which decision was staged.
     pub(super) staged: Option<usize>,
+    /// For how much longer a policy that was to be asked is held off.
+    pub(super) held_off: Option<Duration>,
 }
 
 impl Call {
@@ -50,10 +54,12 @@ impl Call {
         Self {
             powers,
             meter,
+            away: Away::default(),
             at_ms,
             table: ResourceTable::new(),
             decisions: Vec::new(),
             staged: None,
+            held_off: None,
         }
     }
 
@@ -78,7 +84,8 @@ impl Call {
             owner,
             id,
         };
-        match self.powers.objects.find(&target).await {
+        let found = self.powers.objects.find(&target);
+        match self.away.spend(found).await {
             Ok(Some(object)) => Ok(Ok(self.table.push(object)?)),
             Ok(None) => Ok(Err(storage::StorageError::NotFound)),
             Err(error) => {
@@ -117,7 +124,11 @@ impl auth::Host for Call {
         self.meter.host_call()?;
         within(&key, MAX_CREDENTIAL_BYTES)?;
         let authenticated = match WebsiteId::new(website_id) {
-            Some(website) => self.powers.authority.authenticate_site(website, &key).await,
+            Some(website) => {
+                let authority = &self.powers.authority;
+                let authenticated = authority.authenticate_site(website, &key);
+                self.away.spend(authenticated).await
+            }
             None => Err(AuthError::Rejected),
         };
         self.caller(authenticated)
@@ -133,7 +144,10 @@ impl auth::Host for Call {
         within(&tenant_subdomain, MAX_SUBDOMAIN_BYTES)?;
         let authority = Arc::clone(&self.powers.authority);
         let authenticated = match tenant_subdomain.parse() {
-            Ok(tenant) => authority.authenticate_token(&token, &tenant).await,
+            Ok(tenant) => {
+                let authenticated = authority.authenticate_token(&token, &tenant);
+                self.away.spend(authenticated).await
+            }
             Err(_) => Err(AuthError::NoAccess),
         };
         self.caller(authenticated)
@@ -202,10 +216,12 @@ impl gate::Host for Call {
         if caller.tenant.id != object.target.tenant {
             return Err(Contradiction.into());
         }
-        let gate = &self.powers.gate;
-        let Ok(decision) = gate.review(caller, object, self.at_ms).await else {
+        let review = self.powers.gate.review(caller, object, self.at_ms);
+        let Ok(judged) = self.away.spend(review).await else {
             return Ok(Err(gate::Denial::Unavailable));
         };
+        let Judged { decision, held_off } = judged;
+        self.held_off = held_off;
         let denial = denial(&decision);
         self.decisions.push(decision);
         match denial {

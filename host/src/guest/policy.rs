@@ -20,6 +20,10 @@ use crate::store::decision::{Finding, FindingOutcome};
 const MAX_FINDINGS: usize = 64;
 const MAX_RULE_BYTES: usize = 64;
 const MAX_DETAIL_BYTES: usize = 512;
+const MAX_NAME_BYTES: usize = 64;
+const MAX_VERSION_BYTES: usize = 32;
+const MAX_SUMMARY_BYTES: usize = 512;
+const MAX_SCHEMA_BYTES: usize = 64 << 10;
 
 /// A policy that is ready to instantiate.
 pub(super) struct Policy(PolicyPluginPre<Meter>);
@@ -80,12 +84,14 @@ impl Policy {
             kind,
             source,
         })?;
-        Ok(Description {
+        let description = Description {
             name: said.name,
             version: said.version,
             summary: said.summary,
             settings_schema: said.settings_schema,
-        })
+        };
+        check_description(&description)?;
+        Ok(description)
     }
 
     /// Has the policy check settings; no problem is good.
@@ -131,6 +137,28 @@ impl Policy {
         let fault = |error: wasmtime::Error| (store.data().fault(&error), error.into());
         (answer.map_err(fault), limits.fuel.saturating_sub(left))
     }
+}
+
+/// What the contract asks of a description, which operators read and chains are listed by.
+fn check_description(said: &Description) -> Result<(), GuestError> {
+    let word = |text: &str, longest| {
+        (1..=longest).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic())
+    };
+    let lower_case = !said.name.bytes().any(|byte| byte.is_ascii_uppercase());
+    let refused = |field, expected| Err(GuestError::Description { field, expected });
+    if !word(&said.name, MAX_NAME_BYTES) || !lower_case {
+        return refused("name", "1 to 64 lower-case ASCII characters without space");
+    }
+    if !word(&said.version, MAX_VERSION_BYTES) {
+        return refused("version", "1 to 32 ASCII characters without space");
+    }
+    if said.summary.len() > MAX_SUMMARY_BYTES || said.summary.chars().any(char::is_control) {
+        return refused("summary", "one line of at most 512 bytes");
+    }
+    if said.settings_schema.len() > MAX_SCHEMA_BYTES {
+        return refused("settings-schema", "at most 64 KiB");
+    }
+    Ok(())
 }
 
 /// What the contract asks of findings. An answer that breaks it is no answer.

@@ -1,13 +1,14 @@
 //! One call into the plugin, from fresh instance to outcome.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use wasmtime::Engine;
 use wasmtime::component::{Component, HasSelf, Linker};
 
 use super::bindings::plugin::atropos::deletion::types::Refusal;
 use super::bindings::plugin::{DeletionPlugin, DeletionPluginPre};
+use super::breakers::Pass;
 use super::component::{self, Prepare};
 use super::engine::store;
 use super::limits::Meter;
@@ -15,7 +16,7 @@ use super::plugin::{Call, Powers};
 use super::world::World;
 use super::{GuestError, Served, convert};
 use crate::config::GuestLimits;
-use crate::error::{Fault, FaultKind, Guest, Refused};
+use crate::error::{Fault, FaultKind, Guest, Reason, Refused};
 use crate::request::Request;
 use crate::target::{Digest, now_ms};
 
@@ -47,7 +48,9 @@ impl Plugin {
         request: &Request,
         powers: Arc<Powers>,
         limits: GuestLimits,
+        pass: Pass,
     ) -> Served {
+        let started = Instant::now();
         let call = Call::new(powers, Meter::new(limits), now_ms());
         fn meter(call: &mut Call) -> &mut Meter {
             &mut call.meter
@@ -79,7 +82,7 @@ impl Plugin {
         let call = store.into_data();
         let refused = match answer {
             Ok(Ok(Ok(()))) => None,
-            Ok(Ok(Err(refusal))) => Some(plugin_refusal(refusal, digest)),
+            Ok(Ok(Err(refusal))) => Some(plugin_refusal(refusal, digest, call.held_off)),
             Ok(Err(error)) => {
                 let kind = call.meter.fault(&error);
                 tracing::warn!(%digest, ?kind, error = %format!("{error:#}"), "the plugin failed");
@@ -87,7 +90,14 @@ impl Plugin {
             }
             Err(_elapsed) => Some(fault(FaultKind::Deadline, digest)),
         };
-        conclude(call, refused, digest)
+        let own_time = started.elapsed().saturating_sub(call.away.total());
+        let served = conclude(call, refused, digest);
+        match served.fault() {
+            // The storage or a tenant's policies were slow: no reason to hold off the plugin of all.
+            Some(FaultKind::Deadline) if own_time < deadline / 2 => drop(pass),
+            fault => pass.settle(fault),
+        }
+        served
     }
 }
 
@@ -105,8 +115,9 @@ fn conclude(mut call: Call, refused: Option<Refused>, digest: Digest) -> Served 
     }
 }
 
-/// Takes over a plugin's refusal if it keeps to the contract.
-fn plugin_refusal(refusal: Refusal, digest: Digest) -> Refused {
+/// Takes over a plugin's refusal if it keeps to the contract. If a policy is held off, the host knows
+/// for how much longer.
+fn plugin_refusal(refusal: Refusal, digest: Digest, held_off: Option<Duration>) -> Refused {
     let Refusal {
         reason,
         code,
@@ -119,8 +130,15 @@ fn plugin_refusal(refusal: Refusal, digest: Digest) -> Refused {
     if !printable || message.chars().any(char::is_control) {
         return fault(FaultKind::Contradiction, digest);
     }
+    let reason = match convert::reason(reason) {
+        Reason::Unavailable(_) => {
+            let ms = |left: Duration| u64::try_from(left.as_millis()).unwrap_or(u64::MAX);
+            Reason::Unavailable(held_off.map(ms))
+        }
+        reason => reason,
+    };
     Refused::Plugin {
-        reason: convert::reason(reason),
+        reason,
         code,
         message,
     }

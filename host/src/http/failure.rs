@@ -8,7 +8,7 @@ use std::time::Duration;
 use axum::http::StatusCode;
 
 use crate::auth::AuthError;
-use crate::error::{FaultKind, Reason, Refused};
+use crate::error::{Fault, FaultKind, Reason, Refused};
 use crate::store::StoreError;
 use crate::target::Kind;
 use crate::upload::UploadError;
@@ -106,6 +106,10 @@ impl Failure {
             Refused::Fault(fault) if fault.kind == FaultKind::Deadline => {
                 (S::SERVICE_UNAVAILABLE, Some(SOON))
             }
+            Refused::Fault(Fault {
+                kind: FaultKind::HeldOff(left),
+                ..
+            }) => (S::SERVICE_UNAVAILABLE, Some(*left)),
             Refused::Fault(_) => (S::SERVICE_UNAVAILABLE, None),
             Refused::Overloaded | Refused::Stopping | Refused::Pending | Refused::Unavailable => {
                 (S::SERVICE_UNAVAILABLE, Some(SOON))
@@ -145,7 +149,10 @@ fn of_reason(reason: &Reason) -> (StatusCode, Option<Duration>) {
             StatusCode::TOO_MANY_REQUESTS,
             Some(Duration::from_millis(*ms)),
         ),
-        Reason::Unavailable => (StatusCode::SERVICE_UNAVAILABLE, Some(SOON)),
+        Reason::Unavailable(ms) => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            Some(ms.map_or(SOON, Duration::from_millis)),
+        ),
         Reason::Other(_) => (StatusCode::INTERNAL_SERVER_ERROR, None),
     }
 }
@@ -224,7 +231,7 @@ impl From<UploadError> for Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::error::{Fault, Guest};
+    use crate::error::Guest;
 
     fn plugin(reason: Reason) -> Refused {
         Refused::Plugin {
@@ -244,7 +251,8 @@ mod tests {
             (Reason::Denied, 403, None),
             (Reason::Held, 423, None),
             (Reason::Throttled(1500), 429, Some(1500)),
-            (Reason::Unavailable, 503, Some(1000)),
+            (Reason::Unavailable(None), 503, Some(1000)),
+            (Reason::Unavailable(Some(30_000)), 503, Some(30_000)),
             (Reason::Other("new".to_owned()), 500, None),
         ];
         for (reason, status, retry_ms) in table {
@@ -278,8 +286,9 @@ mod tests {
     }
 
     #[test]
-    fn every_fault_is_a_503_and_only_a_deadline_is_worth_another_try() {
+    fn every_fault_is_a_503_and_only_what_depends_on_the_clock_is_worth_another_try() {
         use FaultKind::*;
+        let left = Duration::from_secs(30);
         let kinds = [
             Missing,
             Unreadable,
@@ -290,6 +299,7 @@ mod tests {
             HostCalls,
             Oversized,
             Contradiction,
+            HeldOff(left),
         ];
         for guest in [Guest::Plugin, Guest::Policy] {
             for kind in kinds {
@@ -303,7 +313,12 @@ mod tests {
                 let failure = Failure::refused(Refused::Fault(fault), Kind::Photo);
                 assert_eq!(failure.status.as_u16(), 503, "{code}");
                 assert_eq!(failure.code, Code::Host(code.into()));
-                assert_eq!(failure.retry_after.is_some(), kind == Deadline, "{code}");
+                let after = match kind {
+                    Deadline => Some(SOON),
+                    HeldOff(left) => Some(left),
+                    _ => None,
+                };
+                assert_eq!(failure.retry_after, after, "{code}");
             }
         }
     }

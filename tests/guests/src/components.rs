@@ -14,18 +14,32 @@ macro_rules! components {
 }
 
 components! {
+    /// Policy: describes itself with a settings schema of 100 KB; allows.
+    BOASTFUL = "boastful";
     /// Policy: allows beside a failed finding.
     CONTRADICTION = "contradiction";
     /// Policy: denies everything, with the failed finding `deny-all`.
     DENY_ALL = "deny-all";
     /// Policy: allocates without end.
     HUNGRY = "hungry";
+    /// Policy: allows, with a finding that is not UTF-8.
+    INVALID_TEXT = "invalid-text";
+    /// Policy: denies the first time and allows ever after, if it can remember.
+    KEEPS_STATE = "keeps-state";
+    /// Policy: allows, with 65 findings.
+    MANY_FINDINGS = "many-findings";
+    /// Policy: panics at photos whose id begins with `bad`, and allows the rest.
+    MOODY = "moody";
     /// Policy: recurses without end.
     OVERFLOW = "overflow";
+    /// Policy: computes without end while it is instantiated.
+    SLOW_START = "slow-start";
     /// Policy: computes without end.
     SPIN = "spin";
     /// Policy: panics.
     TRAP = "trap";
+    /// Policy: panics while it is instantiated.
+    TRAPS_AT_START = "traps-at-start";
     /// Policy: allows, with 100 findings of 1 MB each.
     VERBOSE = "verbose";
     /// Policy: asks WASI for the time.
@@ -38,10 +52,18 @@ components! {
     DENIES_AFTER_STAGING = "denies-after-staging";
     /// Plugin: tries to authenticate without end.
     FLOODS_HOST = "floods-host";
+    /// Plugin: allocates without end.
+    HUNGRY_PLUGIN = "hungry-plugin";
     /// Plugin: obtains photo and permit, keeps both and answers with success.
     KEEPS_HANDLES = "keeps-handles";
+    /// Plugin: obtains photo and permit without end, and gives nothing back.
+    LEAKS_HANDLES = "leaks-handles";
+    /// Plugin: tries to authenticate with a key of 100 KB.
+    LONG_ARGUMENT = "long-argument";
     /// Plugin: refuses every delete with code `403`.
     REFUSE_EVERYTHING = "refuse-everything";
+    /// Plugin: refuses every delete with code `403`, in a sentence with line breaks.
+    SPLITS_LINES = "splits-lines";
     /// Plugin: computes without end.
     SPIN_PLUGIN = "spin-plugin";
     /// Plugin: stages the photo, then panics.

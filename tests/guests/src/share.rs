@@ -3,12 +3,16 @@
 use atropos_sdk::plugin::gate::Permit;
 use atropos_sdk::plugin::storage::Object;
 use atropos_sdk::plugin::{PhotoRequest, Reason, Refusal, auth, gate, storage};
-use atropos_sdk::{Finding, Outcome};
+use atropos_sdk::{Finding, Judgement, Outcome, Verdict};
 
-/// A policy with the given name and `fn(Request) -> Judgement`; it takes any settings.
+/// A policy with the given name, `fn(Request) -> Judgement`, and settings schema if it matters; it takes
+/// any settings.
 #[macro_export]
 macro_rules! policy {
     ($name:literal, $review:expr) => {
+        $crate::policy!($name, $review, "{}".to_owned());
+    };
+    ($name:literal, $review:expr, $schema:expr) => {
         struct Guest;
 
         impl atropos_sdk::bindings::policy::exports::atropos::policy::policy::Guest for Guest {
@@ -17,7 +21,7 @@ macro_rules! policy {
                     name: $name.to_owned(),
                     version: env!("CARGO_PKG_VERSION").to_owned(),
                     summary: "Misbehaves.".to_owned(),
-                    settings_schema: "{}".to_owned(),
+                    settings_schema: $schema,
                 }
             }
 
@@ -61,6 +65,14 @@ macro_rules! plugin {
 
         atropos_sdk::plugin!(Guest);
     };
+}
+
+/// A judgement that allows, and says nothing about it.
+pub fn allowed() -> Judgement {
+    Judgement {
+        verdict: Verdict::Allow,
+        findings: Vec::new(),
+    }
 }
 
 /// A failed finding.

@@ -1,0 +1,244 @@
+//! Components that keep failing, held off for a while.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use atropos::config::{Breaker, Config, GuestLimits};
+use atropos::erase::Platform;
+use atropos::error::{FaultKind, Reason, Refused};
+use atropos::store::{Chain, Chains, Result};
+use atropos::target::{Digest, TenantId};
+use atropos_test_guests as guests;
+
+use crate::platform::Memory;
+use crate::support::stage::{OWNER, Stage};
+
+const FAULTS: usize = 3;
+const FIRST_PAUSE: Duration = Duration::from_secs(100);
+
+fn config() -> Config {
+    Config {
+        breaker: Breaker {
+            faults: FAULTS as u32,
+            first_pause_ms: 100_000,
+            longest_pause_ms: 1_000_000,
+        },
+        ..Config::default()
+    }
+}
+
+/// Lets time pass without waiting for it.
+async fn pass(time: Duration) {
+    tokio::time::pause();
+    tokio::time::advance(time).await;
+    tokio::time::resume();
+}
+
+/// Deletes as often as the breaker bears.
+async fn fail(stage: &Stage, photo: &str) {
+    for _ in 0..FAULTS {
+        stage.delete(photo).await.expect_err("it fails");
+    }
+}
+
+/// For how long the plugin's refusal tells the caller to wait.
+fn wait(refused: &Refused) -> Option<Duration> {
+    match refused {
+        Refused::Plugin { reason, .. } => match reason {
+            Reason::Unavailable(ms) => ms.map(Duration::from_millis),
+            other => panic!("another reason: {other:?}"),
+        },
+        other => panic!("not of the plugin: {other:?}"),
+    }
+}
+
+fn is_within_the_first_pause(left: Duration) -> bool {
+    left > FIRST_PAUSE / 2 && left <= FIRST_PAUSE
+}
+
+#[tokio::test]
+async fn a_policy_that_keeps_failing_is_not_asked_for_a_while_and_the_decision_says_so() {
+    let stage = Stage::with(&config());
+    stage.assign("trap", guests::TRAP);
+    fail(&stage, "p-1").await;
+    let refused = stage.delete("p-1").await.expect_err("held off");
+    assert!(wait(&refused).is_some_and(is_within_the_first_pause));
+    let mut expected = vec!["policy-trap"; FAULTS];
+    expected.push("policy-held-off");
+    assert_eq!(stage.verdicts().await, expected);
+    let decisions = stage.memory.decisions.lock();
+    let review = &decisions[FAULTS].reviews[0];
+    assert_eq!(review.outcome, "policy-held-off");
+    assert_eq!((review.fuel, review.duration_us), (0, 0), "it was asked");
+    stage.assert_intact("held off");
+}
+
+#[tokio::test]
+async fn of_many_requests_at_once_few_wait_for_a_policy_that_spins() {
+    let stage = Arc::new(Stage::with(&config()));
+    stage.assign("spin", guests::SPIN);
+    let mut requests = tokio::task::JoinSet::new();
+    for _ in 0..50 {
+        let stage = Arc::clone(&stage);
+        requests.spawn(async move { stage.delete("p-1").await });
+    }
+    for refused in requests.join_all().await {
+        assert!(matches!(refused, Err(Refused::Plugin { .. })));
+    }
+    let verdicts = stage.verdicts().await;
+    let count = |code| verdicts.iter().filter(|verdict| *verdict == code).count();
+    assert_eq!(count("policy-fuel"), FAULTS);
+    assert_eq!(count("policy-held-off"), 50 - FAULTS);
+}
+
+#[tokio::test]
+async fn a_policy_that_is_well_after_the_pause_judges_again() {
+    let stage = Stage::with(&config());
+    stage.memory.add_photo(OWNER, "p-2", b"bytes");
+    stage.memory.add_photo(OWNER, "bad-1", b"bytes");
+    stage.assign("moody", guests::MOODY);
+    fail(&stage, "bad-1").await;
+    stage.delete("p-1").await.expect_err("held off");
+    pass(FIRST_PAUSE).await;
+    stage.delete("p-1").await.expect("let through");
+    stage.delete("bad-1").await.expect_err("it fails again");
+    stage.delete("p-2").await.expect("once is not too often");
+}
+
+#[tokio::test]
+async fn a_policy_that_fails_after_the_pause_is_held_off_for_twice_as_long() {
+    let stage = Stage::with(&config());
+    stage.assign("trap", guests::TRAP);
+    fail(&stage, "p-1").await;
+    pass(FIRST_PAUSE).await;
+    let refused = stage.delete("p-1").await.expect_err("let through");
+    assert_eq!(wait(&refused), None, "it was asked");
+    let refused = stage.delete("p-1").await.expect_err("held off");
+    assert!(wait(&refused).is_some_and(|left| left > FIRST_PAUSE && left <= FIRST_PAUSE * 2));
+}
+
+#[tokio::test]
+async fn a_denial_is_no_fault_however_often_it_is_given() {
+    let stage = Stage::with(&config());
+    stage.assign("deny-all", guests::DENY_ALL);
+    for _ in 0..4 * FAULTS {
+        stage.delete("p-1").await.expect_err("denied");
+    }
+    assert_eq!(stage.verdicts().await, ["denied"; 4 * FAULTS]);
+}
+
+#[tokio::test]
+async fn a_change_of_the_chain_has_the_policy_asked_again() {
+    let stage = Stage::with(&config());
+    stage.memory.add_photo(OWNER, "bad-1", b"bytes");
+    stage.assign("moody", guests::MOODY);
+    fail(&stage, "bad-1").await;
+    stage.delete("p-1").await.expect_err("held off");
+    stage.assign("moody", guests::MOODY);
+    stage.delete("p-1").await.expect("asked again");
+}
+
+#[tokio::test]
+async fn a_plugin_that_keeps_failing_is_held_off_until_another_is_chosen() {
+    let stage = Stage::with(&config());
+    stage.choose(guests::STAGES_THEN_TRAPS);
+    fail(&stage, "p-1").await;
+    let refused = stage.delete("p-1").await.expect_err("held off");
+    assert_eq!(refused.code(), "plugin-held-off");
+    let Refused::Fault(fault) = refused else {
+        panic!("not a fault");
+    };
+    assert!(matches!(fault.kind, FaultKind::HeldOff(left) if is_within_the_first_pause(left)));
+    stage.assert_intact("held off");
+    *stage.memory.plugin.lock() = None;
+    stage.delete("p-1").await.expect("the built-in one serves");
+}
+
+#[tokio::test]
+async fn a_plugin_is_not_to_blame_for_failing_policies() {
+    let stage = Stage::with(&config());
+    stage.memory.add_photo(OWNER, "p-2", b"bytes");
+    stage.assign("trap", guests::TRAP);
+    fail(&stage, "p-1").await;
+    fail(&stage, "p-1").await;
+    stage.memory.assign("allow-all", "{}");
+    stage.delete("p-1").await.expect("the plugin serves");
+}
+
+/// Chains that can be counted and slowed down.
+struct Watched {
+    memory: Arc<Memory>,
+    slow: Duration,
+    loads: Arc<AtomicUsize>,
+}
+
+#[async_trait]
+impl Chains for Watched {
+    async fn chain(&self, tenant: TenantId) -> Result<Option<Arc<Chain>>> {
+        if !self.slow.is_zero() {
+            tokio::time::sleep(self.slow).await;
+        }
+        self.memory.chain(tenant).await
+    }
+
+    async fn component(&self, digest: Digest) -> Result<Option<Vec<u8>>> {
+        self.loads.fetch_add(1, Ordering::Relaxed);
+        self.memory.component(digest).await
+    }
+
+    async fn plugin(&self) -> Result<Option<Digest>> {
+        Chains::plugin(&*self.memory).await
+    }
+}
+
+fn watched(slow: Duration, config: &Config) -> (Stage, Arc<AtomicUsize>) {
+    let loads = Arc::new(AtomicUsize::default());
+    let platform = |memory: &Arc<Memory>| Platform {
+        chains: Arc::new(Watched {
+            memory: Arc::clone(memory),
+            slow,
+            loads: Arc::clone(&loads),
+        }),
+        ..memory.platform()
+    };
+    let stage = Stage::on(platform, config);
+    (stage, loads)
+}
+
+#[tokio::test]
+async fn a_component_that_cannot_be_loaded_is_not_compiled_for_each_request() {
+    let (stage, loads) = watched(Duration::ZERO, &config());
+    stage.assign("wasi-import", guests::WASI_IMPORT);
+    for _ in 0..4 * FAULTS {
+        stage.delete("p-1").await.expect_err("unreadable");
+    }
+    assert_eq!(loads.load(Ordering::Relaxed), FAULTS);
+    assert_eq!(stage.verdict().await, "policy-held-off");
+}
+
+#[tokio::test]
+async fn a_component_that_was_missing_is_asked_as_soon_as_it_is_there() {
+    let stage = Stage::with(&config());
+    stage.assign("moody", guests::MOODY);
+    let missing = std::mem::take(&mut *stage.memory.components.lock());
+    fail(&stage, "p-1").await;
+    fail(&stage, "p-1").await;
+    *stage.memory.components.lock() = missing;
+    stage.delete("p-1").await.expect("it is there");
+}
+
+#[tokio::test]
+async fn a_slow_storage_does_not_hold_off_the_plugin() {
+    let plugin = GuestLimits {
+        deadline_ms: 50,
+        ..GuestLimits::default()
+    };
+    let config = Config { plugin, ..config() };
+    let (stage, _) = watched(Duration::from_secs(60), &config);
+    for _ in 0..2 * FAULTS {
+        let refused = stage.delete("p-1").await.expect_err("too slow");
+        assert_eq!(refused.code(), "plugin-deadline");
+    }
+}

@@ -1,0 +1,105 @@
+//! A platform in memory, set for guests that misbehave.
+
+use std::sync::Arc;
+
+use atropos::config::{Config, GuestLimits};
+use atropos::erase::{Atropos, PhotoRequest, Platform, Request};
+use atropos::error::Refused;
+use atropos::store::ChainEntry;
+use atropos::target::Digest;
+
+use crate::platform::Memory;
+
+pub(crate) const OWNER: &str = "u-1001";
+
+/// An embedding platform with a sandbox.
+pub(crate) struct Stage {
+    pub(crate) memory: Arc<Memory>,
+    pub(crate) atropos: Atropos,
+}
+
+impl Stage {
+    /// One photo `p-1` under `allow-all`, and generous limits.
+    pub(crate) fn set() -> Self {
+        // No deadline interferes with the limits that are the same on every machine, and the memory
+        // is enough to make an answer that is too large to pass.
+        let limits = GuestLimits {
+            deadline_ms: 60_000,
+            memory_bytes: 256 << 20,
+            fuel: 1_000_000_000,
+            ..GuestLimits::default()
+        };
+        let config = Config {
+            plugin: limits,
+            policy: limits,
+            ..Config::default()
+        };
+        Self::with(&config)
+    }
+
+    /// One photo `p-1` under `allow-all`.
+    pub(crate) fn with(config: &Config) -> Self {
+        Self::on(|memory| memory.platform(), config)
+    }
+
+    /// The same, on a platform that is not what it seems.
+    pub(crate) fn on(platform: impl FnOnce(&Arc<Memory>) -> Platform, config: &Config) -> Self {
+        let memory = Arc::new(Memory::default());
+        memory.add_photo(OWNER, "p-1", b"bytes");
+        memory.assign("allow-all", "{}");
+        let atropos = Atropos::start(platform(&memory), config).expect("the sandbox");
+        Self { memory, atropos }
+    }
+
+    pub(crate) async fn delete(&self, photo: &str) -> Result<(), Refused> {
+        let request = PhotoRequest {
+            website_id: Some("7".to_owned()),
+            site_key: Some("key-of-website-7".to_owned()),
+            user_id: Some(OWNER.to_owned()),
+            photo_id: Some(photo.to_owned()),
+        };
+        self.atropos.delete(Request::Photo(request)).await
+    }
+
+    pub(crate) fn keep(&self, component: &[u8]) -> Digest {
+        let digest = Digest::of(component);
+        let mut components = self.memory.components.lock();
+        components.insert(digest, component.to_vec());
+        digest
+    }
+
+    pub(crate) fn assign(&self, name: &str, component: &[u8]) {
+        let digest = self.keep(component);
+        self.memory.put(ChainEntry {
+            policy: name.to_owned(),
+            digest,
+            settings: "{}".to_owned(),
+        });
+    }
+
+    pub(crate) fn choose(&self, component: &[u8]) {
+        *self.memory.plugin.lock() = Some(self.keep(component));
+    }
+
+    /// The recorded verdict of the latest decision.
+    pub(crate) async fn verdict(&self) -> String {
+        self.verdicts().await.pop().expect("a decision")
+    }
+
+    /// All recorded verdicts, in the order of the decisions. Nothing is taken on afterwards.
+    pub(crate) async fn verdicts(&self) -> Vec<String> {
+        self.atropos.stop().await;
+        let decisions = self.memory.decisions.lock();
+        let verdicts = decisions.iter().map(|decision| decision.verdict.as_str());
+        verdicts.map(str::to_owned).collect()
+    }
+
+    pub(crate) fn assert_intact(&self, guest: &str) {
+        assert_eq!(self.memory.rows.lock().len(), 1, "{guest}: the row is gone");
+        assert_eq!(
+            self.memory.bytes.lock().len(),
+            1,
+            "{guest}: the bytes are gone"
+        );
+    }
+}
