@@ -170,21 +170,21 @@ async fn a_plugin_is_not_to_blame_for_failing_policies() {
 /// Chains that can be counted and slowed down.
 struct Watched {
     memory: Arc<Memory>,
-    slow: Duration,
+    /// How long the storage takes for a chain, and for a component.
+    delays: (Duration, Duration),
     loads: Arc<AtomicUsize>,
 }
 
 #[async_trait]
 impl Chains for Watched {
     async fn chain(&self, tenant: TenantId) -> Result<Option<Arc<Chain>>> {
-        if !self.slow.is_zero() {
-            tokio::time::sleep(self.slow).await;
-        }
+        tokio::time::sleep(self.delays.0).await;
         self.memory.chain(tenant).await
     }
 
     async fn component(&self, digest: Digest) -> Result<Option<Vec<u8>>> {
         self.loads.fetch_add(1, Ordering::Relaxed);
+        tokio::time::sleep(self.delays.1).await;
         self.memory.component(digest).await
     }
 
@@ -193,12 +193,14 @@ impl Chains for Watched {
     }
 }
 
-fn watched(slow: Duration, config: &Config) -> (Stage, Arc<AtomicUsize>) {
+const NO_DELAYS: (Duration, Duration) = (Duration::ZERO, Duration::ZERO);
+
+fn watched(delays: (Duration, Duration), config: &Config) -> (Stage, Arc<AtomicUsize>) {
     let loads = Arc::new(AtomicUsize::default());
     let platform = |memory: &Arc<Memory>| Platform {
         chains: Arc::new(Watched {
             memory: Arc::clone(memory),
-            slow,
+            delays,
             loads: Arc::clone(&loads),
         }),
         ..memory.platform()
@@ -209,7 +211,7 @@ fn watched(slow: Duration, config: &Config) -> (Stage, Arc<AtomicUsize>) {
 
 #[tokio::test]
 async fn a_component_that_cannot_be_loaded_is_not_compiled_for_each_request() {
-    let (stage, loads) = watched(Duration::ZERO, &config());
+    let (stage, loads) = watched(NO_DELAYS, &config());
     stage.assign("wasi-import", guests::WASI_IMPORT);
     for _ in 0..4 * FAULTS {
         stage.delete("p-1").await.expect_err("unreadable");
@@ -230,13 +232,35 @@ async fn a_component_that_was_missing_is_asked_as_soon_as_it_is_there() {
 }
 
 #[tokio::test]
+async fn a_component_that_takes_longer_to_load_than_a_request_may_wait_is_loaded_once() {
+    let plugin = GuestLimits {
+        deadline_ms: 100,
+        ..GuestLimits::default()
+    };
+    let config = Config { plugin, ..config() };
+    let delays = (Duration::ZERO, Duration::from_millis(300));
+    let (stage, loads) = watched(delays, &config);
+    stage.assign("moody", guests::MOODY);
+    let first = stage.delete("p-1").await.expect_err("it is being loaded");
+    assert_eq!(first.code(), "plugin-deadline");
+    for _ in 0..100 {
+        if stage.delete("p-1").await.is_ok() {
+            break;
+        }
+    }
+    assert_eq!(loads.load(Ordering::Relaxed), 1);
+    assert!(stage.memory.rows.lock().is_empty(), "it was never ready");
+}
+
+#[tokio::test]
 async fn a_slow_storage_does_not_hold_off_the_plugin() {
     let plugin = GuestLimits {
         deadline_ms: 50,
         ..GuestLimits::default()
     };
     let config = Config { plugin, ..config() };
-    let (stage, _) = watched(Duration::from_secs(60), &config);
+    let delays = (Duration::from_secs(60), Duration::ZERO);
+    let (stage, _) = watched(delays, &config);
     for _ in 0..2 * FAULTS {
         let refused = stage.delete("p-1").await.expect_err("too slow");
         assert_eq!(refused.code(), "plugin-deadline");

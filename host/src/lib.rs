@@ -12,7 +12,7 @@
 //! | [`service`] | everything put together over one data directory |
 //! | [`upload`] | making an object live |
 //! | [`erase`] | the flow of a delete, on one screen |
-//! | [`guest`] | engine, limits, plugin, gate, policy: all that touches wasmtime |
+//! | [`guest`] | engine, limits, breakers, plugin, gate, policy: all that touches wasmtime |
 //! | [`platform`] | what an embedder brings |
 //! | [`auth`] | credentials → caller |
 //! | [`store`] | traits, commit, shred, SQLite, local files |

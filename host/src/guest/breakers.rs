@@ -328,6 +328,35 @@ mod tests {
         assert_eq!(breakers.ailing.entry_count(), MAX_KEPT);
     }
 
+    #[test]
+    fn operators_see_how_many_are_open_and_what_opened_them() {
+        let recorder = metrics_exporter_prometheus::PrometheusBuilder::new().build_recorder();
+        let shows = |line: &str| {
+            let text = recorder.handle().render();
+            assert!(text.lines().any(|shown| shown == line), "{line}:\n{text}");
+        };
+        metrics::with_local_recorder(&recorder, || {
+            let breakers = Breakers::new(&config::Breaker {
+                faults: 3,
+                first_pause_ms: 0,
+                longest_pause_ms: 3_600_000,
+            });
+            fail(&breakers, policy(MINE, 0), 1, 3);
+            shows("atropos_breakers_open 1");
+            shows("atropos_breakers_opened_total{code=\"policy-trap\"} 1");
+            fail(&breakers, policy(MINE, 0), 1, 1);
+            shows("atropos_breakers_open 1");
+            shows("atropos_breakers_opened_total{code=\"policy-trap\"} 2");
+            let pass = breakers.admit(policy(MINE, 0), 1).ok().unwrap();
+            pass.settle(None);
+            shows("atropos_breakers_open 0");
+            fail(&breakers, policy(THEIRS, 0), 1, 3);
+            shows("atropos_breakers_open 1");
+            drop(breakers);
+            shows("atropos_breakers_open 0");
+        });
+    }
+
     #[tokio::test(start_paused = true)]
     async fn of_many_calls_after_the_pause_one_passes() {
         let breakers = breakers();

@@ -1,4 +1,4 @@
-//! All that touches wasmtime: engine, limits, plugin, gate, policy.
+//! All that touches wasmtime: engine, limits, breakers, plugin, gate, policy.
 //!
 //! ```text
 //! Sandbox ─► serve (plugin, fresh) ─► plugin (its imports) ─► gate ─► policy (fresh, pure)
