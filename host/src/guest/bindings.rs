@@ -36,7 +36,7 @@ pub(super) mod plugin {
             "atropos:policy/types": super::policy::atropos::policy::types,
             "atropos:deletion/auth.caller": crate::target::Caller,
             "atropos:deletion/storage.object": crate::target::Object,
-            "atropos:deletion/gate.permit": crate::guest::plugin::Permit,
+            "atropos:deletion/gate.permit": crate::guest::permit::Permit,
         },
     });
 }

@@ -17,6 +17,7 @@ mod convert;
 mod engine;
 mod gate;
 mod limits;
+mod permit;
 mod plugin;
 mod policy;
 mod serve;

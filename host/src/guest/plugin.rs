@@ -13,6 +13,7 @@ use super::bindings::types as policy_types;
 use super::convert;
 use super::gate::{Gate, Judged, StoreUnavailable};
 use super::limits::{Away, Contradiction, Meter, Oversized};
+use super::permit::Permit;
 use crate::auth::{AuthError, Authority};
 use crate::store::Objects;
 use crate::store::decision::{Decision, FindingOutcome, Verdict};
@@ -22,10 +23,6 @@ const MAX_CREDENTIAL_BYTES: usize = 4096;
 const MAX_OWNER_BYTES: usize = 128;
 const MAX_ID_BYTES: usize = 64;
 const MAX_SUBDOMAIN_BYTES: usize = 253;
-
-/// The right to have one object erased once: the index of the decision that allowed it.
-#[allow(unreachable_pub, reason = "the generated bindings re-export it")]
-pub struct Permit(usize);
 
 /// What a plugin can reach.
 pub(super) struct Powers {
