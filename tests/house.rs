@@ -110,6 +110,18 @@ fn no_source_is_longer_than_600_lines() {
 }
 
 #[test]
+fn every_test_that_a_security_claim_names_is_there() {
+    let claims = std::fs::read_to_string(root().join("SECURITY.md")).expect("the claims");
+    let (_, claims) = claims.split_once("## Claims").expect("the table");
+    let all: String = sources(&root().join("tests")).into_values().collect();
+    let words = claims.split('`').skip(1).step_by(2);
+    let missing: Vec<_> = words
+        .filter(|test| !all.contains(&format!("fn {test}(")))
+        .collect();
+    assert!(missing.is_empty(), "no such tests: {missing:?}");
+}
+
+#[test]
 fn the_configuration_in_the_readme_is_the_default_one() {
     let readme = std::fs::read_to_string(root().join("README.md")).expect("the readme");
     let (_, rest) = readme.split_once("```toml\n").expect("a TOML block");
