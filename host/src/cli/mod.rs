@@ -1,5 +1,5 @@
 //! The command line: one file a noun, each verb a small function from what was typed to an
-//! [`output::Answer`].
+//! answer that is rendered as a table or as JSON.
 //!
 //! Every verb works on the data directory itself, beside a running server or without one, and goes
 //! the way that HTTP goes: a delete typed here is validated, judged and recorded like any other.

@@ -5,7 +5,7 @@
 //!
 //! **Invariant:** a write that was answered survives a crash.
 //! **Invariant:** what was deleted is in none of the files once a checkpoint has followed, which is
-//! tried within [`CHECKPOINT_AFTER`] of every write and again until no reader is in its way.
+//! tried within `CHECKPOINT_AFTER` of every write and again until no reader is in its way.
 
 mod catalogue;
 mod chains;
