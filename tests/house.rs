@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// From the top down: each may use only what stands after it.
-const DIRECTION: [&str; 16] = [
-    "main", "cli", "http", "demo", "service", "upload", "erase", "guest", "platform", "auth",
-    "store", "config", "request", "error", "naming", "target",
+const DIRECTION: [&str; 17] = [
+    "main", "cli", "http", "demo", "status", "service", "upload", "erase", "guest", "platform",
+    "auth", "store", "config", "request", "error", "naming", "target",
 ];
 
 fn root() -> PathBuf {

@@ -17,6 +17,8 @@ mod commands;
 mod crashes;
 // The two documented calls, as documented.
 mod deletes;
+// What has come apart between rows and bytes.
+mod doctor;
 // Components that keep failing, held off for a while.
 mod holding_off;
 // The house: directions, sizes, and words that must agree.

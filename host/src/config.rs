@@ -8,6 +8,9 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+/// The longest that an upload may be given.
+pub const LONGEST_UPLOAD_MS: u64 = 86_400_000;
+
 /// The whole configuration, as read from a TOML file.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
@@ -361,7 +364,7 @@ impl Config {
                 "upload.deadline-ms",
                 self.upload.deadline_ms,
                 60_000,
-                86_400_000,
+                LONGEST_UPLOAD_MS,
                 "60000 to 86400000",
             ),
         ];

@@ -80,6 +80,16 @@ impl Atropos {
         &self.flow.sandbox
     }
 
+    /// How many deletes are under way.
+    pub fn under_way(&self) -> usize {
+        self.under_way.len()
+    }
+
+    /// How many decisions this process could not record.
+    pub fn decisions_lost(&self) -> u64 {
+        self.flow.committer.lost()
+    }
+
     /// Takes on nothing new, and returns when what is under way has been committed.
     pub async fn stop(&self) {
         self.under_way.close();

@@ -9,6 +9,7 @@
 //! | [`cli`] | one file a noun |
 //! | [`http`] | routes → input of the flow, outcome → response; the only place with status codes |
 //! | [`demo`] | the data of `serve --demo` |
+//! | [`status`] | what an operator sees at a glance |
 //! | [`service`] | everything put together over one data directory |
 //! | [`upload`] | making an object live |
 //! | [`erase`] | the flow of a delete, on one screen |
@@ -35,6 +36,7 @@ pub mod naming;
 pub mod platform;
 pub mod request;
 pub mod service;
+pub mod status;
 pub mod store;
 pub mod target;
 pub mod upload;

@@ -1,12 +1,15 @@
 //! Everything put together over one data directory: what `serve` and every CLI verb stand on.
+//!
+//! **Invariant:** who only looks opens the [`Storage`], on which nothing is at work.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::auth::Credentials;
 use crate::config::Config;
 use crate::erase::{Atropos, Platform};
 use crate::guest::{ALLOW_ALL, GuestError};
+use crate::store::doctor::Doctor;
 use crate::store::local::Local;
 use crate::store::sqlite::Sqlite;
 use crate::store::tenants::NewTenant;
@@ -33,7 +36,17 @@ pub struct Service {
     pub blobs: Arc<dyn Blobs>,
     /// Making objects live.
     pub uploads: Uploads,
-    rows: Arc<Sqlite>,
+    /// Rows and bytes as they are.
+    pub storage: Storage,
+}
+
+/// Rows and bytes of one data directory. Cheap to clone.
+#[derive(Clone)]
+pub struct Storage {
+    /// The rows.
+    pub rows: Arc<Sqlite>,
+    /// The bytes.
+    pub bytes: Local,
 }
 
 /// Why the service does not start.
@@ -60,23 +73,45 @@ pub enum ServiceError {
     Guest(#[from] GuestError),
 }
 
+impl Storage {
+    /// Opens the data directory, making it if need be.
+    ///
+    /// # Errors
+    /// The storage does not open.
+    pub fn open(data_dir: &Path) -> Result<Self, ServiceError> {
+        std::fs::create_dir_all(data_dir).map_err(|source| ServiceError::DataDir {
+            path: data_dir.to_owned(),
+            source,
+        })?;
+        let store_error = |source| ServiceError::Store {
+            path: data_dir.to_owned(),
+            source,
+        };
+        Ok(Self {
+            rows: Arc::new(Sqlite::open(data_dir).map_err(store_error)?),
+            bytes: Local::open(data_dir).map_err(store_error)?,
+        })
+    }
+
+    /// Who compares the two.
+    pub fn doctor(&self) -> Doctor {
+        Doctor {
+            ledger: self.rows.clone(),
+            inventory: Arc::new(self.bytes.clone()),
+            catalogue: self.rows.clone(),
+        }
+    }
+}
+
 impl Service {
     /// Opens the data directory, making it if need be, and starts the parts. Needs a tokio runtime.
     ///
     /// # Errors
     /// The storage does not open, or the sandbox does not start.
     pub fn open(config: Config) -> Result<Self, ServiceError> {
-        let path = &config.data_dir;
-        std::fs::create_dir_all(path).map_err(|source| ServiceError::DataDir {
-            path: path.clone(),
-            source,
-        })?;
-        let store_error = |source| ServiceError::Store {
-            path: path.clone(),
-            source,
-        };
-        let rows = Arc::new(Sqlite::open(path).map_err(store_error)?);
-        let blobs: Arc<dyn Blobs> = Arc::new(Local::open(path).map_err(store_error)?);
+        let storage = Storage::open(&config.data_dir)?;
+        let rows = Arc::clone(&storage.rows);
+        let blobs: Arc<dyn Blobs> = Arc::new(storage.bytes.clone());
         let credentials = Credentials::new(rows.clone());
         let platform = Platform {
             authority: Arc::new(credentials.clone()),
@@ -91,7 +126,7 @@ impl Service {
             chains: rows.clone(),
             catalogue: rows.clone(),
             uploads: Uploads::new(rows.clone(), Arc::clone(&blobs), &config.upload),
-            rows,
+            storage,
             blobs,
             config: Arc::new(config),
         })
@@ -127,7 +162,7 @@ impl Service {
     /// are free of it.
     pub async fn stop(&self) {
         self.atropos.stop().await;
-        if let Err(error) = self.rows.checkpoint().await {
+        if let Err(error) = self.storage.rows.checkpoint().await {
             let error = &error as &dyn std::error::Error;
             // A server or verb beside this one reads; whoever is last makes up for it.
             tracing::info!(

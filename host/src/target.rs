@@ -158,6 +158,14 @@ impl Kind {
             Self::Document => "User System File Delete",
         }
     }
+
+    /// How the loss of such an object's bytes is named in the activity of its owner.
+    pub fn loss_event(self) -> &'static str {
+        match self {
+            Self::Photo => "User Photo Lost",
+            Self::Document => "User System File Lost",
+        }
+    }
 }
 
 impl fmt::Display for Kind {

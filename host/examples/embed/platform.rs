@@ -168,6 +168,13 @@ impl Objects for Memory {
         Ok(due.copied().take(limit).collect())
     }
 
+    async fn hasten(&self, erased_ms: u64, _reserved_ms: u64) -> Result<()> {
+        for shred in self.shreds.lock().values_mut() {
+            shred.not_before_ms = shred.not_before_ms.min(erased_ms);
+        }
+        Ok(())
+    }
+
     async fn shredded(&self, removed: &[(BlobKey, Removal)]) -> Result<()> {
         let mut shreds = self.shreds.lock();
         shreds.retain(|key, _| !removed.iter().any(|(gone, _)| gone == key));

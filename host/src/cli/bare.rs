@@ -64,6 +64,10 @@ impl Objects for Nothing {
         Ok(Vec::new())
     }
 
+    async fn hasten(&self, _: u64, _: u64) -> Result<()> {
+        Ok(())
+    }
+
     async fn shredded(&self, _: &[(BlobKey, Removal)]) -> Result<()> {
         Err(NO_STORAGE)
     }

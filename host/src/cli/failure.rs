@@ -6,6 +6,7 @@
 //! | 1 | refused, or not found |
 //! | 2 | usage: the command line or the configuration makes no sense |
 //! | 3 | unavailable: storage, sandbox, input or output |
+//! | 4 | rows and bytes differ, says `doctor` |
 
 use std::error::Error;
 use std::fmt::Write as _;
@@ -82,6 +83,14 @@ pub enum Failure {
         /// Its process id, as the lock file names it.
         process: String,
     },
+    /// Rows and bytes differ; what the answer shows is left to be mended.
+    #[error("{left} findings are left; {remedy}")]
+    Diverged {
+        /// How many.
+        left: u64,
+        /// What to do about them.
+        remedy: &'static str,
+    },
     /// A second signal ended the server before it had stopped.
     #[error("ended by a second signal before everything under way was done")]
     Interrupted,
@@ -133,6 +142,8 @@ pub enum Exit {
     Usage = 2,
     /// Storage, sandbox, input or output failed; trying again later may help.
     Unavailable = 3,
+    /// Rows and bytes differ.
+    Diverged = 4,
 }
 
 impl Failure {
@@ -167,6 +178,7 @@ impl Failure {
             Self::Store(source) => store_class(source),
             Self::Service(_) | Self::Demo(_) => (Exit::Unavailable, "unavailable"),
             Self::ServerRunning { .. } => (Exit::Unavailable, "server-running"),
+            Self::Diverged { .. } => (Exit::Diverged, "diverged"),
             Self::Interrupted => (Exit::Unavailable, "interrupted"),
             Self::Io { .. } => (Exit::Unavailable, "io"),
         }
@@ -188,6 +200,9 @@ impl Failure {
         for cause in self.causes() {
             let _ = writeln!(text, "caused by: {}", one_line(&cause));
         }
+        if let Some(remedy) = self.remedy() {
+            let _ = writeln!(text, "remedy: {remedy}");
+        }
         for refusal in self.settings() {
             let place = [refusal.policy.as_str(), refusal.path.as_str()];
             let place = place.into_iter().filter(|part| !part.is_empty());
@@ -196,6 +211,29 @@ impl Failure {
             let _ = writeln!(text, "  {}", one_line(&line));
         }
         text
+    }
+
+    /// What mends a storage that failed in a way an operator can do something about.
+    fn remedy(&self) -> Option<&'static str> {
+        let mut next: Option<&(dyn Error + 'static)> = Some(self);
+        while let Some(error) = next {
+            if let Some(error) = error.downcast_ref::<StoreError>() {
+                return match error {
+                    StoreError::Full(_) => Some("free some space; nothing was lost"),
+                    StoreError::ReadOnly(_) => {
+                        Some("make the data directory writable for this user")
+                    }
+                    StoreError::Corrupt { .. } => Some(
+                        "restore `atropos.db` from a backup, leave `blobs` as it is, and run \
+                         `atropos doctor`",
+                    ),
+                    StoreError::Newer { .. } => Some("use the version that wrote it, or a newer"),
+                    _ => None,
+                };
+            }
+            next = error.source();
+        }
+        None
     }
 
     fn json(&self) -> serde_json::Value {
@@ -209,6 +247,9 @@ impl Failure {
             let causes = self.causes();
             if !causes.is_empty() {
                 fields.insert("causedBy".to_owned(), json!(causes));
+            }
+            if let Some(remedy) = self.remedy() {
+                fields.insert("remedy".to_owned(), json!(remedy));
             }
             if !self.settings().is_empty() {
                 fields.insert("problems".to_owned(), json!(self.settings()));

@@ -5,8 +5,15 @@
 use std::fs::{File, TryLockError};
 use std::io::{self, Read as _, Seek as _, Write as _};
 use std::path::Path;
+use std::thread::sleep;
+use std::time::Duration;
 
 use super::Failure;
+
+/// Whoever only looks whether there is a server holds the lock for an instant; a server that starts
+/// just then tries so often, with such a pause.
+const TRIES: u32 = 5;
+const PAUSE: Duration = Duration::from_millis(20);
 
 /// The right to serve a data directory, until it is dropped.
 #[derive(Debug)]
@@ -26,7 +33,15 @@ impl ServerLock {
         let mut options = File::options();
         let file = options.read(true).write(true).create(true).truncate(false);
         let mut file = file.open(&path).map_err(failed)?;
-        match file.try_lock() {
+        let mut locked = file.try_lock();
+        for _ in 1..TRIES {
+            if !matches!(locked, Err(TryLockError::WouldBlock)) {
+                break;
+            }
+            sleep(PAUSE);
+            locked = file.try_lock();
+        }
+        match locked {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
                 return Err(Failure::ServerRunning {
@@ -38,6 +53,20 @@ impl ServerLock {
         }
         write_process(&mut file).map_err(failed)?;
         Ok(Self { _held: file })
+    }
+
+    /// The process id of the server in a data directory, if there is one.
+    pub(crate) fn holder(data_dir: &Path) -> io::Result<Option<String>> {
+        let mut file = match File::open(data_dir.join("server.lock")) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        match file.try_lock_shared() {
+            Ok(()) => Ok(None),
+            Err(TryLockError::WouldBlock) => process_in(&mut file).map(Some),
+            Err(TryLockError::Error(error)) => Err(error),
+        }
     }
 }
 

@@ -11,6 +11,7 @@ mod client;
 mod component;
 mod decision;
 mod delete;
+mod doctor;
 mod failure;
 mod hold;
 mod key;
@@ -19,11 +20,12 @@ mod object;
 mod output;
 mod policy;
 mod serve;
+mod status;
 mod tenant;
 mod token;
 mod values;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, Parser, Subcommand};
 
@@ -40,8 +42,10 @@ Examples:
   atropos object put photo beach.jpg --tenant acme --user u-7
   atropos policy assign --tenant acme --policy retention='{\"minimum-age-days\":{\"photo\":30}}'
   atropos decision list --tenant acme               why deletes were allowed or refused
+  atropos status                                    what runs, what is held off, what resists
 
-Exit status: 0 done; 1 refused or not found; 2 usage or configuration; 3 unavailable.";
+Exit status: 0 done; 1 refused or not found; 2 usage or configuration; 3 unavailable; 4 `doctor`
+found what is left to be mended.";
 
 /// Serves irreversible deletes of user photos and documents
 ///
@@ -102,6 +106,10 @@ enum Command {
     /// Check components; choose the deletion plugin
     #[command(subcommand)]
     Component(component::Verb),
+    /// Compare rows with bytes, and mend what has come apart
+    Doctor(doctor::Doctor),
+    /// Show at a glance what a server does, what is stored, and what resists
+    Status,
 }
 
 /// What works on an open data directory.
@@ -176,6 +184,8 @@ impl Cli {
     pub async fn run(self, config: Config) -> Result<(), Failure> {
         let answer = match self.command {
             Command::Serve(typed) => return serve::run(typed, config).await,
+            Command::Doctor(typed) => return doctor::run(typed, config, self.global.json).await,
+            Command::Status => status::run(config).await?,
             Command::Component(verb) => component::run(verb, config).await?,
             Command::Verb(verb) => {
                 with_service(config, async |service| verb.run(service).await).await?
@@ -199,6 +209,17 @@ impl Verb {
             Self::Policy(verb) => policy::run(verb, service).await,
             Self::Decision(verb) => decision::run(verb, service).await,
         }
+    }
+}
+
+/// Refuses a data directory that is not there, for verbs that only look at one.
+fn must_exist(data_dir: &Path) -> Result<(), Failure> {
+    match data_dir.is_dir() {
+        true => Ok(()),
+        false => Err(Failure::NotFound {
+            what: "data directory",
+            name: data_dir.display().to_string(),
+        }),
     }
 }
 

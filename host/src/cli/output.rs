@@ -192,7 +192,7 @@ pub(crate) fn visible(text: &str) -> String {
 }
 
 /// A time as people read it, such as `2026-03-01T12:00:00Z`.
-fn time(ms: i64) -> String {
+pub(crate) fn time(ms: i64) -> String {
     match jiff::Timestamp::from_millisecond(ms) {
         Ok(time) => format!("{time:.0}"),
         Err(_) => ms.to_string(),

@@ -13,6 +13,7 @@ use super::lock::ServerLock;
 use super::{Failure, Global};
 use crate::config::Config;
 use crate::service::Service;
+use crate::status::{Socket, Teller};
 use crate::{demo, http};
 
 /// Where the demo keeps its data unless told otherwise.
@@ -142,6 +143,7 @@ async fn serve(
     mut signals: Signals,
 ) -> Result<(), Failure> {
     let (stop, stopped) = oneshot::channel();
+    let telling = tell(&service, &listener);
     let serving = async {
         let until = async move {
             // A sender that is gone means stop as well.
@@ -158,7 +160,27 @@ async fn serve(
     };
     tokio::select! {
         () = serving => Ok(()),
+        () = telling => Ok(()),
         () = signalled => Err(Failure::Interrupted),
+    }
+}
+
+/// Tells the status for as long as it is polled. A server without a socket serves all the same.
+fn tell(service: &Service, listener: &TcpListener) -> impl Future<Output = ()> + use<> {
+    let socket = Socket::listen(&service.config.data_dir);
+    let socket = socket.and_then(|socket| Ok((socket, listener.local_addr()?)));
+    let told = match socket {
+        Ok((socket, address)) => Some((socket, Teller::new(service.clone(), address))),
+        Err(error) => {
+            tracing::warn!(%error, "there is no socket for `atropos status`");
+            None
+        }
+    };
+    async move {
+        match told {
+            Some((socket, teller)) => socket.tell(teller).await,
+            None => std::future::pending().await,
+        }
     }
 }
 

@@ -121,6 +121,15 @@ impl Breaker {
         }
     }
 
+    /// Until when nothing passes, if it holds anything off; `None` while one call is let through.
+    pub(super) fn held_off_until(&self) -> Option<Option<Instant>> {
+        match self {
+            Self::Closed { .. } => None,
+            Self::Open { until, .. } => Some(Some(*until)),
+            Self::Probing { .. } => Some(None),
+        }
+    }
+
     /// Whether it holds anything off.
     pub(super) fn is_closed(&self) -> bool {
         matches!(self, Self::Closed { .. })

@@ -64,6 +64,29 @@ pub(super) struct Breakers {
 struct Entry {
     revision: u64,
     breaker: Mutex<Breaker>,
+    faults: Mutex<Faults>,
+}
+
+/// What operators are told of an ailing component.
+#[derive(Clone, Copy, Default)]
+struct Faults {
+    in_a_row: u32,
+    last: Option<FaultKind>,
+}
+
+/// A component that is held off.
+#[derive(Clone, Debug)]
+pub struct HeldOff {
+    /// The last fault, with the component.
+    pub fault: Fault,
+    /// Whose policy it is; `None` for the plugin.
+    pub tenant: Option<TenantId>,
+    /// The revision of the chain that it stands in; 0 for the plugin.
+    pub revision: u64,
+    /// How many faults there were in a row.
+    pub faults: u32,
+    /// For how much longer; `None` while one call is let through to see whether it is well.
+    pub left: Option<Duration>,
 }
 
 impl Drop for Entry {
@@ -109,12 +132,35 @@ impl Breakers {
         })
     }
 
+    /// What is held off now.
+    pub(super) fn held_off(&self) -> Vec<HeldOff> {
+        let now = Instant::now();
+        let held_off = |(subject, entry): (Arc<Subject>, Arc<Entry>)| {
+            let until = entry.breaker.lock().held_off_until()?;
+            let faults = *entry.faults.lock();
+            let fault = Fault {
+                guest: subject.guest(),
+                kind: faults.last?,
+                digest: Some(subject.digest),
+            };
+            Some(HeldOff {
+                fault,
+                tenant: subject.tenant,
+                revision: entry.revision,
+                faults: faults.in_a_row,
+                left: until.map(|until| until.saturating_duration_since(now)),
+            })
+        };
+        self.ailing.iter().filter_map(held_off).collect()
+    }
+
     /// The entry that a fault counts on.
     fn ailing(&self, subject: Subject, revision: u64) -> Arc<Entry> {
         let new = || {
             Arc::new(Entry {
                 revision,
                 breaker: Mutex::default(),
+                faults: Mutex::default(),
             })
         };
         let entry = self.ailing.get_with(subject, new);
@@ -186,6 +232,12 @@ impl Pass {
         };
         let mut breaker = entry.breaker.lock();
         let pause = breaker.faulted(passage, Instant::now(), &self.breakers.patience);
+        // Calls that passed before it opened have no part in what comes after.
+        if pause.is_some() || breaker.is_closed() {
+            let mut faults = entry.faults.lock();
+            faults.in_a_row = faults.in_a_row.saturating_add(1);
+            faults.last = Some(kind);
+        }
         drop(breaker);
         if let Some(pause) = pause {
             if passage == Passage::Free {

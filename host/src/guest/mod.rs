@@ -38,10 +38,11 @@ use crate::config::{Config, GuestLimits};
 use crate::error::{Fault, FaultKind, Refused};
 use crate::platform::Platform;
 use crate::request::Request;
-use crate::store::Chains;
 use crate::store::decision::Decision;
+use crate::store::{Chains, StoreError};
 use crate::target::Digest;
 
+pub use self::breakers::HeldOff;
 pub use self::built_in::{ALLOW_ALL, POLICIES as BUILT_IN_POLICIES};
 
 /// Largest settings that a policy is given, in bytes.
@@ -275,6 +276,29 @@ impl Sandbox {
         plugin
             .map(|_| ())
             .map_err(|error| Self::unloaded(&error, digest))
+    }
+
+    /// The components that are held off, as long as they are in force.
+    ///
+    /// # Errors
+    /// The storage cannot tell what is in force.
+    pub async fn held_off(&self) -> Result<Vec<HeldOff>, StoreError> {
+        let plugin = self.chains.plugin().await?;
+        let plugin = plugin.unwrap_or(*built_in::PLUGIN_DIGEST);
+        let mut in_force = Vec::new();
+        for held_off in self.breakers.held_off() {
+            let matters = match held_off.tenant {
+                None => held_off.fault.digest == Some(plugin),
+                Some(tenant) => {
+                    let chain = self.chains.chain(tenant).await?;
+                    chain.is_some_and(|chain| chain.revision == held_off.revision)
+                }
+            };
+            if matters {
+                in_force.push(held_off);
+            }
+        }
+        Ok(in_force)
     }
 
     /// Compiles a component and tells what it is.

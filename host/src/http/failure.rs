@@ -196,10 +196,12 @@ impl From<StoreError> for Failure {
                 "storage-full",
                 "The storage is full.",
             ),
-            StoreError::Corrupt { .. } | StoreError::Newer { .. } => BROKEN,
-            StoreError::Unavailable(_) | StoreError::ReadOnly(_) | StoreError::Missing { .. } => {
-                UNAVAILABLE
-            }
+            StoreError::Newer { .. } => BROKEN,
+            // Damage may be mended, and a missing reservation made anew.
+            StoreError::Corrupt { .. }
+            | StoreError::Unavailable(_)
+            | StoreError::ReadOnly(_)
+            | StoreError::Missing { .. } => UNAVAILABLE,
         };
         tracing::error!(
             error = &error as &dyn std::error::Error,

@@ -134,6 +134,11 @@ impl Committer {
         }
     }
 
+    /// How many decisions this process has lost so far.
+    pub fn lost(&self) -> u64 {
+        record::lost_so_far()
+    }
+
     /// Takes on nothing new, commits and records what is queued, and returns.
     pub async fn stop(&self) {
         self.stopping.cancel();

@@ -6,6 +6,8 @@
 //! inside leads outside.
 //! **Invariant:** a file is written only once, by the `put` that created it.
 
+mod inventory;
+
 use std::collections::HashSet;
 use std::io;
 use std::path::Path;
@@ -27,7 +29,7 @@ const BUFFER: usize = 256 << 10;
 /// How many removals one thread does in a row; a longer list is spread over several.
 const REMOVALS: usize = 64;
 
-/// The embedded backend of [`super::Blobs`]. Cheap to clone.
+/// The embedded backend of [`super::Blobs`] and [`super::Inventory`]. Cheap to clone.
 #[derive(Clone)]
 pub struct Local {
     shared: Arc<Shared>,

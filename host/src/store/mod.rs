@@ -1,7 +1,8 @@
 //! Storage: rows, bytes, and the commit that makes both go.
 //!
 //! The traits are split by who needs them. A platform that embeds the crate brings [`Objects`],
-//! [`Chains`] and [`Blobs`]; the server's own surfaces add [`Catalogue`] and [`Tenants`].
+//! [`Chains`] and [`Blobs`]; the server's own surfaces add [`Catalogue`] and [`Tenants`], and those
+//! who look after it [`Ledger`] and [`Inventory`].
 //!
 //! **Invariant:** nothing here knows HTTP or wasmtime, and nothing of one backend shows in a trait.
 //! **Invariant:** every blob that exists is named by a row or by a shred record.
@@ -11,6 +12,8 @@ pub mod catalogue;
 pub mod chains;
 pub mod commit;
 pub mod decision;
+pub mod doctor;
+pub mod ledger;
 pub mod local;
 pub mod objects;
 mod record;
@@ -24,6 +27,7 @@ mod tests;
 pub use blobs::{BlobReader, Blobs, Removal};
 pub use catalogue::{Activity, Catalogue, NewObject, Page, Rendition, Stored};
 pub use chains::{Chain, ChainEntry, Chains};
+pub use ledger::{Inventory, Ledger};
 pub use objects::{Conflict, Doomed, Erasure, Objects, Shred};
 pub use tenants::{ClientInfo, KeyInfo, NewTenant, Tenants};
 

@@ -31,6 +31,11 @@ pub trait Objects: Send + Sync + 'static {
     /// [`super::Catalogue::backlog`].
     async fn shreds(&self, by_ms: u64, limit: usize) -> Result<Vec<Shred>>;
 
+    /// Brings shred records forward that lie further ahead than they can while the clock only goes
+    /// on, as they do once it was set back: what was erased, or tried in vain, to `erased_ms`, and
+    /// what an upload reserved to `reserved_ms`.
+    async fn hasten(&self, erased_ms: u64, reserved_ms: u64) -> Result<()>;
+
     /// Strikes shred records off, and notes at the event where bytes were absent already. Called
     /// once the removals are durable.
     async fn shredded(&self, removed: &[(BlobKey, Removal)]) -> Result<()>;

@@ -1,6 +1,7 @@
 //! Records decisions that erase nothing, in batches that nobody waits for.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::sync::mpsc;
@@ -21,6 +22,9 @@ const PAUSE: Duration = Duration::from_millis(500);
 
 /// How often the last of them are tried when nothing follows any more.
 const LAST_TRIES: u32 = 4;
+
+/// How many this process has lost, as its metrics count them.
+static LOST: AtomicU64 = AtomicU64::new(0);
 
 /// Records until told to stop and nothing waits.
 pub(super) async fn run(
@@ -83,5 +87,11 @@ fn passes(error: &StoreError) -> bool {
 
 /// Counts decisions that will not be recorded.
 pub(super) fn lost(decisions: usize) {
+    LOST.fetch_add(decisions as u64, Ordering::Relaxed);
     metrics::counter!("atropos_decisions_lost_total").increment(decisions as u64);
+}
+
+/// How many decisions of this process will not be recorded.
+pub(super) fn lost_so_far() -> u64 {
+    LOST.load(Ordering::Relaxed)
 }

@@ -1,6 +1,7 @@
 //! Bytes that must go and are still there: recovery at the start, retries from then on.
 //!
 //! **Invariant:** a shred record is given up only when its bytes are durably gone.
+//! **Invariant:** no record waits for longer than its kind ever has to, wherever the clock is set.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -9,6 +10,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use super::{Blobs, Objects, Removal, Result, Shred, StoreError};
+use crate::config::LONGEST_UPLOAD_MS;
 use crate::target::{BlobKey, now_ms};
 
 /// How many shred records are taken at once.
@@ -57,7 +59,7 @@ pub(super) async fn put_off(
 }
 
 /// The error with all that led to it, on one line.
-fn chain(error: &dyn std::error::Error) -> String {
+pub(super) fn chain(error: &dyn std::error::Error) -> String {
     let causes = std::iter::successors(Some(error), |error| error.source());
     let words: Vec<String> = causes.map(ToString::to_string).collect();
     words.join(": ")
@@ -96,7 +98,11 @@ impl Shredder {
         let mut by_ms = now_ms().saturating_add(lease_ms);
         let mut recovering = true;
         while !stopping.is_cancelled() {
-            match self.pass(by_ms, recovering).await {
+            let longest_ms = match recovering {
+                true => lease_ms,
+                false => lease_ms.max(self.backoff.max_ms),
+            };
+            match self.pass(by_ms, longest_ms, recovering).await {
                 Ok(pass) if pass.seen == PAGE && pass.removed > 0 => continue,
                 Ok(_) => recovering = false,
                 Err(error) => tracing::warn!(
@@ -114,7 +120,15 @@ impl Shredder {
         }
     }
 
-    async fn pass(&mut self, by_ms: u64, recovering: bool) -> Result<Pass> {
+    /// Removes a page of what is due by `by_ms`, first bringing forward what lies more than
+    /// `longest_ms` ahead.
+    async fn pass(&mut self, by_ms: u64, longest_ms: u64, recovering: bool) -> Result<Pass> {
+        let now = now_ms();
+        let (erased, reserved) = (
+            now.saturating_add(longest_ms),
+            now.saturating_add(LONGEST_UPLOAD_MS),
+        );
+        self.objects.hasten(erased, reserved).await?;
         let due = self.objects.shreds(by_ms, PAGE).await?;
         let keys: Vec<BlobKey> = due.iter().map(|shred| shred.key).collect();
         let mut removed = Vec::with_capacity(due.len());

@@ -17,17 +17,8 @@ const PLUGIN: &str = "plugin";
 #[async_trait]
 impl Chains for Sqlite {
     async fn chain(&self, tenant: TenantId) -> Result<Option<Arc<Chain>>> {
-        let latest = "
-            SELECT revision, entries FROM chains
-            WHERE tenant = ? ORDER BY revision DESC LIMIT 1";
-        self.readers.read(|rows| {
-            first(rows, latest, [tenant.0], |row| {
-                Ok(Arc::new(Chain {
-                    revision: unsigned(row, "revision")?,
-                    entries: json(row, "entries")?,
-                }))
-            })
-        })
+        let chain = self.readers.read(|rows| latest(rows, tenant))?;
+        Ok(chain.map(Arc::new))
     }
 
     async fn component(&self, digest: Digest) -> Result<Option<Vec<u8>>> {
@@ -37,10 +28,27 @@ impl Chains for Sqlite {
     }
 
     async fn plugin(&self) -> Result<Option<Digest>> {
-        let chosen = "SELECT value FROM instance WHERE name = ?";
-        self.readers
-            .read(|rows| first(rows, chosen, [PLUGIN], |row| word(row, "value")))
+        self.readers.read(chosen)
     }
+}
+
+/// The chain in force.
+pub(super) fn latest(rows: &Connection, tenant: TenantId) -> Result<Option<Chain>> {
+    let latest = "
+        SELECT revision, entries FROM chains
+        WHERE tenant = ? ORDER BY revision DESC LIMIT 1";
+    first(rows, latest, [tenant.0], |row| {
+        Ok(Chain {
+            revision: unsigned(row, "revision")?,
+            entries: json(row, "entries")?,
+        })
+    })
+}
+
+/// The deletion plugin that was chosen.
+pub(super) fn chosen(rows: &Connection) -> Result<Option<Digest>> {
+    let chosen = "SELECT value FROM instance WHERE name = ?";
+    first(rows, chosen, [PLUGIN], |row| word(row, "value"))
 }
 
 /// Puts a chain in force as the tenant's next revision, which is returned.
@@ -51,7 +59,7 @@ pub(super) fn assign(
     at_ms: u64,
 ) -> Result<u64> {
     for entry in entries {
-        kept(rows, entry.digest)?;
+        must_be_kept(rows, entry.digest)?;
     }
     let next = "
         INSERT INTO chains (tenant, revision, at_ms, entries)
@@ -66,7 +74,7 @@ pub(super) fn assign(
 pub(super) fn choose(rows: &Connection, digest: Option<Digest>) -> Result<()> {
     match digest {
         Some(digest) => {
-            kept(rows, digest)?;
+            must_be_kept(rows, digest)?;
             let put = "INSERT OR REPLACE INTO instance (name, value) VALUES (?, ?)";
             execute(rows, put, params![PLUGIN, digest.to_string()])?;
         }
@@ -77,8 +85,16 @@ pub(super) fn choose(rows: &Connection, digest: Option<Digest>) -> Result<()> {
     Ok(())
 }
 
-fn kept(rows: &Connection, digest: Digest) -> Result<()> {
+fn must_be_kept(rows: &Connection, digest: Digest) -> Result<()> {
+    match kept(rows, digest)? {
+        true => Ok(()),
+        false => Err(StoreError::Missing { what: "component" }),
+    }
+}
+
+/// Whether the component's bytes are there.
+pub(super) fn kept(rows: &Connection, digest: Digest) -> Result<bool> {
     let any = "SELECT 1 FROM components WHERE digest = ?";
     let found = first(rows, any, [digest.0], |_| Ok(()))?;
-    found.ok_or(StoreError::Missing { what: "component" })
+    Ok(found.is_some())
 }

@@ -10,6 +10,7 @@
 mod catalogue;
 mod chains;
 mod error;
+mod ledger;
 mod objects;
 mod readers;
 mod rows;
@@ -35,8 +36,8 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// The file in the data directory; SQLite keeps `-wal` and `-shm` beside it.
 const FILE: &str = "atropos.db";
 
-/// The embedded backend of [`super::Objects`], [`super::Chains`], [`super::Catalogue`] and
-/// [`super::Tenants`].
+/// The embedded backend of [`super::Objects`], [`super::Chains`], [`super::Catalogue`],
+/// [`super::Tenants`] and [`super::Ledger`].
 ///
 /// Several processes may have the same data directory open. Dropping it finishes the writes that
 /// are queued and waits for them.

@@ -18,7 +18,7 @@ const FIND: &str = "
     WHERE tenant = ? AND kind = ? AND owner = ? AND public_id = ?";
 
 /// All that stands against an erasure is checked by the statement that erases.
-const ERASE: &str = "
+pub(super) const ERASE: &str = "
     DELETE FROM objects
     WHERE tenant = ? AND kind = ? AND owner = ? AND public_id = ? AND version = ?
         AND (retain_until_ms IS NULL OR retain_until_ms <= ?)
@@ -33,6 +33,24 @@ const RECORD: &str = "
         :size_bytes, :media_type, :created_at_ms, :labels, :retain_until_ms, :held,
         :chain_revision, :reviews, :verdict, :erased)
     ON CONFLICT (id) DO NOTHING";
+
+/// Whether a shred record is of what was erased or tried in vain, and of no upload under way.
+macro_rules! erased {
+    () => {
+        "(event IS NOT NULL OR attempts > 0)"
+    };
+}
+
+/// Whether a shred record lies after the first time, or of an upload, after the second.
+macro_rules! late {
+    () => {
+        concat!(
+            "not_before_ms > ?1 AND (",
+            erased!(),
+            " OR not_before_ms > ?2)"
+        )
+    };
+}
 
 #[async_trait]
 impl Objects for Sqlite {
@@ -70,6 +88,29 @@ impl Objects for Sqlite {
         }
         self.writer
             .write(move |rows| claim(rows, by_ms, limit))
+            .await
+    }
+
+    async fn hasten(&self, erased_ms: u64, reserved_ms: u64) -> Result<()> {
+        let (erased, reserved) = (signed(erased_ms), signed(reserved_ms));
+        let any = concat!("SELECT 1 FROM shreds WHERE ", late!(), " LIMIT 1");
+        let late = self
+            .readers
+            .read(|rows| first(rows, any, [erased, reserved], |_| Ok(())))?;
+        if late.is_none() {
+            return Ok(());
+        }
+        let hasten = concat!(
+            "UPDATE shreds SET not_before_ms = CASE WHEN ",
+            erased!(),
+            " THEN ?1 ELSE ?2 END WHERE ",
+            late!()
+        );
+        self.writer
+            .write(move |rows| {
+                execute(rows, hasten, [erased, reserved])?;
+                Ok(())
+            })
             .await
     }
 
@@ -117,7 +158,7 @@ fn erase(rows: &Connection, erasure: &Erasure) -> Result<Result<Doomed, Conflict
         Ok(row.get::<_, i64>("id")?)
     })?;
     let Some(id) = deleted else {
-        return Ok(Err(conflict(rows, erasure)?));
+        return Ok(Err(conflict(rows, target, erasure.at_ms)?));
     };
     let take = "DELETE FROM blobs WHERE object = ? RETURNING key";
     let blobs: Vec<BlobKey> = all(rows, take, [id], |row| word(row, "key"))?;
@@ -132,13 +173,13 @@ fn erase(rows: &Connection, erasure: &Erasure) -> Result<Result<Doomed, Conflict
 }
 
 /// Why the conditional delete found nothing; the most telling reason first.
-fn conflict(rows: &Connection, erasure: &Erasure) -> Result<Conflict> {
-    let found = find(rows, erasure.decision.target())?;
+pub(super) fn conflict(rows: &Connection, target: &Target, at_ms: u64) -> Result<Conflict> {
+    let found = find(rows, target)?;
     Ok(match found {
         None => Conflict::Gone,
         Some(object) if object.held => Conflict::Held,
         Some(object) => match object.retain_until_ms {
-            Some(until) if until > erasure.at_ms => Conflict::RetainedUntil(until),
+            Some(until) if until > at_ms => Conflict::RetainedUntil(until),
             _ => Conflict::Changed,
         },
     })

@@ -174,6 +174,10 @@ pub(super) fn prepare(connection: &mut Connection) -> Result<()> {
     }
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update_and_check(None, "secure_delete", true, |_| Ok(()))?;
+    // Nothing is written where nothing is to be, so that a full disk keeps nobody out.
+    if version(connection)? == known() {
+        return Ok(());
+    }
     // Another process may be migrating the same file: the version counts once the lock is held.
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let found = version(&transaction)?;

@@ -1,0 +1,124 @@
+//! The status: a server's part, if one runs, and the storage's.
+
+use std::time::Duration;
+
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use super::lock::ServerLock;
+use super::output::{self, Answer, Columns};
+use super::{Failure, must_exist};
+use crate::config::Config;
+use crate::service::Storage;
+use crate::status::{Stored, ask};
+use crate::target::now_ms;
+
+const COLUMNS: Columns = &[("WHAT", "/what"), ("VALUE", "/value")];
+
+/// Why last errors of bytes that resist are cut off in a table.
+const LONGEST_ERROR: usize = 120;
+
+pub(crate) async fn run(config: Config) -> Result<Answer, Failure> {
+    let data_dir = &config.data_dir;
+    must_exist(data_dir)?;
+    let server = match ask(data_dir).await {
+        Some(live) => live,
+        None => silent(&config)?,
+    };
+    let stored = Stored::look(&Storage::open(data_dir)?).await?;
+    let caption = caption(&server);
+    let lines = lines(&server, &stored);
+    let value = json!({ "dataDir": data_dir, "server": server, "storage": stored });
+    Answer::parts(&value, caption, "", COLUMNS)?.seen_as(&lines)
+}
+
+/// A server that does not answer, or none.
+fn silent(config: &Config) -> Result<Value, Failure> {
+    let holder = ServerLock::holder(&config.data_dir).map_err(|source| Failure::Io {
+        what: format!("cannot look for a server in {}", config.data_dir.display()),
+        source,
+    })?;
+    Ok(match holder {
+        // The id as a number, as a server that answers tells it.
+        Some(process) => json!({ "process": process.parse::<u32>().ok(), "answers": false }),
+        None => Value::Null,
+    })
+}
+
+fn caption(server: &Value) -> String {
+    let process = &server["process"];
+    match (server, server["address"].as_str()) {
+        (Value::Null, _) => "no server is running".to_owned(),
+        (_, Some(address)) => {
+            format!(
+                "a server is running: process {process}, {}",
+                output::visible(address)
+            )
+        }
+        _ => format!("a server is running, process {process}, and does not answer"),
+    }
+}
+
+#[derive(Serialize)]
+struct Line {
+    what: &'static str,
+    value: String,
+}
+
+fn lines(server: &Value, stored: &Stored) -> Vec<Line> {
+    let mut lines = Vec::new();
+    let mut add = |what, value: String| lines.push(Line { what, value });
+    if let Some(started) = server["startedAtMs"].as_u64() {
+        let up = Duration::from_millis(now_ms().saturating_sub(started));
+        add("up for", format!("{} s", up.as_secs()));
+        add("version", words(&server["version"]));
+        add("deletes under way", words(&server["deletesUnderWay"]));
+        add("decisions lost", words(&server["decisionsLost"]));
+        add("components held off", words(&server["breakersOpen"]));
+    }
+    for breaker in server["breakers"].as_array().into_iter().flatten() {
+        let until = breaker["untilMs"].as_i64().map(output::time);
+        let value = format!(
+            "{} {} of {}: {}, {} faults in a row, until {}",
+            words(&breaker["guest"]),
+            words(&breaker["digest"]),
+            words(&breaker["tenant"]),
+            words(&breaker["code"]),
+            words(&breaker["faults"]),
+            until.unwrap_or_else(|| "the call that is let through ends".to_owned()),
+        );
+        add("held off", value);
+    }
+    let plugin = stored.plugin.map(|digest| digest.to_string());
+    add("plugin", plugin.unwrap_or_else(|| "built in".to_owned()));
+    add("tenants", stored.totals.tenants.to_string());
+    add("objects", stored.totals.objects.to_string());
+    add("bytes still to go", stored.backlog.due.to_string());
+    for overdue in &stored.overdue {
+        let error = overdue.last_error.as_deref().unwrap_or("not tried yet");
+        let error: String = error.chars().take(LONGEST_ERROR).collect();
+        let next = i64::try_from(overdue.next_try_at_ms).unwrap_or(i64::MAX);
+        let value = format!(
+            "{}: {} attempts, next {}; {error}",
+            overdue.key,
+            overdue.attempts,
+            output::time(next)
+        );
+        add("resists", value);
+    }
+    let room = format!(
+        "{} of {} MiB",
+        stored.room.free_bytes >> 20,
+        stored.room.total_bytes >> 20
+    );
+    add("space left", room);
+    lines
+}
+
+fn words(value: &Value) -> String {
+    match value {
+        Value::Null => "-".to_owned(),
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    }
+}

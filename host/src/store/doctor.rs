@@ -1,0 +1,342 @@
+//! Compares rows with bytes, and mends what has come apart.
+//!
+//! ```text
+//! files ─► named by a row or shred record? ─► still there? ─► orphan ─► doomed, if it is to be mended
+//! rows  ─► a file of this size? ─► the row still there, and the file still not? ─► lost
+//! ```
+//!
+//! Safe beside a server with uploads and deletes under way: a key is doomed before its first byte is
+//! written, and its record is struck off after its last one is gone. So files are listed before
+//! names are looked up, and whatever looks wrong is looked at again.
+//!
+//! **Invariant:** nothing is removed here. An orphan is doomed, and the shredding removes it.
+//! **Invariant:** a row goes only if every one of its blobs is missing, nothing stands against its
+//! erasure, and that is not so of more than half of all blobs.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::StreamExt as _;
+use serde::Serialize;
+use tokio::time::{Instant, sleep};
+
+use super::ledger::{Entry, Named, Overdue};
+use super::{Catalogue, Inventory, Ledger, Result, Stored};
+use crate::target::{BlobKey, Kind, Subdomain, now_ms};
+
+/// How many rows are compared at once.
+const PAGE: u32 = 1000;
+
+/// How many findings of a sort are shown; all are counted.
+const SHOWN: usize = 100;
+
+/// How long shredding may be late before it is a finding: what has just come due is being removed.
+const GRACE_MS: u64 = 60_000;
+
+/// How long doomed bytes are waited for without any of them going.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// How often they are looked for meanwhile.
+const INTERVAL: Duration = Duration::from_millis(100);
+
+/// Compares and mends.
+pub struct Doctor {
+    /// The rows.
+    pub ledger: Arc<dyn Ledger>,
+    /// The bytes.
+    pub inventory: Arc<dyn Inventory>,
+    /// The rows, one object at a time.
+    pub catalogue: Arc<dyn Catalogue>,
+}
+
+/// What was compared, found and mended.
+#[derive(Clone, Debug, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Report {
+    /// Files looked at.
+    pub files: u64,
+    /// Blobs that rows name, and that were looked for.
+    pub blobs: u64,
+    /// What is wrong with the database. If anything is, rows and bytes were not compared.
+    pub damage: Vec<String>,
+    /// Rows that refer to what is not there, or contradict one another. Never mended.
+    pub dangling: Vec<String>,
+    /// Files that nothing names.
+    pub orphans: Found<Orphan>,
+    /// Blobs of live objects that are not as they should be.
+    pub lost: Found<Lost>,
+    /// Doomed bytes that should be gone by now.
+    pub overdue: Found<Overdue>,
+    /// What does not belong among the blobs, by path. No divergence, and never touched.
+    pub foreign: Found<String>,
+    /// How many orphans were doomed.
+    pub doomed: u64,
+    /// How many objects were forgotten, because their bytes were lost.
+    pub forgotten: u64,
+}
+
+/// Findings of one sort.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Found<T> {
+    /// How many there are.
+    pub count: u64,
+    /// The first hundred of them.
+    pub first: Vec<T>,
+}
+
+impl<T> Default for Found<T> {
+    fn default() -> Self {
+        Self {
+            count: 0,
+            first: Vec::new(),
+        }
+    }
+}
+
+impl<T> Found<T> {
+    fn push(&mut self, one: T) {
+        self.count += 1;
+        if self.first.len() < SHOWN {
+            self.first.push(one);
+        }
+    }
+}
+
+/// A file that nothing names.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Orphan {
+    /// Its key.
+    #[serde(serialize_with = "super::ledger::as_text")]
+    pub key: BlobKey,
+    /// Its size in bytes.
+    pub size_bytes: u64,
+}
+
+/// A blob of a live object that is not as it should be.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Lost {
+    /// Its key.
+    #[serde(serialize_with = "super::ledger::as_text")]
+    pub key: BlobKey,
+    /// Whose customer's.
+    pub tenant: Subdomain,
+    /// Photo or document.
+    pub kind: Kind,
+    /// Its user.
+    pub user: String,
+    /// The object's id.
+    pub id: String,
+    /// How many bytes there must be.
+    pub size_bytes: u64,
+    /// What there is instead.
+    pub found: Instead,
+}
+
+/// What there is instead of a blob as it should be.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Instead {
+    /// No file.
+    Nothing,
+    /// A file of another size, in bytes.
+    OtherSize(u64),
+    /// Something that cannot be looked at.
+    Unreadable(String),
+}
+
+/// What to do about findings.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Treatment {
+    /// Doom orphans.
+    pub doom_orphans: bool,
+    /// Forget objects of which every blob is missing.
+    pub forget_lost: bool,
+}
+
+/// How far the comparison is: files, and blobs that rows name.
+pub type Progress<'a> = &'a (dyn Fn(u64, u64) + Sync);
+
+impl Report {
+    /// How many findings are left to be mended.
+    pub fn left(&self) -> u64 {
+        let sentences = (self.damage.len() + self.dangling.len()) as u64;
+        let orphans = self.orphans.count.saturating_sub(self.doomed);
+        sentences + orphans + self.lost.count + self.overdue.count
+    }
+
+    /// Whether so much is lost that the place of the bytes is the likelier reason: a volume that is
+    /// not mounted, a directory that was moved.
+    pub fn is_mass_loss(&self) -> bool {
+        self.lost.count > self.blobs / 2
+    }
+}
+
+impl Doctor {
+    /// Compares, and mends as far as `treatment` says. More than half lost, nothing is forgotten.
+    ///
+    /// # Errors
+    /// Rows or bytes cannot be looked through.
+    pub async fn examine(&self, treatment: Treatment, progress: Progress<'_>) -> Result<Report> {
+        let soundness = self.ledger.verify().await?;
+        let mut report = Report {
+            damage: soundness.damage,
+            dangling: soundness.dangling,
+            ..Report::default()
+        };
+        if !report.damage.is_empty() {
+            return Ok(report);
+        }
+        self.compare_files(&mut report, treatment, progress).await?;
+        self.compare_rows(&mut report, progress).await?;
+        if treatment.forget_lost && report.lost.count > 0 && !report.is_mass_loss() {
+            self.forget_lost(&mut report).await?;
+        }
+        if treatment.doom_orphans {
+            self.wait_for_shredding().await?;
+        }
+        let grace = if treatment.doom_orphans { 0 } else { GRACE_MS };
+        let by_ms = now_ms().saturating_sub(grace);
+        report.overdue = Found {
+            count: self.catalogue.backlog(by_ms).await?.due,
+            first: self.ledger.overdue(by_ms, SHOWN as u32).await?,
+        };
+        Ok(report)
+    }
+
+    async fn compare_files(
+        &self,
+        report: &mut Report,
+        treatment: Treatment,
+        progress: Progress<'_>,
+    ) -> Result<()> {
+        let mut batches = self.inventory.list();
+        while let Some(batch) = batches.next().await {
+            let mut keys = Vec::new();
+            for entry in batch? {
+                match entry {
+                    Entry::Blob(key) => keys.push(key),
+                    Entry::Foreign(path) => report.foreign.push(path),
+                }
+            }
+            report.files += keys.len() as u64;
+            let unnamed = self.ledger.unnamed(&keys).await?;
+            let mut orphans = Vec::new();
+            let sizes = self.inventory.sizes(&unnamed).await;
+            for (key, size) in unnamed.into_iter().zip(sizes) {
+                if let Some(size_bytes) = size? {
+                    report.orphans.push(Orphan { key, size_bytes });
+                    orphans.push(key);
+                }
+            }
+            if treatment.doom_orphans && !orphans.is_empty() {
+                report.doomed += self.ledger.doom(&orphans, now_ms()).await?;
+            }
+            progress(report.files, report.blobs);
+        }
+        Ok(())
+    }
+
+    async fn compare_rows(&self, report: &mut Report, progress: Progress<'_>) -> Result<()> {
+        let mut after = None;
+        loop {
+            let page = self.ledger.named(after, PAGE).await?;
+            let Some(last) = page.last() else { break };
+            after = Some(last.key);
+            report.blobs += page.len() as u64;
+            for blob in self.suspects(page).await {
+                if let Some(lost) = self.look_again(blob).await? {
+                    report.lost.push(lost);
+                }
+            }
+            progress(report.files, report.blobs);
+        }
+        Ok(())
+    }
+
+    /// Those of a page whose bytes are not as they should be, at first sight.
+    async fn suspects(&self, page: Vec<Named>) -> Vec<Named> {
+        let keys: Vec<BlobKey> = page.iter().map(|blob| blob.key).collect();
+        let sizes = self.inventory.sizes(&keys).await;
+        let pairs = page.into_iter().zip(sizes);
+        pairs
+            .filter(|(blob, size)| !matches!(size, Ok(Some(size)) if *size == blob.size_bytes))
+            .map(|(blob, _)| blob)
+            .collect()
+    }
+
+    /// A delete may have begun after the row was read; then there is no row any more.
+    async fn look_again(&self, blob: Named) -> Result<Option<Lost>> {
+        let mut sizes = self.inventory.sizes(&[blob.key]).await;
+        let found = match sizes.pop() {
+            Some(Ok(Some(size))) if size == blob.size_bytes => return Ok(None),
+            Some(Ok(Some(size))) => Instead::OtherSize(size),
+            Some(Ok(None)) | None => Instead::Nothing,
+            Some(Err(error)) => Instead::Unreadable(super::shred::chain(&error)),
+        };
+        if self.catalogue.by_blob(blob.key).await?.is_none() {
+            return Ok(None);
+        }
+        let target = blob.target;
+        Ok(Some(Lost {
+            key: blob.key,
+            tenant: blob.tenant,
+            kind: target.kind,
+            user: target.owner,
+            id: target.id,
+            size_bytes: blob.size_bytes,
+            found,
+        }))
+    }
+
+    /// Goes through the rows once more, since only the first findings are remembered.
+    async fn forget_lost(&self, report: &mut Report) -> Result<()> {
+        let mut after = None;
+        loop {
+            let page = self.ledger.named(after, PAGE).await?;
+            let Some(last) = page.last() else { break };
+            after = Some(last.key);
+            for blob in self.suspects(page).await {
+                // Forgotten together with another blob of its object already?
+                let Some(stored) = self.catalogue.by_blob(blob.key).await? else {
+                    continue;
+                };
+                if !self.is_all_missing(&stored).await {
+                    continue;
+                }
+                if self.ledger.forget(&stored.object, now_ms()).await?.is_ok() {
+                    report.forgotten += 1;
+                    let blobs = stored.renditions.len() as u64;
+                    report.lost.count = report.lost.count.saturating_sub(blobs);
+                    let keys: Vec<_> = stored.renditions.iter().map(|one| one.key).collect();
+                    report.lost.first.retain(|lost| !keys.contains(&lost.key));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn is_all_missing(&self, stored: &Stored) -> bool {
+        let keys: Vec<BlobKey> = stored.renditions.iter().map(|one| one.key).collect();
+        let sizes = self.inventory.sizes(&keys).await;
+        sizes.iter().all(|size| matches!(size, Ok(None)))
+    }
+
+    /// Returns once nothing is due any more, or what is left resists.
+    async fn wait_for_shredding(&self) -> Result<()> {
+        let mut least = u64::MAX;
+        let mut since = Instant::now();
+        loop {
+            let due = self.catalogue.backlog(now_ms()).await?.due;
+            if due < least {
+                (least, since) = (due, Instant::now());
+            }
+            if due == 0 || since.elapsed() > PATIENCE {
+                return Ok(());
+            }
+            sleep(INTERVAL).await;
+        }
+    }
+}

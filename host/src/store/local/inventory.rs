@@ -1,0 +1,139 @@
+//! [`Inventory`] of local files: what lies in `blobs/`, whoever put it there.
+
+use std::io;
+
+use async_trait::async_trait;
+use cap_std::fs::{Dir, DirEntry};
+use futures_util::stream::{self, BoxStream, StreamExt as _};
+use tokio::sync::mpsc;
+use tokio::task::spawn_blocking;
+
+use super::{Local, Shared, place, store_error};
+use crate::store::ledger::{Entry, Inventory, Room};
+use crate::store::{Result, StoreError};
+use crate::target::BlobKey;
+
+/// How many entries are told of at once.
+const BATCH: usize = 1000;
+
+#[async_trait]
+impl Inventory for Local {
+    fn list(&self) -> BoxStream<'static, Result<Vec<Entry>>> {
+        let shared = self.shared.clone();
+        let (found, batches) = mpsc::channel(1);
+        spawn_blocking(move || {
+            let mut batch = Batch {
+                entries: Vec::with_capacity(BATCH),
+                found: &found,
+            };
+            let listed = shared.list(&mut batch).and_then(|()| batch.send());
+            if let Err(error) = listed {
+                // Nobody may be listening any more, which is why it failed then.
+                let _ = found.blocking_send(Err(store_error(error)));
+            }
+        });
+        let next = |mut batches: mpsc::Receiver<_>| async {
+            let batch = batches.recv().await?;
+            Some((batch, batches))
+        };
+        stream::unfold(batches, next).boxed()
+    }
+
+    async fn sizes(&self, keys: &[BlobKey]) -> Vec<Result<Option<u64>>> {
+        let (shared, wanted) = (self.shared.clone(), keys.to_vec());
+        let measure = move || wanted.into_iter().map(|key| shared.size(key)).collect();
+        let measured: Result<Vec<io::Result<_>>, _> = spawn_blocking(measure).await;
+        match measured {
+            Ok(sizes) => sizes
+                .into_iter()
+                .map(|size| size.map_err(store_error))
+                .collect(),
+            Err(broken) => {
+                let failed = |_| Err(StoreError::Unavailable(broken.to_string().into()));
+                keys.iter().map(failed).collect()
+            }
+        }
+    }
+
+    async fn room(&self) -> Result<Room> {
+        self.blocking(|shared| {
+            let volume = rustix::fs::fstatvfs(&shared.root)?;
+            Ok(Room {
+                free_bytes: volume.f_bavail.saturating_mul(volume.f_frsize),
+                total_bytes: volume.f_blocks.saturating_mul(volume.f_frsize),
+            })
+        })
+        .await
+    }
+}
+
+/// Entries on their way to whoever asked for them.
+struct Batch<'a> {
+    entries: Vec<Entry>,
+    found: &'a mpsc::Sender<Result<Vec<Entry>>>,
+}
+
+impl Batch<'_> {
+    fn push(&mut self, entry: Entry) -> io::Result<()> {
+        self.entries.push(entry);
+        match self.entries.len() {
+            BATCH => self.send(),
+            _ => Ok(()),
+        }
+    }
+
+    fn send(&mut self) -> io::Result<()> {
+        let batch = std::mem::take(&mut self.entries);
+        let sent = self.found.blocking_send(Ok(batch));
+        sent.map_err(|_| io::ErrorKind::BrokenPipe.into())
+    }
+}
+
+impl Shared {
+    fn list(&self, batch: &mut Batch<'_>) -> io::Result<()> {
+        for entry in self.root.entries()? {
+            let entry = entry?;
+            let shard = name(&entry);
+            if is_shard(&shard) && entry.file_type()?.is_dir() {
+                list_shard(&entry.open_dir()?, &shard, batch)?;
+            } else {
+                batch.push(Entry::Foreign(format!("blobs/{shard}")))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The size of a regular file; what a link points to is not looked at.
+    fn size(&self, key: BlobKey) -> io::Result<Option<u64>> {
+        let (shard, name) = place(key);
+        match self.root.symlink_metadata(format!("{shard}/{name}")) {
+            Ok(found) => Ok(found.is_file().then(|| found.len())),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+fn list_shard(directory: &Dir, shard: &str, batch: &mut Batch<'_>) -> io::Result<()> {
+    for entry in directory.entries()? {
+        let entry = entry?;
+        let name = name(&entry);
+        let key = format!("{shard}{name}").parse::<BlobKey>().ok();
+        // A key can be written in more than one way, and is kept in one.
+        let key = key.filter(|key| place(*key) == (shard.to_owned(), name.clone()));
+        batch.push(match key {
+            Some(key) if entry.file_type()?.is_file() => Entry::Blob(key),
+            _ => Entry::Foreign(format!("blobs/{shard}/{name}")),
+        })?;
+    }
+    Ok(())
+}
+
+fn name(entry: &DirEntry) -> String {
+    entry.file_name().to_string_lossy().into_owned()
+}
+
+fn is_shard(name: &str) -> bool {
+    let digit = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
+    name.len() == 2 && name.bytes().all(digit)
+}

@@ -1,0 +1,231 @@
+//! [`Ledger`] in SQLite: whole tables looked over, a batch at a time.
+
+use async_trait::async_trait;
+use rusqlite::{Connection, params};
+
+use super::Sqlite;
+use super::chains::{chosen, kept, latest};
+use super::objects::{ERASE, conflict, name};
+use super::rows::{all, execute, first, kind, optional, signed, to_json, unsigned, word};
+use crate::store::ledger::{Ledger, Named, Overdue, Soundness, Totals};
+use crate::store::{Conflict, Result, StoreError};
+use crate::target::{BlobKey, Object, Subdomain, Target, TenantId};
+
+/// Who shows in the activity as the one who forgot.
+const DOCTOR: &str = "atropos doctor";
+
+#[async_trait]
+impl Ledger for Sqlite {
+    async fn verify(&self) -> Result<Soundness> {
+        self.readers.snapshot(verify)
+    }
+
+    async fn totals(&self) -> Result<Totals> {
+        let count = "
+            SELECT (SELECT count(*) FROM tenants) AS tenants,
+                (SELECT count(*) FROM objects) AS objects";
+        let totals = self.readers.read(|rows| {
+            first(rows, count, [], |row| {
+                Ok(Totals {
+                    tenants: unsigned(row, "tenants")?,
+                    objects: unsigned(row, "objects")?,
+                })
+            })
+        })?;
+        Ok(totals.unwrap_or_default())
+    }
+
+    async fn unnamed(&self, keys: &[BlobKey]) -> Result<Vec<BlobKey>> {
+        let unnamed = "
+            SELECT value AS key FROM json_each(?)
+            WHERE NOT EXISTS (SELECT 1 FROM blobs WHERE blobs.key = value)
+                AND NOT EXISTS (SELECT 1 FROM shreds WHERE shreds.key = value)";
+        let keys = list(keys)?;
+        self.readers
+            .read(|rows| all(rows, unnamed, [keys], |row| word(row, "key")))
+    }
+
+    async fn named(&self, after: Option<BlobKey>, limit: u32) -> Result<Vec<Named>> {
+        let page = "
+            SELECT key, blobs.size_bytes, tenant, subdomain, kind, owner, public_id
+            FROM blobs
+                JOIN objects ON objects.id = blobs.object
+                JOIN tenants ON tenants.id = objects.tenant
+            WHERE key > ? ORDER BY key LIMIT ?";
+        let after = after.map_or_else(String::new, |key| key.to_string());
+        self.readers.read(|rows| {
+            all(rows, page, params![after, limit], |row| {
+                Ok(Named {
+                    key: word(row, "key")?,
+                    size_bytes: unsigned(row, "size_bytes")?,
+                    target: Target {
+                        tenant: TenantId(row.get("tenant")?),
+                        kind: kind(row)?,
+                        owner: row.get("owner")?,
+                        id: row.get("public_id")?,
+                    },
+                    tenant: word(row, "subdomain")?,
+                })
+            })
+        })
+    }
+
+    async fn overdue(&self, by_ms: u64, limit: u32) -> Result<Vec<Overdue>> {
+        let overdue = "
+            SELECT key, events.at_ms AS erased_at_ms, not_before_ms, attempts, last_error
+            FROM shreds LEFT JOIN events ON events.id = shreds.event
+            WHERE not_before_ms <= ? OR attempts > 0
+            ORDER BY attempts DESC, not_before_ms LIMIT ?";
+        self.readers.read(|rows| {
+            all(rows, overdue, params![signed(by_ms), limit], |row| {
+                Ok(Overdue {
+                    key: word(row, "key")?,
+                    erased_at_ms: optional(row, "erased_at_ms")?,
+                    next_try_at_ms: unsigned(row, "not_before_ms")?,
+                    attempts: row.get("attempts")?,
+                    last_error: row.get("last_error")?,
+                })
+            })
+        })
+    }
+
+    async fn doom(&self, keys: &[BlobKey], at_ms: u64) -> Result<u64> {
+        let doom = "
+            INSERT INTO shreds (key, not_before_ms)
+            SELECT value, ? FROM json_each(?)
+            WHERE NOT EXISTS (SELECT 1 FROM blobs WHERE blobs.key = value)
+            ON CONFLICT DO NOTHING";
+        let (keys, at_ms) = (list(keys)?, signed(at_ms));
+        self.writer
+            .write(move |rows| Ok(execute(rows, doom, params![at_ms, keys])? as u64))
+            .await
+    }
+
+    async fn forget(&self, object: &Object, at_ms: u64) -> Result<Result<(), Conflict>> {
+        let object = object.clone();
+        self.writer
+            .write(move |rows| forget(rows, &object, at_ms))
+            .await
+    }
+}
+
+/// Keys as a JSON array, to be looked up in one statement.
+fn list(keys: &[BlobKey]) -> Result<String> {
+    let keys: Vec<String> = keys.iter().map(ToString::to_string).collect();
+    to_json(&keys)
+}
+
+fn verify(rows: &Connection) -> Result<Soundness> {
+    let checked = all(rows, "PRAGMA integrity_check(20)", [], |row| {
+        Ok(row.get::<_, String>(0)?)
+    });
+    let damage = match checked {
+        Ok(said) => said.into_iter().filter(|line| line != "ok").collect(),
+        // So damaged that it cannot even be checked.
+        Err(error @ StoreError::Corrupt { .. }) => vec![error.to_string()],
+        Err(error) => return Err(error),
+    };
+    if !damage.is_empty() {
+        let dangling = Vec::new();
+        return Ok(Soundness { damage, dangling });
+    }
+    let mut dangling = references(rows)?;
+    dangling.extend(contradictions(rows)?);
+    dangling.extend(components(rows)?);
+    Ok(Soundness { damage, dangling })
+}
+
+/// Rows that refer to rows which are not there.
+fn references(rows: &Connection) -> Result<Vec<String>> {
+    let check = "
+        SELECT \"table\" AS child, parent, count(*) AS count FROM pragma_foreign_key_check
+        GROUP BY child, parent";
+    all(rows, check, [], |row| {
+        let (child, parent): (String, String) = (row.get("child")?, row.get("parent")?);
+        let count = unsigned(row, "count")?;
+        Ok(format!(
+            "{count} of `{child}` refer to what is not in `{parent}`"
+        ))
+    })
+}
+
+/// Rows of which at most one can be right.
+fn contradictions(rows: &Connection) -> Result<Vec<String>> {
+    let table = [
+        (
+            "SELECT count(*) AS count FROM objects
+            WHERE NOT EXISTS (SELECT 1 FROM blobs WHERE blobs.object = objects.id)",
+            "live objects have no blob",
+        ),
+        (
+            "SELECT count(*) AS count FROM blobs JOIN shreds USING (key)",
+            "blobs of live objects are doomed",
+        ),
+    ];
+    let mut found = Vec::new();
+    for (count, what) in table {
+        let count = first(rows, count, [], |row| unsigned(row, "count"))?;
+        if let Some(count @ 1..) = count {
+            found.push(format!("{count} {what}"));
+        }
+    }
+    Ok(found)
+}
+
+/// Chains and the choice of the plugin that name components which are not kept.
+fn components(rows: &Connection) -> Result<Vec<String>> {
+    let mut missing = Vec::new();
+    let tenants = "SELECT id, subdomain FROM tenants ORDER BY id";
+    let tenants: Vec<(TenantId, Subdomain)> = all(rows, tenants, [], |row| {
+        Ok((TenantId(row.get("id")?), word(row, "subdomain")?))
+    })?;
+    for (tenant, subdomain) in tenants {
+        let Some(chain) = latest(rows, tenant)? else {
+            missing.push(format!("the tenant `{subdomain}` has no chain"));
+            continue;
+        };
+        for entry in &chain.entries {
+            if !kept(rows, entry.digest)? {
+                let (policy, digest) = (&entry.policy, entry.digest);
+                missing.push(format!(
+                    "the chain of `{subdomain}` names the policy `{policy}`, whose component \
+                     {digest} is not kept"
+                ));
+            }
+        }
+    }
+    if let Some(digest) = chosen(rows)?
+        && !kept(rows, digest)?
+    {
+        missing.push(format!("the chosen deletion plugin, {digest}, is not kept"));
+    }
+    Ok(missing)
+}
+
+fn forget(rows: &Connection, object: &Object, at_ms: u64) -> Result<Result<(), Conflict>> {
+    let target = &object.target;
+    let values = name!(target, signed(object.version), signed(at_ms));
+    let deleted = first(rows, ERASE, values, |row| Ok(row.get::<_, i64>("id")?))?;
+    let Some(id) = deleted else {
+        return Ok(Err(conflict(rows, target, at_ms)?));
+    };
+    let tell = "
+        INSERT INTO events (tenant, owner, activity, kind, object_id, at_ms, caller)
+        VALUES (?, ?, ?, ?, ?, ?, ?)";
+    let values = params![
+        target.tenant.0,
+        target.owner,
+        target.kind.loss_event(),
+        target.kind.as_str(),
+        target.id,
+        signed(at_ms),
+        DOCTOR,
+    ];
+    let event = rows.prepare_cached(tell)?.insert(values)?;
+    let doom = "
+        INSERT INTO shreds (key, not_before_ms, event)
+        SELECT key, ?, ? FROM blobs WHERE object = ?";
+    execute(rows, doom, params![signed(at_ms), event, id])?;
+    execute(rows, "DELETE FROM blobs WHERE object = ?", [id])?;
+    Ok(Ok(()))
+}
