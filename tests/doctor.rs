@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use rusqlite::types::Value as Cell;
 use serde_json::{Value, json};
 
-use crate::support::site::{Site, blob_files, database, keys, wait_until};
+use crate::support::site::{Site, blob_files, blob_of, blob_path, database, keys, wait_until};
 use crate::support::{self, Server, TENANT, run, verb};
 
 /// A well-formed key of which no row knows.
@@ -31,18 +31,6 @@ fn counts(report: &Value) -> BTreeMap<&'static str, u64> {
         .map(count)
         .filter(|(_, n)| *n > 0)
         .collect()
-}
-
-/// The file of the only blob of a document.
-fn file_of(data_dir: &Path, guid: &str) -> PathBuf {
-    let key = "SELECT key FROM blobs JOIN objects ON objects.id = object WHERE public_id = ?";
-    let key = database(data_dir).query_row(key, [guid], |row| row.get::<_, String>(0));
-    path_of(data_dir, &key.expect("a blob"))
-}
-
-fn path_of(data_dir: &Path, key: &str) -> PathBuf {
-    let (shard, name) = key.split_at(2);
-    data_dir.join("blobs").join(shard).join(name)
 }
 
 fn plant(path: &Path, bytes: &[u8]) {
@@ -102,12 +90,12 @@ fn each_divergence_is_found_and_nothing_changes_until_it_is_mended() {
     assert_eq!((exit, counts(&report)), (Some(0), BTreeMap::new()));
     assert_eq!((&report["files"], &report["blobs"]), (&json!(8), &json!(8)));
 
-    let short_file = file_of(&data_dir, short);
+    let short_file = blob_of(&data_dir, short);
     for guid in [gone, held] {
-        std::fs::remove_file(file_of(&data_dir, guid)).expect("it was there");
+        std::fs::remove_file(blob_of(&data_dir, guid)).expect("it was there");
     }
     std::fs::write(&short_file, b"sh").expect("a file");
-    plant(&path_of(&data_dir, STRAY), b"of nobody");
+    plant(&blob_path(&data_dir, STRAY), b"of nobody");
     let before = picture(&data_dir);
     let (exit, report) = doctor(&data_dir, &[]);
     assert_eq!(exit, Some(4));
@@ -130,7 +118,7 @@ fn each_divergence_is_found_and_nothing_changes_until_it_is_mended() {
     let (exit, report) = doctor(&data_dir, &["--repair"]);
     assert_eq!((exit, &report["doomed"]), (Some(4), &json!(1)));
     assert_eq!(keys(&data_dir, "blobs").len(), 8, "no row goes untold");
-    assert!(!path_of(&data_dir, STRAY).exists());
+    assert!(!blob_path(&data_dir, STRAY).exists());
     assert_eq!(keys(&data_dir, "shreds").len(), 0);
     let (_, report) = doctor(&data_dir, &[]);
     assert_eq!(counts(&report), BTreeMap::from([("lost", 3)]));
@@ -173,11 +161,11 @@ fn what_is_no_blob_is_told_of_and_never_touched() {
     plant(&blobs.join("notes.txt"), b"notes");
     plant(&blobs.join("01").join("short"), b"no key");
     plant(
-        &path_of(&data_dir, &STRAY.to_uppercase()),
+        &blob_path(&data_dir, &STRAY.to_uppercase()),
         b"a key in other words",
     );
-    std::fs::create_dir_all(path_of(&data_dir, &STRAY.replace('0', "1"))).expect("a folder");
-    std::os::unix::fs::symlink(&outside, path_of(&data_dir, STRAY)).expect("a link");
+    std::fs::create_dir_all(blob_path(&data_dir, &STRAY.replace('0', "1"))).expect("a folder");
+    std::os::unix::fs::symlink(&outside, blob_path(&data_dir, STRAY)).expect("a link");
     std::os::unix::fs::symlink(site.folder(), blobs.join("ff")).expect("a link");
     let before = picture(&data_dir);
     for args in [&[][..], &["--repair", "--forget-lost"]] {
@@ -281,7 +269,7 @@ fn bytes_that_resist_are_told_of_with_the_reason() {
     let data_dir = site.data_dir();
     let server = site.serve();
     let guid = server.upload_document("resists.txt", b"resists");
-    let file = file_of(&data_dir, &guid);
+    let file = blob_of(&data_dir, &guid);
     std::fs::remove_file(&file).expect("it was there");
     std::fs::create_dir(&file).expect("a folder");
     assert_eq!(server.delete_document(&guid).0, 503);
@@ -309,7 +297,7 @@ fn thousands_of_orphans_are_mended_in_batches() {
     let data_dir = site.data_dir();
     for index in 0..ORPHANS {
         let key = format!("{:02x}{index:030x}", index % 7);
-        plant(&path_of(&data_dir, &key), b"of nobody");
+        plant(&blob_path(&data_dir, &key), b"of nobody");
     }
     let (exit, report) = doctor(&data_dir, &[]);
     assert_eq!(

@@ -11,6 +11,8 @@
     reason = "a table says the type of its cases once"
 )]
 
+// Clocks that are set.
+mod clocks;
 // The command line: exit codes, JSON, secrets, and the server beside it.
 mod commands;
 // The power goes in the middle.
@@ -19,6 +21,8 @@ mod crashes;
 mod deletes;
 // What has come apart between rows and bytes.
 mod doctor;
+// Disks that are full or cannot be written, databases that are locked or damaged.
+mod faults;
 // Components that keep failing, held off for a while.
 mod holding_off;
 // The house: directions, sizes, and words that must agree.
@@ -38,6 +42,8 @@ mod policies;
 mod requests;
 // The server in operation: its end, its probes, clients that hang up.
 mod serving;
+// What an operator sees at a glance.
+mod status;
 // The real binary, and the words to speak with it.
 mod support;
 // What is left of a name in the files.

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
+use crate::support::machine::missing;
 use crate::support::site::{Site, blob_files};
 use crate::support::{self, DOCUMENT_USER, Server, TENANT};
 
@@ -28,10 +29,7 @@ fn has_space(folder: &Path, bytes: u64) -> bool {
     });
     let enough = free.expect("a figure") >= bytes >> 10;
     if !enough {
-        let required = std::env::var("ATROPOS_REQUIRE").unwrap_or_default();
-        let required = required.split([',', ' ']).any(|name| name == "disk");
-        assert!(!required, "{bytes} free bytes of disk are required");
-        eprintln!("SKIPPED: there is no space for {bytes} bytes");
+        missing("disk", &format!("there is no space for {bytes} bytes"));
     }
     enough
 }

@@ -6,6 +6,8 @@ pub(crate) mod raw;
 pub(crate) mod site;
 // The demo's two tenants, and deletes that are answered alike.
 pub(crate) mod demo;
+// Small volumes, files that cannot be changed, other clocks.
+pub(crate) mod machine;
 // A platform in memory, set for guests that misbehave.
 pub(crate) mod stage;
 
@@ -93,7 +95,13 @@ impl Server {
 
     /// A server on this data directory, which outlives it.
     pub(crate) fn start(data_dir: &Path, args: &[&str]) -> Self {
+        Self::start_in(data_dir, args, &[])
+    }
+
+    /// The same, with more in its environment.
+    pub(crate) fn start_in(data_dir: &Path, args: &[&str], more: &[(&str, String)]) -> Self {
         let mut child = atropos(data_dir)
+            .envs(more.iter().map(|(name, value)| (*name, value)))
             .args(["serve", "--listen", "127.0.0.1:0"])
             .args(args)
             .stdout(Stdio::piped())
@@ -283,10 +291,7 @@ pub(crate) fn files(folder: &Path) -> Vec<PathBuf> {
 pub(crate) fn available(program: &str) -> bool {
     let found = Command::new(program).arg("--version").output().is_ok();
     if !found {
-        let required = std::env::var("ATROPOS_REQUIRE").unwrap_or_default();
-        let required = required.split([',', ' ']).any(|name| name == program);
-        assert!(!required, "{program} is required and missing");
-        eprintln!("SKIPPED: {program} is missing");
+        machine::missing(program, "it is not installed");
     }
     found
 }

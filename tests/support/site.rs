@@ -21,15 +21,28 @@ pub(crate) struct Site {
 
 impl Site {
     pub(crate) fn new() -> Self {
-        let folder = tempfile::tempdir().expect("a directory");
-        let data_dir = folder.path().join("data");
+        let mut site = Self::unmade();
+        site.make();
+        site
+    }
+
+    /// A site whose data directory is not there yet.
+    pub(crate) fn unmade() -> Self {
+        Self {
+            folder: tempfile::tempdir().expect("a directory"),
+            token: String::new(),
+        }
+    }
+
+    /// Makes the tenant, with a client that may do everything.
+    pub(crate) fn make(&mut self) {
+        let data_dir = self.data_dir();
         let run = |args: &[&str]| verb(&data_dir, args);
         run(&["tenant", "create", TENANT, "--website-id", WEBSITE]);
         run(&["client", "create", CLIENT]);
         let grant = ["client", "grant", CLIENT, "--tenant", TENANT];
         run(&[&grant[..], &["documents:read", "documents:write"]].concat());
-        let token = secret(&run(&["token", "issue", CLIENT]));
-        Self { folder, token }
+        self.token = secret(&run(&["token", "issue", CLIENT]));
     }
 
     /// The folder that nobody but the test writes to; the data directory is in it.
@@ -47,10 +60,16 @@ impl Site {
 
     /// Serves with this configuration, in TOML.
     pub(crate) fn serve_with(&self, config: &str) -> Server {
+        self.serve_in(config, &[])
+    }
+
+    /// The same, with more in the server's environment.
+    pub(crate) fn serve_in(&self, config: &str, more: &[(&str, String)]) -> Server {
         let file = self.folder.path().join("atropos.toml");
         std::fs::write(&file, config).expect("a configuration");
         let file = file.to_str().expect("a path in UTF-8");
-        let mut server = Server::start(&self.data_dir(), &["--config", file]);
+        let args = ["--config", file];
+        let mut server = Server::start_in(&self.data_dir(), &args, more);
         server.token.clone_from(&self.token);
         server
     }
@@ -132,6 +151,21 @@ pub(crate) fn blob_files(data_dir: &Path) -> BTreeSet<String> {
         path.to_str().expect("a key").replace('/', "")
     };
     files(&root).into_iter().map(key).collect()
+}
+
+/// The file of an object's first blob.
+pub(crate) fn blob_of(data_dir: &Path, id: &str) -> PathBuf {
+    let key = "
+        SELECT key FROM blobs JOIN objects ON objects.id = object
+        WHERE public_id = ? ORDER BY ordinal LIMIT 1";
+    let key = database(data_dir).query_row(key, [id], |row| row.get::<_, String>(0));
+    blob_path(data_dir, &key.expect("a blob"))
+}
+
+/// Where the file of a key is.
+pub(crate) fn blob_path(data_dir: &Path, key: &str) -> PathBuf {
+    let (shard, name) = key.split_at(2);
+    data_dir.join("blobs").join(shard).join(name)
 }
 
 /// Waits, as long as a busy machine may need, until something holds.

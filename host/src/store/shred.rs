@@ -98,11 +98,12 @@ impl Shredder {
         let mut by_ms = now_ms().saturating_add(lease_ms);
         let mut recovering = true;
         while !stopping.is_cancelled() {
-            let longest_ms = match recovering {
-                true => lease_ms,
-                false => lease_ms.max(self.backoff.max_ms),
+            // Nothing that was erased has reason to lie further ahead.
+            let latest_ms = match recovering {
+                true => by_ms,
+                false => by_ms.saturating_add(lease_ms.max(self.backoff.max_ms)),
             };
-            match self.pass(by_ms, longest_ms, recovering).await {
+            match self.pass(by_ms, latest_ms, recovering).await {
                 Ok(pass) if pass.seen == PAGE && pass.removed > 0 => continue,
                 Ok(_) => recovering = false,
                 Err(error) => tracing::warn!(
@@ -120,15 +121,11 @@ impl Shredder {
         }
     }
 
-    /// Removes a page of what is due by `by_ms`, first bringing forward what lies more than
-    /// `longest_ms` ahead.
-    async fn pass(&mut self, by_ms: u64, longest_ms: u64, recovering: bool) -> Result<Pass> {
-        let now = now_ms();
-        let (erased, reserved) = (
-            now.saturating_add(longest_ms),
-            now.saturating_add(LONGEST_UPLOAD_MS),
-        );
-        self.objects.hasten(erased, reserved).await?;
+    /// Removes a page of what is due by `by_ms`, having brought forward to `latest_ms` what was
+    /// erased and lies further ahead.
+    async fn pass(&mut self, by_ms: u64, latest_ms: u64, recovering: bool) -> Result<Pass> {
+        let reserved_ms = now_ms().saturating_add(LONGEST_UPLOAD_MS);
+        self.objects.hasten(latest_ms, reserved_ms).await?;
         let due = self.objects.shreds(by_ms, PAGE).await?;
         let keys: Vec<BlobKey> = due.iter().map(|shred| shred.key).collect();
         let mut removed = Vec::with_capacity(due.len());

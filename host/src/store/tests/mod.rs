@@ -25,6 +25,8 @@ pub(super) struct Backend {
     pub(super) chains: Arc<dyn Chains>,
     pub(super) tenants: Arc<dyn Tenants>,
     pub(super) blobs: Arc<dyn Blobs>,
+    pub(super) ledger: Arc<dyn Ledger>,
+    pub(super) inventory: Arc<dyn Inventory>,
     pub(super) tenant: Tenant,
     pub(super) dir: tempfile::TempDir,
 }
@@ -34,6 +36,7 @@ impl Backend {
     pub(super) async fn embedded() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let rows = Arc::new(Sqlite::open(dir.path()).unwrap());
+        let bytes = Arc::new(Local::open(dir.path()).unwrap());
         let policy = Digest::of(b"allow-all");
         rows.add_component(policy, "allow-all", b"allow-all")
             .await
@@ -49,8 +52,10 @@ impl Backend {
             objects: rows.clone(),
             catalogue: rows.clone(),
             chains: rows.clone(),
-            tenants: rows,
-            blobs: Arc::new(Local::open(dir.path()).unwrap()),
+            tenants: rows.clone(),
+            ledger: rows,
+            blobs: bytes.clone(),
+            inventory: bytes,
             dir,
         }
     }

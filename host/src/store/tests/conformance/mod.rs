@@ -2,6 +2,8 @@
 
 mod blobs;
 mod catalogue;
+mod inventory;
+mod ledger;
 mod objects;
 mod tenants;
 
@@ -28,6 +30,7 @@ suite! { Backend::embedded();
         a_stale_decision_erases_nothing
         a_doomed_blob_waits_for_its_lease
         a_failed_removal_is_put_off_and_counted
+        what_lies_too_far_ahead_is_brought_forward
         bytes_that_were_absent_are_noted_at_the_event
         a_recorded_refusal_is_kept_and_erases_nothing
     }
@@ -44,6 +47,18 @@ suite! { Backend::embedded();
         a_blob_is_read_as_written_until_it_is_removed
         an_absent_blob_is_said_to_be_absent
         several_removals_are_answered_in_order
+    }
+    inventory {
+        every_blob_is_listed_once
+        sizes_are_told_in_order_and_of_the_absent_none
+    }
+    ledger {
+        a_sound_storage_has_nothing_wrong_with_it
+        what_a_row_or_a_shred_record_names_is_not_unnamed
+        only_what_nothing_names_is_doomed
+        the_blobs_of_rows_are_paged_by_key
+        what_is_overdue_tells_attempts_and_error
+        a_lost_object_is_forgotten_unless_something_stands_against_it
     }
     tenants {
         a_chain_is_in_force_once_assigned

@@ -194,6 +194,33 @@ pub(super) async fn a_failed_removal_is_put_off_and_counted(backend: &Backend) {
     assert_eq!(backend.catalogue.backlog(lease).await.unwrap(), backlog);
 }
 
+pub(super) async fn what_lies_too_far_ahead_is_brought_forward(backend: &Backend) {
+    let object = backend.upload("p1", b"bytes").await;
+    let erasure = Erasure {
+        lease_until_ms: 900,
+        ..erasure(&object)
+    };
+    backend.objects.erase(&[erasure]).await.unwrap();
+    let reserved = BlobKey::random();
+    backend.catalogue.reserve(&[reserved], 900).await.unwrap();
+    // Nothing lies further ahead than this.
+    backend.objects.hasten(900, 900).await.unwrap();
+    assert!(backend.objects.shreds(899, 10).await.unwrap().is_empty());
+    backend.objects.hasten(100, 500).await.unwrap();
+    assert_eq!(backend.objects.shreds(100, 10).await.unwrap().len(), 2);
+    assert_eq!(backend.objects.shreds(499, 10).await.unwrap().len(), 2);
+    let all = backend.objects.shreds(500, 10).await.unwrap();
+    assert_eq!(all.last().unwrap().key, reserved);
+    // What was tried in vain is no upload any more.
+    backend
+        .objects
+        .postpone(reserved, 500, "EIO")
+        .await
+        .unwrap();
+    backend.objects.hasten(100, 500).await.unwrap();
+    assert_eq!(backend.objects.shreds(100, 10).await.unwrap().len(), 3);
+}
+
 pub(super) async fn bytes_that_were_absent_are_noted_at_the_event(backend: &Backend) {
     let object = backend.upload("p1", b"bytes").await;
     let keys = backend.keys(&object).await;

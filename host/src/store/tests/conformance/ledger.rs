@@ -1,0 +1,135 @@
+//! What rows say there is, as a whole.
+
+use crate::store::ledger::{Soundness, Totals};
+use crate::store::tests::*;
+
+pub(super) async fn a_sound_storage_has_nothing_wrong_with_it(backend: &Backend) {
+    backend.upload("p1", b"bytes").await;
+    let soundness = backend.ledger.verify().await.unwrap();
+    assert_eq!(soundness, Soundness::default());
+    let totals = Totals {
+        tenants: 1,
+        objects: 1,
+    };
+    assert_eq!(backend.ledger.totals().await.unwrap(), totals);
+}
+
+pub(super) async fn what_a_row_or_a_shred_record_names_is_not_unnamed(backend: &Backend) {
+    let live = backend.upload("p1", b"bytes").await;
+    let erased = backend.upload("p2", b"bytes").await;
+    let mut keys = backend.keys(&live).await;
+    keys.extend(backend.keys(&erased).await);
+    backend.objects.erase(&[erasure(&erased)]).await.unwrap();
+    let reserved = BlobKey::random();
+    backend.catalogue.reserve(&[reserved], 1).await.unwrap();
+    let strangers = [BlobKey::random(), BlobKey::random()];
+    keys.push(reserved);
+    keys.extend(strangers);
+    let mut unnamed = backend.ledger.unnamed(&keys).await.unwrap();
+    unnamed.sort();
+    let mut expected = strangers.to_vec();
+    expected.sort();
+    assert_eq!(unnamed, expected);
+}
+
+pub(super) async fn only_what_nothing_names_is_doomed(backend: &Backend) {
+    let live = backend.upload("p1", b"bytes").await;
+    let named = backend.keys(&live).await;
+    let stranger = BlobKey::random();
+    let keys = [&named[..], &[stranger]].concat();
+    assert_eq!(backend.ledger.doom(&keys, 7).await.unwrap(), 1);
+    assert_eq!(backend.ledger.doom(&keys, 8).await.unwrap(), 0);
+    let due = backend.objects.shreds(7, 10).await.unwrap();
+    assert_eq!(
+        due.iter().map(|one| one.key).collect::<Vec<_>>(),
+        [stranger]
+    );
+}
+
+pub(super) async fn the_blobs_of_rows_are_paged_by_key(backend: &Backend) {
+    let mut expected = Vec::new();
+    for id in ["p1", "p2", "p3"] {
+        let object = backend.upload(id, b"bytes").await;
+        expected.extend(backend.keys(&object).await);
+    }
+    expected.sort();
+    let (mut listed, mut after) = (Vec::new(), None);
+    loop {
+        let page = backend.ledger.named(after, 4).await.unwrap();
+        let Some(last) = page.last() else { break };
+        after = Some(last.key);
+        assert!(page.iter().all(|one| one.size_bytes == 5));
+        assert!(
+            page.iter()
+                .all(|one| one.tenant == backend.tenant.subdomain)
+        );
+        listed.extend(page.iter().map(|one| one.key));
+    }
+    assert_eq!(listed, expected);
+}
+
+pub(super) async fn what_is_overdue_tells_attempts_and_error(backend: &Backend) {
+    let object = backend.upload("p1", b"bytes").await;
+    let erasure = erasure(&object);
+    let (erased, lease) = (erasure.at_ms, erasure.lease_until_ms);
+    let key = backend.keys(&object).await[0];
+    backend.objects.erase(&[erasure]).await.unwrap();
+    let before = backend.ledger.overdue(lease - 1, 10).await.unwrap();
+    assert!(before.is_empty(), "{before:?}");
+    backend
+        .objects
+        .postpone(key, lease + 9, "EIO")
+        .await
+        .unwrap();
+    let overdue = backend.ledger.overdue(lease, 10).await.unwrap();
+    assert_eq!(overdue.len(), 2);
+    let first = &overdue[0];
+    assert_eq!((first.key, first.attempts), (key, 1));
+    assert_eq!(first.erased_at_ms, Some(erased));
+    assert_eq!(first.next_try_at_ms, lease + 9);
+    assert_eq!(first.last_error.as_deref(), Some("EIO"));
+    assert_eq!(backend.ledger.overdue(lease, 1).await.unwrap().len(), 1);
+}
+
+pub(super) async fn a_lost_object_is_forgotten_unless_something_stands_against_it(
+    backend: &Backend,
+) {
+    let object = backend.upload("p1", b"bytes").await;
+    let keys = backend.keys(&object).await;
+    let place = backend.catalogue.place_hold(&object.target, "a lawsuit", 1);
+    place.await.unwrap();
+    let held = backend.objects.find(&object.target).await.unwrap().unwrap();
+    for stale in [&object, &held] {
+        let forgotten = backend.ledger.forget(stale, 5).await.unwrap();
+        assert_eq!(forgotten, Err(Conflict::Held));
+    }
+    backend
+        .catalogue
+        .release_holds(&object.target)
+        .await
+        .unwrap();
+    assert_eq!(
+        backend.ledger.forget(&held, 5).await.unwrap(),
+        Err(Conflict::Changed)
+    );
+    let found = backend.objects.find(&object.target).await.unwrap().unwrap();
+    assert_eq!(backend.ledger.forget(&found, 5).await.unwrap(), Ok(()));
+    assert_eq!(backend.objects.find(&object.target).await.unwrap(), None);
+    assert_eq!(
+        backend.ledger.forget(&found, 5).await.unwrap(),
+        Err(Conflict::Gone)
+    );
+    // Should the bytes come back after all, they are doomed.
+    assert!(backend.ledger.unnamed(&keys).await.unwrap().is_empty());
+    let removed: Vec<_> = keys.iter().map(|key| (*key, Removal::Absent)).collect();
+    backend.objects.shredded(&removed).await.unwrap();
+    let activity =
+        backend
+            .catalogue
+            .activity(backend.tenant.id, Some(Kind::Photo), "user-6", FIRST);
+    let activity = activity.await.unwrap();
+    assert_eq!(activity.len(), 1);
+    assert_eq!(activity[0].activity, "User Photo Lost");
+    assert_eq!((activity[0].at_ms, activity[0].bytes_absent), (5, 2));
+    assert_eq!(activity[0].decision_id, None);
+}

@@ -1,0 +1,119 @@
+//! What a machine can do to a server: small volumes, files that cannot be changed, other clocks.
+//! Where a machine cannot, it is said loudly, and is an error where `ATROPOS_REQUIRE` names it.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// Says that something is missing, which must not be required.
+pub(crate) fn missing(name: &str, why: &str) {
+    let required = std::env::var("ATROPOS_REQUIRE").unwrap_or_default();
+    let required = required.split([',', ' ']).any(|one| one == name);
+    assert!(!required, "{name} is required: {why}");
+    eprintln!("SKIPPED: {name}: {why}");
+}
+
+/// Whether a command succeeds.
+fn done(program: &str, args: &[&str]) -> bool {
+    let output = Command::new(program).args(args).output();
+    output.is_ok_and(|output| output.status.success())
+}
+
+fn text(path: &Path) -> &str {
+    path.to_str().expect("a path in UTF-8")
+}
+
+/// A small volume in memory, mounted for as long as this lives.
+pub(crate) struct Volume(PathBuf);
+
+impl Volume {
+    /// Mounts a volume of this size, if the machine lets us (`mount`).
+    pub(crate) fn mount(at: &Path, mebibytes: u32) -> Option<Self> {
+        std::fs::create_dir_all(at).expect("a directory");
+        let size = format!("size={mebibytes}m");
+        if done("mount", &["-t", "tmpfs", "-o", &size, "tmpfs", text(at)]) {
+            return Some(Self(at.to_owned()));
+        }
+        missing("mount", "volumes cannot be mounted here");
+        None
+    }
+
+    /// Makes it read-only (`ro`) or writable again (`rw`).
+    pub(crate) fn remount(&self, how: &str) {
+        let how = format!("remount,{how}");
+        assert!(done("mount", &["-o", &how, text(&self.0)]), "{how}");
+    }
+}
+
+impl Drop for Volume {
+    fn drop(&mut self) {
+        // Also while a server is still about to end.
+        done("umount", &["-l", text(&self.0)]);
+    }
+}
+
+/// Files that nobody can write, remove or rename, for as long as this lives.
+pub(crate) struct Immutable(Vec<PathBuf>);
+
+impl Immutable {
+    /// Makes files immutable, if the machine lets us (`chattr`).
+    pub(crate) fn make(files: &[PathBuf]) -> Option<Self> {
+        let made = Self(files.to_vec());
+        if files.iter().all(|file| done("chattr", &["+i", text(file)])) {
+            return Some(made);
+        }
+        missing("chattr", "files cannot be made immutable here");
+        None
+    }
+}
+
+impl Drop for Immutable {
+    fn drop(&mut self) {
+        for file in &self.0 {
+            done("chattr", &["-i", text(file)]);
+        }
+    }
+}
+
+/// A clock that the test sets, for one server.
+pub(crate) struct Clock {
+    library: PathBuf,
+    file: PathBuf,
+}
+
+impl Clock {
+    /// A clock that is off by this much, such as `+1d`, if there is a library for it (`faketime`).
+    pub(crate) fn off_by(folder: &Path, offset: &str) -> Option<Self> {
+        let folders = std::fs::read_dir("/usr/lib").expect("a directory");
+        let library = folders.flatten().find_map(|folder| {
+            let library = folder.path().join("faketime/libfaketime.so.1");
+            library.exists().then_some(library)
+        });
+        let Some(library) = library else {
+            missing("faketime", "libfaketime is not installed");
+            return None;
+        };
+        let file = folder.join("clock");
+        let clock = Self { library, file };
+        clock.set(offset);
+        Some(clock)
+    }
+
+    /// Sets it while its server runs.
+    pub(crate) fn set(&self, offset: &str) {
+        // Whole at once: it is read at every look at the clock.
+        let new = self.file.with_extension("new");
+        std::fs::write(&new, offset).expect("a file");
+        std::fs::rename(&new, &self.file).expect("a file");
+    }
+
+    /// What a server's environment must be for it to look at this clock.
+    pub(crate) fn environment(&self) -> Vec<(&'static str, String)> {
+        vec![
+            ("LD_PRELOAD", text(&self.library).to_owned()),
+            ("FAKETIME_TIMESTAMP_FILE", text(&self.file).to_owned()),
+            ("FAKETIME_NO_CACHE", "1".to_owned()),
+            // How long something takes is nobody's to set.
+            ("DONT_FAKE_MONOTONIC", "1".to_owned()),
+        ]
+    }
+}
