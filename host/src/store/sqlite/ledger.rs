@@ -204,7 +204,8 @@ fn components(rows: &Connection) -> Result<Vec<String>> {
 
 fn forget(rows: &Connection, object: &Object, at_ms: u64) -> Result<Result<(), Conflict>> {
     let target = &object.target;
-    let values = name!(target, signed(object.version), signed(at_ms));
+    let (version, created_at_ms) = (signed(object.version), signed(object.created_at_ms));
+    let values = name!(target, version, created_at_ms, signed(at_ms));
     let deleted = first(rows, ERASE, values, |row| Ok(row.get::<_, i64>("id")?))?;
     let Some(id) = deleted else {
         return Ok(Err(conflict(rows, target, at_ms)?));
