@@ -11,6 +11,8 @@
     reason = "a table says the type of its cases once"
 )]
 
+// A mixed load, the power goes, and a model says what may be left.
+mod campaign;
 // The command line: exit codes, JSON, secrets, and the server beside it.
 mod commands;
 // The power goes in the middle.
@@ -36,6 +38,8 @@ mod policies;
 mod requests;
 // The server in operation: its end, its probes, clients that hang up.
 mod serving;
+// Every step of the flow, made to fail, to hang, and to end the process.
+mod steps;
 // The real binary, and the words to speak with it.
 mod support;
 // What is left of a name in the files.
