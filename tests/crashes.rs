@@ -1,14 +1,16 @@
 //! The power goes in the middle: what was acknowledged stays gone, and nothing is left half.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
-use parking_lot::Mutex;
+use atropos::target::Kind;
 
+use crate::support::asking::{Answer, ask};
+use crate::support::random::Random;
 use crate::support::site::{Site, blob_files, database, keys, wait_until};
-use crate::support::{self, Server};
+use crate::support::{self, Server, at_once, at_once_while};
 
 const DOCUMENTS: usize = 200;
 const CLIENTS: usize = 32;
@@ -16,30 +18,6 @@ const CLIENTS: usize = 32;
 /// In every document's content, and nowhere else.
 const MARKER: &str = "crash-marker-";
 const MARKER_BYTES: usize = MARKER.len() + "000-000".len();
-
-/// Numbers that look random and come again with the same `ATROPOS_SEED`.
-struct Random(u64);
-
-impl Random {
-    fn from_environment(test: &str) -> Self {
-        let now = || SystemTime::now().duration_since(UNIX_EPOCH);
-        let seed = match std::env::var("ATROPOS_SEED") {
-            Ok(seed) => seed.parse().expect("ATROPOS_SEED is a number"),
-            Err(_) => now().map_or(1, |since| since.as_nanos() as u64 >> 10),
-        };
-        eprintln!("{test}: ATROPOS_SEED={seed}");
-        Self(seed)
-    }
-
-    fn below(&mut self, bound: u64) -> u64 {
-        // SplitMix64.
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (mixed ^ (mixed >> 31)) % bound
-    }
-}
 
 struct Document {
     guid: String,
@@ -60,44 +38,8 @@ impl Document {
     }
 }
 
-/// What came back; nothing if the connection broke off.
-type Answer = Option<(u16, String)>;
-
-/// Does something with every item, [`CLIENTS`] at a time, while `meanwhile` goes on beside it.
-fn at_once<T: Sync, R: Send>(
-    items: &[T],
-    job: impl Fn(&T) -> R + Sync,
-    meanwhile: impl FnOnce(),
-) -> Vec<R> {
-    let next = AtomicUsize::new(0);
-    let done = Mutex::new(BTreeMap::new());
-    std::thread::scope(|scope| {
-        for _ in 0..CLIENTS {
-            scope.spawn(|| {
-                loop {
-                    let index = next.fetch_add(1, Ordering::Relaxed);
-                    let Some(item) = items.get(index) else { break };
-                    let outcome = job(item);
-                    done.lock().insert(index, outcome);
-                }
-            });
-        }
-        meanwhile();
-    });
-    done.into_inner().into_values().collect()
-}
-
 fn delete(server: &Server, document: &Document) -> Answer {
-    let body = serde_json::json!({
-        "tenantSubDomain": support::TENANT, "userAccountId": support::DOCUMENT_USER,
-        "fileGuid": document.guid,
-    });
-    let request = server
-        .http
-        .post(server.url("/api/library/documents/delete"));
-    let request = request.bearer_auth(&server.token).json(&body);
-    let response = request.send().ok()?;
-    Some((response.status().as_u16(), response.text().ok()?))
+    ask(server.deletion(Kind::Document, &document.guid))
 }
 
 /// The markers that are in any file of the data directory.
@@ -132,7 +74,7 @@ fn delete_and_kill(
         succeeded.fetch_add(usize::from(success), Ordering::SeqCst);
         answer
     };
-    let answers = at_once(documents, job, || {
+    let answers = at_once_while(CLIENTS, documents, job, || {
         while (succeeded.load(Ordering::SeqCst) as u64) < successes {
             std::thread::sleep(Duration::from_micros(200));
         }
@@ -184,7 +126,7 @@ fn check(server: &Server, documents: &[Document], answers: &[Answer]) -> Tally {
         }
         expected.push(if gone { 404 } else { 200 });
     }
-    let again = at_once(documents, |document| delete(server, document), || {});
+    let again = at_once(CLIENTS, documents, |document| delete(server, document));
     for (answer, expected) in again.into_iter().zip(expected) {
         let (status, body) = answer.expect("an answer");
         assert_eq!(status, expected, "{body}");
@@ -223,7 +165,7 @@ fn a_kill_amid_deletes_leaves_every_document_whole_or_gone() {
     for round in 0..rounds {
         let indices: Vec<usize> = (0..DOCUMENTS).collect();
         let new = |index: &usize| Document::upload(&server, round, *index);
-        let documents = at_once(&indices, new, || {});
+        let documents = at_once(CLIENTS, &indices, new);
         assert_eq!(markers(&site.data_dir()).len(), DOCUMENTS);
         let successes = random.below(DOCUMENTS as u64 * 3 / 4);
         let then = Duration::from_micros(random.below(10_000));
@@ -249,18 +191,8 @@ fn a_kill_amid_deletes_leaves_every_document_whole_or_gone() {
 }
 
 fn upload(server: &Server, name: &str, content: &[u8]) -> Option<String> {
-    use reqwest::blocking::multipart::{Form, Part};
-    let file = Part::bytes(content.to_vec()).file_name(name.to_owned());
-    let form = Form::new()
-        .text("tenantSubDomain", support::TENANT)
-        .text("userAccountId", support::DOCUMENT_USER.to_string())
-        .part("file", file);
-    let request = server
-        .http
-        .post(server.url("/api/file/upload/admin-for-client/store"));
-    let request = request.bearer_auth(&server.token).multipart(form);
-    let response = request.send().ok()?.error_for_status().ok()?;
-    response.json().ok()
+    let (status, body) = ask(server.upload(Kind::Document, name, content))?;
+    (status == 200).then(|| serde_json::from_str(&body).expect("a GUID"))
 }
 
 #[test]
@@ -292,7 +224,7 @@ fn a_kill_amid_uploads_leaves_no_bytes_that_nobody_answers_for() {
         guid
     };
     let enough = random.below(DOCUMENTS as u64 / 2);
-    let guids = at_once(&indices, job, || {
+    let guids = at_once_while(CLIENTS, &indices, job, || {
         while (successes.load(Ordering::SeqCst) as u64) < enough {
             std::thread::sleep(Duration::from_micros(200));
         }

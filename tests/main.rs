@@ -13,6 +13,8 @@
 
 // Clocks that are set.
 mod clocks;
+// A mixed load, the power goes, and a model says what may be left.
+mod campaign;
 // The command line: exit codes, JSON, secrets, and the server beside it.
 mod commands;
 // The power goes in the middle.
@@ -46,6 +48,8 @@ mod requests;
 mod serving;
 // What an operator sees at a glance.
 mod status;
+// Every step of the flow, made to fail, to hang, and to end the process.
+mod steps;
 // The real binary, and the words to speak with it.
 mod support;
 // What is left of a name in the files.

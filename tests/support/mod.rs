@@ -1,5 +1,7 @@
 //! The real binary, started as a user would, and the words to speak with it.
 
+// Chance that can be repeated.
+pub(crate) mod random;
 // Requests written by hand.
 pub(crate) mod raw;
 // A tenant of the test's own, and what is in its data directory.
@@ -8,12 +10,16 @@ pub(crate) mod site;
 pub(crate) mod demo;
 // Small volumes, files that cannot be changed, other clocks.
 pub(crate) mod machine;
+// Requests that may get no answer.
+pub(crate) mod asking;
 // A platform in memory, set for guests that misbehave.
 pub(crate) mod stage;
 
+use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use reqwest::blocking::{Client, Response};
@@ -100,49 +106,9 @@ impl Server {
 
     /// The same, with more in its environment.
     pub(crate) fn start_in(data_dir: &Path, args: &[&str], more: &[(&str, String)]) -> Self {
-        let mut child = atropos(data_dir)
-            .envs(more.iter().map(|(name, value)| (*name, value)))
-            .args(["serve", "--listen", "127.0.0.1:0"])
-            .args(args)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("the binary starts");
-        let errors = collect(child.stderr.take().expect("a pipe"));
-        let mut line = String::new();
-        let mut stdout = BufReader::new(child.stdout.take().expect("a pipe"));
-        let started = Instant::now();
-        stdout.read_line(&mut line).expect("a line");
-        let base = line.trim().strip_prefix("listening on ").map(str::to_owned);
-        let base = base.unwrap_or_else(|| {
-            let _ = child.wait();
-            std::thread::sleep(Duration::from_millis(100));
-            panic!("no server: {line:?}, {}", errors.lock());
-        });
-        assert!(started.elapsed() < PATIENCE, "took too long to start");
-        let demo = args.contains(&"--demo");
-        let tour = loop {
-            let tour = errors.lock().clone();
-            let complete = tour.contains("\n  -d '") && tour.ends_with("\n");
-            if !demo || complete || started.elapsed() > PATIENCE {
-                break tour;
-            }
-            std::thread::sleep(Duration::from_millis(5));
-        };
-        let token = tour
-            .split("Bearer ")
-            .nth(1)
-            .and_then(|rest| rest.split('\'').next());
-        Self {
-            token: token.unwrap_or_default().to_owned(),
-            tour,
-            base,
-            child,
-            http: client(),
-            data_dir: data_dir.to_owned(),
-            log: errors,
-            _owned: None,
-        }
+        let more: Vec<_> = more.iter().map(|(name, value)| (*name, &**value)).collect();
+        let started = Starting::new(data_dir, args, &more).ready();
+        started.unwrap_or_else(|log| panic!("no server: {log}"))
     }
 
     pub(crate) fn data_dir(&self) -> &Path {
@@ -152,6 +118,16 @@ impl Server {
     /// What the server has written to stderr since the tour.
     pub(crate) fn log(&self) -> String {
         self.log.lock()[self.tour.len()..].to_owned()
+    }
+
+    /// All that the server has written to stderr.
+    pub(crate) fn whole_log(&self) -> String {
+        self.log.lock().clone()
+    }
+
+    /// Whether the process is gone.
+    pub(crate) fn ended(&mut self) -> bool {
+        self.child.try_wait().expect("a process").is_some()
     }
 
     pub(crate) fn pid(&self) -> u32 {
@@ -236,6 +212,80 @@ impl Drop for Server {
     }
 }
 
+/// A server that may not come to listen.
+pub(crate) struct Starting {
+    child: Child,
+    data_dir: PathBuf,
+    demo: bool,
+    log: std::sync::Arc<parking_lot::Mutex<String>>,
+}
+
+impl Starting {
+    /// Starts it with these variables in its environment.
+    pub(crate) fn new(data_dir: &Path, args: &[&str], variables: &[(&str, &str)]) -> Self {
+        let mut child = atropos(data_dir)
+            .args(["serve", "--listen", "127.0.0.1:0"])
+            .args(args)
+            .envs(variables.iter().copied())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the binary starts");
+        Self {
+            log: collect(child.stderr.take().expect("a pipe")),
+            child,
+            data_dir: data_dir.to_owned(),
+            demo: args.contains(&"--demo"),
+        }
+    }
+
+    pub(crate) fn log(&self) -> String {
+        self.log.lock().clone()
+    }
+
+    /// Ends it before it listens.
+    pub(crate) fn kill(mut self) {
+        self.child.kill().expect("it was running");
+        self.child.wait().expect("it ended");
+    }
+
+    /// Waits until it listens. If it ends instead: what it logged.
+    pub(crate) fn ready(mut self) -> Result<Server, String> {
+        let mut line = String::new();
+        let mut stdout = BufReader::new(self.child.stdout.take().expect("a pipe"));
+        let started = Instant::now();
+        stdout.read_line(&mut line).expect("a line");
+        let Some(base) = line.trim().strip_prefix("listening on ") else {
+            let _ = self.child.wait();
+            std::thread::sleep(Duration::from_millis(100));
+            return Err(format!("{line:?}, {}", self.log()));
+        };
+        assert!(started.elapsed() < PATIENCE, "took too long to start");
+        let tour = loop {
+            let tour = self.log();
+            let complete = tour.contains("\n  -d '") && tour.ends_with("\n");
+            if !self.demo || complete || started.elapsed() > PATIENCE {
+                break tour;
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        };
+        let token = tour
+            .split("Bearer ")
+            .nth(1)
+            .and_then(|rest| rest.split('\'').next());
+        Ok(Server {
+            token: token.unwrap_or_default().to_owned(),
+            tour,
+            base: base.to_owned(),
+            child: self.child,
+            http: client(),
+            data_dir: self.data_dir,
+            log: self.log,
+            _owned: None,
+        })
+    }
+}
+
 pub(crate) fn client() -> Client {
     let client = Client::builder()
         .timeout(Duration::from_secs(120))
@@ -253,6 +303,40 @@ pub(crate) fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> 
         assert!(started.elapsed() < PATIENCE, "in vain: {what}");
         std::thread::sleep(Duration::from_millis(10));
     }
+}
+
+/// Does something with every item, so many at a time. The outcomes are in the order of the items.
+pub(crate) fn at_once<T: Sync, R: Send>(
+    clients: usize,
+    items: &[T],
+    job: impl Fn(&T) -> R + Sync,
+) -> Vec<R> {
+    at_once_while(clients, items, job, || {})
+}
+
+/// The same, while `meanwhile` goes on beside it.
+pub(crate) fn at_once_while<T: Sync, R: Send>(
+    clients: usize,
+    items: &[T],
+    job: impl Fn(&T) -> R + Sync,
+    meanwhile: impl FnOnce(),
+) -> Vec<R> {
+    let next = AtomicUsize::new(0);
+    let done = parking_lot::Mutex::new(BTreeMap::new());
+    std::thread::scope(|scope| {
+        for _ in 0..clients {
+            scope.spawn(|| {
+                loop {
+                    let index = next.fetch_add(1, Ordering::Relaxed);
+                    let Some(item) = items.get(index) else { break };
+                    let outcome = job(item);
+                    done.lock().insert(index, outcome);
+                }
+            });
+        }
+        meanwhile();
+    });
+    done.into_inner().into_values().collect()
 }
 
 /// Status and JSON body.

@@ -1,0 +1,556 @@
+//! Every step of the flow, made to fail, to hang, and to end the process; and what is left.
+//!
+//! Which steps there are is not written here: each scenario is run once with nothing going wrong, its
+//! log tells what it passes, and every step it passes first is made to go wrong.
+
+mod ground;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use atropos::step::Step;
+use atropos::target::Kind;
+
+use crate::support::asking::{Answer, ask};
+use crate::support::site::{keys, wait_until};
+use crate::support::{PHOTO_USER, Server, Starting, at_once};
+use ground::{Ground, KEEPER_WEBSITE, Left, OBJECTS, Plot, picture};
+
+/// How many cases are under way at once.
+const AT_ONCE: usize = 6;
+
+/// Passed by the clock and not by a request, so that how often is not certain. They are made to go
+/// wrong while the server starts.
+const BY_THE_CLOCK: [Step; 2] = [Step::ShredLook, Step::WriteCheckpoint];
+
+/// Passed right after the answer is handed over, so that a process that ends there may or may not have
+/// sent it.
+const AS_IT_ANSWERS: [Step; 2] = [Step::ShredPostpone, Step::RowsRecord];
+
+/// Generous where nothing hangs.
+const PATIENT: &str = "[plugin]\ndeadline-ms = 60000\n[policy]\ndeadline-ms = 60000\n\
+    [http]\nrequest-timeout-ms = 60000\n[log]\nfilter = \"info,atropos::step=trace\"\n";
+
+/// Short where something does: a plugin's deadline, then that of the request.
+const IMPATIENT: &str = "[plugin]\ndeadline-ms = 1000\n[policy]\ndeadline-ms = 60000\n\
+    [http]\nrequest-timeout-ms = 2500\n[upload]\ndeadline-ms = 2500\n\
+    [log]\nfilter = \"info,atropos::step=trace\"\n";
+
+/// What a caller asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Deed {
+    /// Nothing; the server starts.
+    Start,
+    Delete(Kind),
+    /// A delete that a policy denies.
+    Denied,
+    Upload,
+    Read,
+}
+
+/// A deed, and what it happens in.
+#[derive(Clone, Copy, Debug)]
+struct Scenario {
+    name: &'static str,
+    deed: Deed,
+    /// What goes wrong besides.
+    besides: &'static str,
+    /// Whether a delete was cut short before, so that there is something to recover.
+    doomed: bool,
+}
+
+const SCENARIOS: [Scenario; 8] = [
+    scenario("delete of a photo", Deed::Delete(Kind::Photo), ""),
+    scenario("delete of a document", Deed::Delete(Kind::Document), ""),
+    scenario(
+        "delete whose bytes resist at first",
+        Deed::Delete(Kind::Photo),
+        "bytes.unlink=2*return",
+    ),
+    scenario("delete that a policy denies", Deed::Denied, ""),
+    scenario("upload of a photo", Deed::Upload, ""),
+    scenario(
+        "upload that cannot be written",
+        Deed::Upload,
+        "put.sync=return",
+    ),
+    scenario("download of a photo", Deed::Read, ""),
+    Scenario {
+        name: "start after a delete was cut short",
+        deed: Deed::Start,
+        besides: "",
+        doomed: true,
+    },
+];
+
+const fn scenario(name: &'static str, deed: Deed, besides: &'static str) -> Scenario {
+    Scenario {
+        name,
+        deed,
+        besides,
+        doomed: false,
+    }
+}
+
+/// What goes wrong at a step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum How {
+    Error,
+    Hang,
+    Kill,
+    /// The step is passed once, and ends the process the next time.
+    KillLater,
+}
+
+const HOWS: [How; 4] = [How::Error, How::Hang, How::Kill, How::KillLater];
+
+/// One step that goes wrong in one way.
+struct Case {
+    scenario: Scenario,
+    step: Step,
+    /// How often the step is passed before the deed.
+    before: usize,
+    how: How,
+}
+
+/// What came of it, in the words under the table.
+struct Cell {
+    told: &'static str,
+    left: &'static str,
+    again: &'static str,
+}
+
+/// What a caller is told: what is in the answer, the word for it, and what it means.
+const TOLD: [(&str, &str, &str); 8] = [
+    ("", "done", "success"),
+    ("Invalid Photo Id", "not found", "there is no such object"),
+    ("no such document", "not found", "there is no such object"),
+    ("Denied by policy", "denied", "a policy denies it"),
+    (
+        "storage is not available",
+        "unavailable",
+        "503: the storage failed; try again",
+    ),
+    (
+        "bytes are not deleted yet",
+        "pending",
+        "503: the row is gone, the bytes are about to go",
+    ),
+    (
+        "plugin did not answer in time",
+        "plugin deadline",
+        "503: the sandbox was left after `plugin.deadline-ms`",
+    ),
+    (
+        "request took too long",
+        "timeout",
+        "503: the connection was answered after `http.request-timeout-ms` or `upload.deadline-ms`",
+    ),
+];
+
+/// The other words of the table.
+const WORDS: [(&str, &str); 9] = [
+    ("cut off", "no answer: the process was gone"),
+    (
+        "either",
+        "the process ended as it answered, so that there may be an answer or none",
+    ),
+    ("listening", "the server came to serve"),
+    ("ended", "the server ended instead, with an error"),
+    ("stuck", "the server did not come to serve"),
+    ("intact", "row, bytes, and no event"),
+    (
+        "gone",
+        "no row, and once nothing is under way no bytes, no shred record, and one event",
+    ),
+    ("whole", "what was uploaded is there to the last byte"),
+    ("nothing", "nothing is left of the upload"),
+];
+
+fn word(answer: &Answer) -> &'static str {
+    let Some((status, body)) = answer else {
+        return "cut off";
+    };
+    if *status == 200 {
+        return "done";
+    }
+    let known = TOLD.iter().skip(1).find(|(part, ..)| body.contains(part));
+    known
+        .unwrap_or_else(|| panic!("unexplained: {status} {body}"))
+        .1
+}
+
+impl Deed {
+    /// Deeds of one surface pass their first steps alike; each step is made to go wrong in the first of
+    /// them that passes it.
+    fn surface(self) -> &'static str {
+        match self {
+            Self::Start => "start",
+            Self::Delete(_) | Self::Denied => "delete",
+            Self::Upload => "upload",
+            Self::Read => "download",
+        }
+    }
+
+    /// Asks for it, for the first or second time.
+    fn ask(self, server: &Server, time: usize) -> Answer {
+        let id = OBJECTS[time];
+        match self {
+            Self::Start => Some((200, String::new())),
+            Self::Delete(kind) => ask(server.deletion(kind, id)),
+            Self::Denied => {
+                let path = format!("DeleteUserPhoto?userId={PHOTO_USER}&photoId={id}");
+                let url = server.url(&format!("/api/4/UploadImage/{path}"));
+                let request = server.http.get(url).header("websiteId", KEEPER_WEBSITE);
+                ask(request.header("webApiClientKey", crate::support::SITE_KEY))
+            }
+            Self::Upload => ask(server.upload(Kind::Photo, "new.png", &picture())),
+            Self::Read => {
+                let urls = server.objects(Kind::Photo).remove(id);
+                let response = server.bytes(&urls.expect("a photo")[0]).send().ok()?;
+                let status = response.status().as_u16();
+                let bytes = response.bytes().ok()?;
+                assert!(status != 200 || *bytes == *picture(), "other bytes");
+                Some((status, String::from_utf8_lossy(&bytes).into_owned()))
+            }
+        }
+    }
+
+    /// Whether nothing of what was asked for is under way any more; so many times it was.
+    fn settled(self, plot: &Plot, times: usize) -> bool {
+        let decided = || plot.count("SELECT count(*) FROM decisions") >= times as i64;
+        match self {
+            Self::Delete(_) => decided() && keys(&plot.data_dir(), "shreds").is_empty(),
+            Self::Denied => decided(),
+            Self::Start => keys(&plot.data_dir(), "shreds").is_empty(),
+            Self::Upload | Self::Read => true,
+        }
+    }
+
+    /// What is left of what was asked for.
+    fn left(self, plot: &Plot, time: usize) -> &'static str {
+        let delete = |kind| match plot.left(kind, OBJECTS[time]) {
+            Left::Intact => "intact",
+            Left::Gone => "gone",
+        };
+        match self {
+            Self::Start | Self::Read | Self::Denied => delete(Kind::Photo),
+            Self::Delete(kind) => delete(kind),
+            Self::Upload => {
+                let photos = "SELECT count(*) FROM objects WHERE tenant = 1 AND kind = 'photo'";
+                match plot.count(photos) - OBJECTS.len() as i64 > time as i64 {
+                    true => "whole",
+                    false => "nothing",
+                }
+            }
+        }
+    }
+
+    /// What a repetition must be told.
+    fn truth(self, left: &str) -> &'static str {
+        match (self, left) {
+            (Self::Denied, _) => "denied",
+            (Self::Delete(_) | Self::Start, "gone") => "not found",
+            _ => "done",
+        }
+    }
+
+    /// What is asked again to see that the truth is told.
+    fn again(self) -> Self {
+        match self {
+            Self::Start => Self::Delete(Kind::Photo),
+            other => other,
+        }
+    }
+}
+
+impl Scenario {
+    fn ground<'a>(&self, fresh: &'a Ground, doomed: &'a Ground) -> &'a Ground {
+        if self.doomed { doomed } else { fresh }
+    }
+
+    fn starting(&self, plot: &Plot, config: &str, told: &str) -> Starting {
+        let points = format!("{};{told}", self.besides);
+        let config = plot.config(config);
+        let variables = [("FAILPOINTS", &*points)];
+        Starting::new(&plot.data_dir(), &["--config", &config], &variables)
+    }
+
+    /// What it passes when nothing else goes wrong: before the deed how often, and with it.
+    fn passes(&self, ground: &Ground) -> (BTreeMap<Step, usize>, BTreeSet<Step>) {
+        let plot = ground.copy();
+        let started = self.starting(&plot, PATIENT, "").ready();
+        let server = Plot::token(started.unwrap_or_else(|log| panic!("no server: {log}")));
+        wait_until("all is logged", || {
+            server.whole_log().contains("atropos is ready")
+        });
+        let early = passed(&server.whole_log());
+        // Whatever a download looks up first is no part of it.
+        self.deed.ask(&server, 0);
+        wait_until("it is done", || self.deed.settled(&plot, 1));
+        server.signal("TERM");
+        wait_until("the log ends", || server.whole_log().contains("stopping"));
+        std::thread::sleep(Duration::from_millis(700));
+        let all = passed(&server.whole_log());
+        if self.deed == Deed::Start {
+            return (BTreeMap::new(), all.into_keys().collect());
+        }
+        let more = |step: &Step| all.get(step) > early.get(step) && !BY_THE_CLOCK.contains(step);
+        let with = all.keys().copied().filter(more).collect();
+        (early, with)
+    }
+}
+
+/// How often a log tells that each step was passed.
+fn passed(log: &str) -> BTreeMap<Step, usize> {
+    let times = |step: &Step| log.matches(&format!("passed step=\"{step}\"\n")).count();
+    let counted = Step::ALL.iter().map(|step| (*step, times(step)));
+    counted.filter(|(_, times)| *times > 0).collect()
+}
+
+impl Case {
+    /// What to tell the crate `fail`.
+    fn points(&self) -> String {
+        let (step, before) = (self.step, self.before);
+        let (skipped, what) = match self.how {
+            How::Error => (before, "1*return"),
+            How::Hang => (before, "return(hang)"),
+            How::Kill => (before, "return(kill)"),
+            // A start has no second time: what failed is tried again.
+            How::KillLater if self.scenario.deed == Deed::Start => {
+                (before, "1*return->return(kill)")
+            }
+            How::KillLater => (before + 1, "return(kill)"),
+        };
+        match skipped {
+            0 => format!("{step}={what}"),
+            _ => format!("{step}={skipped}*off->{what}"),
+        }
+    }
+
+    fn dies(&self) -> bool {
+        matches!(self.how, How::Kill | How::KillLater)
+    }
+
+    /// Whether the log of a living server tells that it went wrong.
+    fn told(&self, log: &str) -> bool {
+        let what = match self.how {
+            How::Error => "fail",
+            How::Hang => "hang",
+            How::Kill | How::KillLater => return false,
+        };
+        log.contains(&format!("told to {what} step={}\n", self.step))
+    }
+
+    fn run(&self, ground: &Ground) -> Cell {
+        let (plot, deed) = (ground.copy(), self.scenario.deed);
+        let config = match self.how {
+            How::Hang => IMPATIENT,
+            _ => PATIENT,
+        };
+        let starting = self.scenario.starting(&plot, config, &self.points());
+        let (mut told, mut left, mut time) = ("stuck", None, 0);
+        if self.how == How::Hang && deed == Deed::Start {
+            wait_until("it hangs", || self.told(&starting.log()));
+            starting.kill();
+        } else {
+            match starting.ready() {
+                Ok(server) => {
+                    let seen;
+                    (told, seen, time) = self.trouble(Plot::token(server), &plot);
+                    left = Some(seen);
+                }
+                Err(log) => {
+                    assert_eq!(deed, Deed::Start, "{log}");
+                    told = "ended";
+                }
+            }
+        }
+        plot.check_still();
+        let left = left.unwrap_or_else(|| deed.left(&plot, time));
+        if deed == Deed::Upload {
+            plot.let_reservations_pass();
+        }
+
+        let server = Server::start(&plot.data_dir(), &["--config", &plot.config(PATIENT)]);
+        let server = Plot::token(server);
+        plot.settle();
+        plot.check_settled(&server);
+        let again = word(&deed.again().ask(&server, time));
+        plot.settle();
+        plot.check_settled(&server);
+        let truth = deed.truth(left);
+        assert_eq!(again, truth, "the repetition is not told the truth");
+        Cell { told, left, again }
+    }
+
+    /// Asks until it goes wrong, and ends the server. Says what was told last, what was left, and at
+    /// which time.
+    fn trouble(&self, mut server: Server, plot: &Plot) -> (&'static str, &'static str, usize) {
+        let deed = self.scenario.deed;
+        let wrong = |server: &mut Server| match self.dies() {
+            true => server.ended(),
+            false => self.told(&server.whole_log()),
+        };
+        let times = if self.how == How::KillLater { 2 } else { 1 };
+        let mut last = ("stuck", 0);
+        for time in 0..times {
+            let answer = deed.ask(&server, time);
+            last = (word(&answer), time);
+            if deed == Deed::Start {
+                last.0 = "listening";
+            }
+            let started = Instant::now();
+            while !wrong(&mut server) {
+                assert!(
+                    started.elapsed().as_secs() < 20,
+                    "{} is not passed",
+                    self.step
+                );
+                std::thread::sleep(Duration::from_millis(10));
+                let done = last.0 != "cut off" && deed.settled(plot, time + 1);
+                if time + 1 < times && done {
+                    std::thread::sleep(Duration::from_millis(100));
+                    break;
+                }
+            }
+            if wrong(&mut server) {
+                break;
+            }
+            self.acknowledged(last.0, plot, time);
+        }
+        assert!(wrong(&mut server), "{} is not passed", self.step);
+        let (mut told, time) = last;
+        self.acknowledged(told, plot, time);
+        let left = deed.left(plot, time);
+        if self.dies() && AS_IT_ANSWERS.contains(&self.step) {
+            told = "either";
+        }
+        if self.how == How::Hang {
+            assert!(Plot::lives(&server), "one hang stops everything");
+        }
+        if self.how == How::Error {
+            self.heals(&server, plot);
+        }
+        server.kill();
+        (told, left, time)
+    }
+
+    /// Success is told only of what is done.
+    fn acknowledged(&self, told: &str, plot: &Plot, time: usize) {
+        let deed = self.scenario.deed;
+        if told == "done" {
+            let done = match deed {
+                Deed::Delete(_) => "gone",
+                Deed::Upload => "whole",
+                _ => return,
+            };
+            assert_eq!(deed.left(plot, time), done, "told of success");
+        }
+    }
+
+    /// After an error everything goes on without a restart.
+    fn heals(&self, server: &Server, plot: &Plot) {
+        match self.scenario.deed {
+            Deed::Start => plot.settle(),
+            // What goes wrong besides goes on.
+            _ if !self.scenario.besides.is_empty() => {}
+            deed => {
+                let other = deed.ask(server, 1);
+                assert_eq!(word(&other), deed.truth("intact"), "it does not heal");
+            }
+        }
+    }
+}
+
+#[test]
+fn whichever_step_fails_hangs_or_is_cut_short_nothing_is_lost() {
+    let started = Instant::now();
+    let fresh = Ground::prepare();
+    let doomed = fresh.doom();
+    let mut cases = Vec::new();
+    let mut seen = BTreeSet::new();
+    let passes = at_once(AT_ONCE, &SCENARIOS, |scenario| {
+        scenario.passes(scenario.ground(&fresh, &doomed))
+    });
+    for (scenario, (before, with)) in SCENARIOS.into_iter().zip(passes) {
+        let new = |step: &Step| seen.insert((scenario.deed.surface(), *step));
+        for step in with.into_iter().filter(new) {
+            let before = before.get(&step).copied().unwrap_or_default();
+            cases.extend(HOWS.map(|how| Case {
+                scenario,
+                step,
+                before,
+                how,
+            }));
+        }
+    }
+    let missed = |step: &&Step| !seen.iter().any(|(_, seen)| seen == *step);
+    let missed: Vec<_> = Step::ALL.iter().filter(missed).collect();
+    assert!(missed.is_empty(), "no scenario passes {missed:?}");
+    let cells = at_once(AT_ONCE, &cases, |case| {
+        let ground = case.scenario.ground(&fresh, &doomed);
+        std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| case.run(ground)))
+    });
+    let failed: Vec<_> = cases
+        .iter()
+        .zip(&cells)
+        .filter(|(_, cell)| cell.is_err())
+        .collect();
+    for (case, _) in &failed {
+        eprintln!(
+            "failed: {}, {}, {:?}",
+            case.scenario.name, case.step, case.how
+        );
+    }
+    assert!(failed.is_empty(), "{} cases failed", failed.len());
+    let cells: Vec<_> = cells.into_iter().flatten().collect();
+    let table = table(&cases, &cells);
+    eprintln!(
+        "{table}\n{} cases in {:.0?}",
+        cases.len(),
+        started.elapsed()
+    );
+    compare(&table);
+}
+
+/// The table as it stands in the repository.
+fn table(cases: &[Case], cells: &[Cell]) -> String {
+    let mut text = "# What becomes of a request when a step goes wrong\n\n\
+        Written by the test in `steps.rs`; `ATROPOS_BLESS=1` writes it anew.\n"
+        .to_owned();
+    let mut name = "";
+    for (cases, cells) in cases.chunks(HOWS.len()).zip(cells.chunks(HOWS.len())) {
+        if cases[0].scenario.name != name {
+            name = cases[0].scenario.name;
+            let columns =
+                "| step | error | hang | kill | kill the next time |\n|---|---|---|---|---|";
+            let _ = write!(text, "\n## {name}\n\n{columns}\n");
+        }
+        let _ = write!(text, "| {} |", cases[0].step);
+        for Cell { told, left, again } in cells {
+            let _ = write!(text, " {told} · {left} · {again} |");
+        }
+        text.push('\n');
+    }
+    text += "\n## The words\n\nEach cell: what the caller was told · what was left · what the caller \
+        was told who asked again, after a restart.\n\n";
+    let words = TOLD.iter().map(|(_, word, meaning)| (*word, *meaning));
+    for (word, meaning) in words.chain(WORDS).collect::<BTreeMap<_, _>>() {
+        let _ = writeln!(text, "- **{word}**: {meaning}.");
+    }
+    text
+}
+
+/// Holds the table against the one in the repository.
+fn compare(table: &str) {
+    let host = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let golden = host.parent().expect("the workspace").join("tests/steps.md");
+    if std::env::var_os("ATROPOS_BLESS").is_some() {
+        std::fs::write(&golden, table).expect("the table");
+    }
+    let known = std::fs::read_to_string(&golden).unwrap_or_default();
+    assert!(known == table, "the table has changed; see tests/steps.md");
+}
