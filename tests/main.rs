@@ -11,16 +11,22 @@
     reason = "a table says the type of its cases once"
 )]
 
+// Who may do what: a row for each endpoint and verb, a column for each sort of caller.
+mod authorization;
 // The command line: exit codes, JSON, secrets, and the server beside it.
 mod commands;
 // The power goes in the middle.
 mod crashes;
 // The two documented calls, as documented.
 mod deletes;
+// Credentials that are guessed at.
+mod guessing;
 // Components that keep failing, held off for a while.
 mod holding_off;
 // The house: directions, sizes, and words that must agree.
 mod house;
+// Many who hold on, and some who take their time.
+mod load;
 // How much memory large files take.
 mod memory;
 // Guests that misbehave, and what becomes of them.
@@ -38,6 +44,8 @@ mod requests;
 mod serving;
 // The real binary, and the words to speak with it.
 mod support;
+// How long answers take that must look alike.
+mod timing;
 // What is left of a name in the files.
 mod traces;
 // Requests that are too large, and ids and links that lead elsewhere.

@@ -77,7 +77,7 @@ impl Service {
         };
         let rows = Arc::new(Sqlite::open(path).map_err(store_error)?);
         let blobs: Arc<dyn Blobs> = Arc::new(Local::open(path).map_err(store_error)?);
-        let credentials = Credentials::new(rows.clone());
+        let credentials = Credentials::new(rows.clone(), &config.auth);
         let platform = Platform {
             authority: Arc::new(credentials.clone()),
             objects: rows.clone() as Arc<dyn Objects>,

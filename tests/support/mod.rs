@@ -1,5 +1,7 @@
 //! The real binary, started as a user would, and the words to speak with it.
 
+// Photos as a client sees and sends them.
+pub(crate) mod photos;
 // Requests written by hand.
 pub(crate) mod raw;
 // A tenant of the test's own, and what is in its data directory.
