@@ -11,10 +11,12 @@
     reason = "a table says the type of its cases once"
 )]
 
-// Clocks that are set.
-mod clocks;
+// Who may do what: a row for each endpoint and verb, a column for each sort of caller.
+mod authorization;
 // A mixed load, the power goes, and a model says what may be left.
 mod campaign;
+// Clocks that are set.
+mod clocks;
 // The command line: exit codes, JSON, secrets, and the server beside it.
 mod commands;
 // The power goes in the middle.
@@ -25,10 +27,14 @@ mod deletes;
 mod doctor;
 // Disks that are full or cannot be written, databases that are locked or damaged.
 mod faults;
+// Credentials that are guessed at.
+mod guessing;
 // Components that keep failing, held off for a while.
 mod holding_off;
 // The house: directions, sizes, and words that must agree.
 mod house;
+// Many who hold on, and some who take their time.
+mod load;
 // How much memory large files take.
 mod memory;
 // Guests that misbehave, and what becomes of them.
@@ -52,6 +58,8 @@ mod status;
 mod steps;
 // The real binary, and the words to speak with it.
 mod support;
+// How long answers take that must look alike.
+mod timing;
 // What is left of a name in the files.
 mod traces;
 // Requests that are too large, and ids and links that lead elsewhere.

@@ -12,7 +12,7 @@ const GIB: u64 = 1 << 30;
 const ALLOWED_KIB: u64 = 100 << 10;
 
 /// A figure of `/proc/<pid>/status`, if the process is still there.
-fn kib(pid: u32, field: &str) -> Option<u64> {
+pub(crate) fn kib(pid: u32, field: &str) -> Option<u64> {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix(field))?;
     line.split_whitespace().next()?.parse().ok()

@@ -1,14 +1,13 @@
 //! The server in operation: its end, its probes, its figures, and clients that hang up.
 
 use std::collections::BTreeSet;
-use std::io::Cursor;
 use std::sync::Barrier;
 use std::time::Duration;
 
 use reqwest::Method;
 use rusqlite::TransactionBehavior;
-use serde_json::Value;
 
+use crate::support::photos::picture;
 use crate::support::site::{Site, blob_files, database, keys, wait_until};
 use crate::support::{self, GUID, PHOTO_USER, SITE_KEY, Server, WEBSITE};
 
@@ -152,6 +151,66 @@ fn no_other_method_deletes() {
     assert_eq!(server.delete_photo(support::PHOTO).0, 200);
 }
 
+/// Whatever some frameworks take for another method, in headers and in the query.
+#[test]
+fn no_trick_turns_another_request_into_a_delete() {
+    let server = Server::demo();
+    let before = (server.photos(), server.documents());
+    let photo = format!("userId={PHOTO_USER}&photoId={}", support::PHOTO);
+    let document = "/api/library/documents";
+    let list = "/api/4/UploadImage/GetUserUploadedList";
+    let requests = [
+        (Method::GET, format!("{list}?{photo}&_method=DELETE"), 200),
+        (Method::HEAD, format!("{list}?{photo}&_method=DELETE"), 200),
+        (
+            Method::GET,
+            format!("{document}/list/get/mytenant/6?_method=DELETE"),
+            200,
+        ),
+        (
+            Method::GET,
+            format!("{document}/file/get/mytenant/6/{GUID}?_method=POST"),
+            200,
+        ),
+        (Method::GET, format!("{document}/delete?_method=POST"), 405),
+        (Method::HEAD, format!("{document}/delete"), 405),
+        (
+            Method::DELETE,
+            format!("{document}/file/get/mytenant/6/{GUID}"),
+            405,
+        ),
+        (Method::POST, format!("{list}?{photo}&_method=GET"), 405),
+    ];
+    let body = serde_json::json!({
+        "tenantSubDomain": support::TENANT, "userAccountId": support::DOCUMENT_USER,
+        "fileGuid": GUID, "_method": "delete",
+    });
+    for (method, path, status) in requests {
+        let request = server.http.request(method.clone(), server.url(&path));
+        let request = request.header("websiteId", WEBSITE);
+        let request = request.header("webApiClientKey", SITE_KEY);
+        let request = request.header("X-HTTP-Method-Override", "DELETE");
+        let request = request.header("X-Method-Override", "DELETE");
+        let request = request.header("X-HTTP-Method", "DELETE");
+        let response = request.bearer_auth(&server.token).json(&body).send();
+        let response = response.expect("an answer");
+        assert_eq!(response.status(), status, "{method} {path}");
+        assert_eq!(
+            response.headers()["cache-control"],
+            "no-store",
+            "{method} {path}"
+        );
+    }
+    assert_eq!((server.photos(), server.documents()), before);
+    // What somebody means is done once; the repeat learns that.
+    assert_eq!(server.delete_photo(support::PHOTO).0, 200);
+    for _ in 0..2 {
+        let (status, body) = server.delete_photo(support::PHOTO);
+        assert_eq!((status, body["ErrorCode"].as_str()), (404, Some("327")));
+    }
+    assert_eq!(server.photo_deletions(support::PHOTO), 1);
+}
+
 #[test]
 fn a_client_that_hangs_up_cancels_no_delete() {
     let site = Site::new();
@@ -240,56 +299,6 @@ fn a_slow_sender_of_headers_is_let_go() {
     let (status, said) = slow.answer();
     assert_ne!(status, Some(200), "{said}");
     assert_eq!(server.get("/healthz").status(), 200);
-}
-
-/// Photos of the demo's user, as a client sees and sends them.
-impl Server {
-    fn photos(&self) -> Vec<Value> {
-        let path = format!("/api/4/UploadImage/GetUserUploadedList?userId={PHOTO_USER}");
-        let (status, body) = self.photo_call(&path);
-        assert_eq!(status, 200, "{body}");
-        body["Data"]["AssetList"]
-            .as_array()
-            .expect("assets")
-            .clone()
-    }
-
-    fn photo_call(&self, path: &str) -> (u16, Value) {
-        let request = self.http.get(self.url(path)).header("websiteId", WEBSITE);
-        let response = request.header("webApiClientKey", SITE_KEY).send();
-        support::answer(response.expect("an answer"))
-    }
-
-    fn upload_photo(&self, name: &str, bytes: Vec<u8>) -> Value {
-        use reqwest::blocking::multipart::{Form, Part};
-        let form = Form::new()
-            .text("userId", PHOTO_USER)
-            .part("postedFile", Part::bytes(bytes).file_name(name.to_owned()));
-        let request = self.http.post(self.url("/api/4/UploadImage/UploadImage"));
-        let request = request.header("websiteId", WEBSITE);
-        let request = request.header("webApiClientKey", SITE_KEY).multipart(form);
-        let (status, body) = support::answer(request.send().expect("an answer"));
-        assert_eq!(status, 200, "{body}");
-        body["Data"].clone()
-    }
-
-    fn photo_deletions(&self, id: &str) -> usize {
-        let path = format!("/api/4/UploadImage/GetUserActivity?userId={PHOTO_USER}&pageSize=1000");
-        let (_, body) = self.photo_call(&path);
-        let events = body["Data"]["ActivityList"].as_array().expect("events");
-        let deleted = |event: &&Value| event["Activity"] == "User Photo Delete";
-        let events = events.iter().filter(deleted);
-        events.filter(|event| event["Id"] == id).count()
-    }
-}
-
-fn picture(width: u32, height: u32) -> Vec<u8> {
-    let pixel = |x, y| image::Rgb([(x % 256) as u8, (y % 256) as u8, 99]);
-    let picture = image::RgbImage::from_fn(width, height, pixel);
-    let mut png = Cursor::new(Vec::new());
-    let written = picture.write_to(&mut png, image::ImageFormat::Png);
-    written.expect("a picture");
-    png.into_inner()
 }
 
 #[test]

@@ -3,11 +3,16 @@
 //! **Invariant:** a credential is stored as a digest only and shown once, when it is issued. What is
 //! looked up is the digest, so how long a look-up takes tells nothing about a stored credential.
 
+// Guessing, slowed.
+mod throttle;
+
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use uuid::Uuid;
 
+use self::throttle::{Subject, Throttle};
+use crate::config;
 use crate::step::{self, Step};
 use crate::store::tenants::NewCredential;
 use crate::store::{StoreError, Tenants};
@@ -54,51 +59,62 @@ pub trait Authority: Send + Sync + 'static {
 #[derive(Clone)]
 pub struct Credentials {
     tenants: Arc<dyn Tenants>,
+    throttle: Throttle,
 }
 
 impl Credentials {
     /// Checks against what `tenants` holds, at each call.
-    pub fn new(tenants: Arc<dyn Tenants>) -> Self {
-        Self { tenants }
+    pub fn new(tenants: Arc<dyn Tenants>, config: &config::Auth) -> Self {
+        Self {
+            tenants,
+            throttle: Throttle::new(config.clone()),
+        }
     }
 
     /// Whether a bearer token is valid now, whatever its client may do.
     ///
     /// # Errors
-    /// The token is not valid, or cannot be checked.
+    /// The token is not valid, or is not checked now.
     pub async fn check_token(&self, token: &str) -> Result<(), AuthError> {
         self.token_client(token).await.map(|_| ())
     }
 
     async fn token_client(&self, token: &str) -> Result<String, AuthError> {
         let digest = Digest::of(token.as_bytes());
-        let client = self.tenants.token_client(digest, now_ms()).await?;
-        client.ok_or(AuthError::Rejected)
+        let client = self.tenants.token_client(digest, now_ms());
+        self.throttle.guard(Subject::Tokens, digest, client).await
     }
 
     /// Issues a bearer token to a client that proves its secret; `lifetime_ms` from now.
     ///
     /// # Errors
-    /// [`AuthError::Rejected`] if there is no such client or the secret is another.
+    /// [`AuthError::Rejected`] if there is no such client or the secret is another,
+    /// [`AuthError::Throttled`] if that is not checked now.
     pub async fn issue_token(
         &self,
         client: &str,
         secret: &str,
         lifetime_ms: u64,
     ) -> Result<Issued, AuthError> {
-        use subtle::ConstantTimeEq as _;
-        let stored = self.tenants.client_secret(client).await;
         let given = Digest::of(secret.as_bytes());
-        // An unknown client is compared with something that no secret hashes to by accident.
-        let known = stored?.unwrap_or(Digest([0; 32]));
-        if !bool::from(known.0.ct_eq(&given.0)) {
-            return Err(AuthError::Rejected);
-        }
+        let subject = Subject::Client(Digest::of(client.as_bytes()));
+        let proof = self.proof(client, given);
+        self.throttle.guard(subject, given, proof).await?;
         let issued = Issued::new("access token", Some(lifetime_ms));
         self.tenants
             .add_token(client, issued.stored.clone())
             .await?;
+        self.throttle.trust(Subject::Tokens, issued.stored.digest);
         Ok(issued)
+    }
+
+    /// Something if this is the digest of the client's secret.
+    async fn proof(&self, client: &str, given: Digest) -> Result<Option<()>, StoreError> {
+        use subtle::ConstantTimeEq as _;
+        let stored = self.tenants.client_secret(client).await?;
+        // An unknown client is compared with something that no secret hashes to by accident.
+        let stored = stored.unwrap_or(Digest([0; 32]));
+        Ok(bool::from(stored.0.ct_eq(&given.0)).then_some(()))
     }
 }
 
@@ -119,8 +135,9 @@ impl Authority for Credentials {
     async fn authenticate_site(&self, website: WebsiteId, key: &str) -> Result<Caller, AuthError> {
         step::pass(Step::AuthSite).await?;
         let digest = Digest::of(key.as_bytes());
-        let caller = self.tenants.site_caller(website, digest, now_ms()).await?;
-        caller.ok_or(AuthError::Rejected)
+        let caller = self.tenants.site_caller(website, digest, now_ms());
+        let subject = Subject::Website(website);
+        self.throttle.guard(subject, digest, caller).await
     }
 
     async fn authenticate_token(

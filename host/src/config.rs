@@ -23,6 +23,8 @@ pub struct Config {
     pub log: Log,
     /// The HTTP surface.
     pub http: Http,
+    /// When guessing at credentials is slowed.
+    pub auth: Auth,
     /// Admission and commit.
     pub erase: Erase,
     /// What the deletion plugin may consume per call.
@@ -42,6 +44,7 @@ impl Default for Config {
             data_dir: PathBuf::from("atropos-data"),
             log: Log::default(),
             http: Http::default(),
+            auth: Auth::default(),
             erase: Erase::default(),
             plugin: GuestLimits::default(),
             policy: GuestLimits {
@@ -87,10 +90,15 @@ pub enum LogFormat {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Http {
+    /// How many connections may be open. When all are, whoever has been without a request longest
+    /// is let go for the next one. Where the process may open fewer files, fewer.
+    pub max_connections: u32,
     /// How long a request other than an upload or download may take.
     pub request_timeout_ms: u64,
     /// How long a client may take to send its headers.
     pub header_timeout_ms: u64,
+    /// How long a client may take to read an answer, downloads included.
+    pub response_timeout_ms: u64,
     /// How long requests under way may take to end after a stop signal.
     pub shutdown_timeout_ms: u64,
     /// Answers 200 to every photo call, for clients that look at `Response` and not at the status.
@@ -102,11 +110,37 @@ pub struct Http {
 impl Default for Http {
     fn default() -> Self {
         Self {
+            max_connections: 16_384,
             request_timeout_ms: 30_000,
             header_timeout_ms: 10_000,
+            response_timeout_ms: 3_600_000,
             shutdown_timeout_ms: 30_000,
             photo_errors_as_200: false,
             token_lifetime_ms: 3_600_000,
+        }
+    }
+}
+
+/// When guessing at credentials is slowed. Only credentials that were not good lately are meant, and
+/// the same wrong one again is no guess.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Auth {
+    /// How many wrong keys of one website, or secrets of one client, are checked within a window;
+    /// further ones are answered 429 unchecked until it ends.
+    pub failures: u32,
+    /// The same for bearer tokens, all together: they do not say whose they are.
+    pub token_failures: u32,
+    /// How long a window is.
+    pub window_ms: u64,
+}
+
+impl Default for Auth {
+    fn default() -> Self {
+        Self {
+            failures: 20,
+            token_failures: 1000,
+            window_ms: 60_000,
         }
     }
 }
@@ -296,7 +330,42 @@ impl Config {
             });
         }
         type Range = (&'static str, u64, u64, u64, &'static str);
-        let ranges: [Range; 10] = [
+        let ranges: [Range; 15] = [
+            (
+                "http.max-connections",
+                self.http.max_connections.into(),
+                16,
+                1_000_000,
+                "16 to 1000000",
+            ),
+            (
+                "http.response-timeout-ms",
+                self.http.response_timeout_ms,
+                1000,
+                86_400_000,
+                "1000 to 86400000",
+            ),
+            (
+                "auth.failures",
+                self.auth.failures.into(),
+                1,
+                1000,
+                "1 to 1000",
+            ),
+            (
+                "auth.token-failures",
+                self.auth.token_failures.into(),
+                1,
+                10_000,
+                "1 to 10000",
+            ),
+            (
+                "auth.window-ms",
+                self.auth.window_ms,
+                100,
+                3_600_000,
+                "100 to 3600000",
+            ),
             (
                 "erase.max-in-flight",
                 self.erase.max_in_flight.into(),
@@ -405,6 +474,9 @@ mod tests {
             ("[plugin]\nfuel = 0", "plugin.fuel"),
             ("[policy]\nmemory-bytes = 65535", "policy.memory-bytes"),
             ("[policy]\ndeadline-ms = 60001", "policy.deadline-ms"),
+            ("[http]\nmax-connections = 15", "http.max-connections"),
+            ("[auth]\nfailures = 0", "auth.failures"),
+            ("[auth]\nwindow-ms = 99", "auth.window-ms"),
             ("[breaker]\nfaults = 0", "breaker.faults"),
             (
                 "[breaker]\nlongest-pause-ms = 999",

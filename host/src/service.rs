@@ -112,7 +112,7 @@ impl Service {
         let storage = Storage::open(&config.data_dir)?;
         let rows = Arc::clone(&storage.rows);
         let blobs: Arc<dyn Blobs> = Arc::new(storage.bytes.clone());
-        let credentials = Credentials::new(rows.clone());
+        let credentials = Credentials::new(rows.clone(), &config.auth);
         let platform = Platform {
             authority: Arc::new(credentials.clone()),
             objects: rows.clone() as Arc<dyn Objects>,

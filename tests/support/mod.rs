@@ -2,6 +2,8 @@
 
 // Chance that can be repeated.
 pub(crate) mod random;
+// Photos as a client sees and sends them.
+pub(crate) mod photos;
 // Requests written by hand.
 pub(crate) mod raw;
 // A tenant of the test's own, and what is in its data directory.

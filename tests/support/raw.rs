@@ -9,7 +9,11 @@ use super::{DOCUMENT_USER, Server, TENANT};
 const BOUNDARY: &str = "----a-boundary-of-no-file";
 
 /// A connection on which the test decides about every byte.
-pub(crate) struct Raw(TcpStream);
+pub(crate) struct Raw {
+    stream: TcpStream,
+    /// What came and was not asked for yet.
+    said: Vec<u8>,
+}
 
 /// A request in two parts: its headers, which ask to be told when the body is wanted, and its body.
 pub(crate) struct Request {
@@ -24,7 +28,10 @@ impl Server {
         let patience = Some(Duration::from_secs(60));
         stream.set_read_timeout(patience).expect("a time-out");
         stream.set_nodelay(true).expect("no delay");
-        Raw(stream)
+        Raw {
+            stream,
+            said: Vec::new(),
+        }
     }
 
     /// Whether anybody listens where this server does.
@@ -80,22 +87,62 @@ impl Raw {
     }
 
     pub(crate) fn try_send(&mut self, bytes: impl AsRef<[u8]>) -> std::io::Result<()> {
-        self.0.write_all(bytes.as_ref())
+        self.stream.write_all(bytes.as_ref())
     }
 
     /// Sends the headers of a request and waits until the server wants its body.
     pub(crate) fn begin(&mut self, request: &Request) {
         self.send(&request.head);
         let mut said = [0; b"HTTP/1.1 100 Continue\r\n\r\n".len()];
-        self.0.read_exact(&mut said).expect("an interim answer");
+        self.stream
+            .read_exact(&mut said)
+            .expect("an interim answer");
         assert!(said.starts_with(b"HTTP/1.1 100"), "{said:?}");
+    }
+
+    /// The next answer on a connection that stays open: its status and body.
+    pub(crate) fn next_answer(&mut self) -> (u16, String) {
+        loop {
+            if let Some(answer) = self.whole_answer() {
+                return answer;
+            }
+            let mut buffer = [0; 4096];
+            let read = self.stream.read(&mut buffer).expect("the server answers");
+            let said = String::from_utf8_lossy(&self.said);
+            assert!(read > 0, "the server hung up: {said}");
+            self.said.extend_from_slice(&buffer[..read]);
+        }
+    }
+
+    /// Takes the first answer out of what came, once all of it has.
+    fn whole_answer(&mut self) -> Option<(u16, String)> {
+        let head = self.said.windows(4).position(|end| end == b"\r\n\r\n")? + 4;
+        let text = String::from_utf8_lossy(&self.said[..head]).into_owned();
+        let length = text
+            .lines()
+            .find_map(|line| line.strip_prefix("content-length: "));
+        let end = head
+            + length
+                .expect("a length")
+                .parse::<usize>()
+                .expect("a number");
+        let body = String::from_utf8_lossy(self.said.get(head..end)?).into_owned();
+        self.said.drain(..end);
+        let status = text.split(' ').nth(1).and_then(|code| code.parse().ok());
+        Some((status.expect("a status"), body))
+    }
+
+    /// Reads once, so many bytes at most; `None` when the server has hung up.
+    pub(crate) fn read_some(&mut self, bytes: usize) -> Option<usize> {
+        let mut buffer = vec![0; bytes];
+        self.stream.read(&mut buffer).ok().filter(|read| *read > 0)
     }
 
     /// Everything that the server says until it hangs up, and the status among it.
     pub(crate) fn answer(mut self) -> (Option<u16>, String) {
         let mut bytes = Vec::new();
         // What came before a connection was reset is an answer as well.
-        let _ = self.0.read_to_end(&mut bytes);
+        let _ = self.stream.read_to_end(&mut bytes);
         let text = String::from_utf8_lossy(&bytes).into_owned();
         let status = text.split(' ').nth(1).and_then(|code| code.parse().ok());
         (status, text)

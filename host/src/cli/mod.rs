@@ -11,6 +11,7 @@ mod client;
 mod component;
 mod decision;
 mod delete;
+mod descriptors;
 mod doctor;
 mod failure;
 mod hold;

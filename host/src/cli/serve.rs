@@ -10,7 +10,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 
 use super::lock::ServerLock;
-use super::{Failure, Global};
+use super::{Failure, Global, descriptors};
 use crate::config::Config;
 use crate::service::Service;
 use crate::status::{Socket, Teller};
@@ -63,13 +63,14 @@ impl Serve {
 }
 
 /// Serves until it is told to stop.
-pub(crate) async fn run(typed: Serve, config: Config) -> Result<(), Failure> {
+pub(crate) async fn run(typed: Serve, mut config: Config) -> Result<(), Failure> {
     let _lock = ServerLock::take(&config.data_dir)?;
     // Before anyone can know that there is a server to stop.
     let signals = Signals::listen()?;
     if let Err(error) = http::install_metrics() {
         tracing::warn!(%error, "there are no metrics");
     }
+    config.http.max_connections = descriptors::enough_for(config.http.max_connections);
     let service = Service::open(config)?;
     match ready(&typed, &service).await {
         Ok(listener) => serve(service, listener, signals).await,

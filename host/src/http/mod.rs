@@ -1,7 +1,7 @@
 //! Routes → input of the flow, outcome → response.
 //!
 //! ```text
-//! server ─► middleware ─► photos │ documents │ oauth │ operations ─► envelope │ problem
+//! server ─► middleware ─► routes ─► photos │ documents │ oauth │ operations ─► envelope │ problem
 //! ```
 //!
 //! `photos` and `documents` are built alike: `delete`, `upload`, `list`, `activity`, `bytes`.
@@ -11,6 +11,7 @@
 //! **Invariant:** no response is cached.
 
 mod blob;
+mod crowd;
 mod documents;
 mod envelope;
 mod failure;
@@ -21,25 +22,22 @@ mod operations;
 mod page;
 mod photos;
 mod problem;
+mod routes;
 mod server;
 mod style;
 mod wire;
 
 use std::future::Future;
-use std::time::Duration;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware::{from_fn, from_fn_with_state};
-use axum::routing::{get, post};
 use tokio::net::TcpListener;
-use tower_http::catch_panic::CatchPanicLayer;
 
 pub use operations::install_metrics;
+pub use routes::{Access, Endpoint, endpoints};
 
-use crate::config::Config;
 use crate::service::Service;
-use style::Style;
 
 /// The most that a body may have, but for the files of uploads.
 const BODY_BYTES: usize = 16 << 10;
@@ -58,21 +56,8 @@ pub async fn serve(service: Service, listener: TcpListener, stop: impl Future<Ou
 /// Every route, with all that happens around a request.
 pub fn router(service: Service) -> Router {
     let photos_as_200 = service.config.http.photo_errors_as_200;
-    let routes = routes(&service.config).with_state(service);
+    let routes = routes::router(&service.config).with_state(service);
     around(routes, photos_as_200)
-}
-
-fn routes(config: &Config) -> Router<Service> {
-    let request_timeout = Duration::from_millis(config.http.request_timeout_ms);
-    Router::new()
-        .route("/oauth/token", post(oauth::token))
-        .route("/healthz", get(operations::healthz))
-        .route("/readyz", get(operations::readyz))
-        .route("/metrics", get(operations::metrics))
-        .route_layer(from_fn_with_state(request_timeout, middleware::deadline))
-        .layer(CatchPanicLayer::custom(middleware::crashed(Style::Problem)))
-        .merge(photos::routes(config))
-        .merge(documents::routes(config))
 }
 
 /// What every request goes through, whatever the routes.
@@ -90,9 +75,14 @@ mod tests {
     use axum::body::{Body, to_bytes};
     use axum::http::{HeaderMap, Request};
     use axum::response::Response;
+    use std::time::Duration;
+
+    use axum::routing::get;
     use tower::ServiceExt as _;
+    use tower_http::catch_panic::CatchPanicLayer;
 
     use super::failure::Failure;
+    use super::style::Style;
     use super::*;
 
     /// The whole body as text.
@@ -124,11 +114,6 @@ mod tests {
             .unwrap();
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
         (status, headers, text(response).await)
-    }
-
-    #[test]
-    fn no_two_routes_contradict_each_other() {
-        assert!(routes(&Config::default()).has_routes());
     }
 
     #[tokio::test]

@@ -13,6 +13,7 @@ use serde::Serialize;
 
 use super::failure::NO_ROUTE;
 use super::problem::ProblemError;
+use super::routes::{Access, Route};
 use crate::service::Service;
 use crate::store::{Blobs, Catalogue};
 use crate::target::{BlobKey, now_ms};
@@ -28,6 +29,15 @@ const BUCKETS: [f64; 14] = [
 const PATIENCE: Duration = Duration::from_secs(2);
 /// Histograms that nobody scrapes are folded this often, or they would grow.
 const UPKEEP: Duration = Duration::from_secs(5);
+
+/// Where machines ask.
+pub(super) fn routes() -> [Route; 3] {
+    [
+        Route::get("/healthz", Access::Anybody, healthz),
+        Route::get("/readyz", Access::Anybody, readyz),
+        Route::get("/metrics", Access::Anybody, metrics),
+    ]
+}
 
 /// Has this process record its metrics. Called by whoever starts a server; again is fine.
 ///
@@ -62,7 +72,7 @@ struct Health {
 }
 
 /// The process lives.
-pub(super) async fn healthz() -> Response {
+async fn healthz() -> Response {
     let status = "alive";
     Json(Health {
         status,
@@ -72,7 +82,7 @@ pub(super) async fn healthz() -> Response {
 }
 
 /// The storage answers: rows and bytes.
-pub(super) async fn readyz(State(service): State<Service>) -> Response {
+async fn readyz(State(service): State<Service>) -> Response {
     let probe = probe(&*service.catalogue, &*service.blobs);
     let outcome = tokio::time::timeout(PATIENCE, probe).await;
     let outcome = outcome.unwrap_or_else(|_| Err("the storage does not answer in time".to_owned()));
@@ -93,7 +103,7 @@ async fn probe(catalogue: &dyn Catalogue, blobs: &dyn Blobs) -> Result<(), Strin
 }
 
 /// The figures, as Prometheus reads them.
-pub(super) async fn metrics(State(service): State<Service>) -> Response {
+async fn metrics(State(service): State<Service>) -> Response {
     let Some(recorder) = RECORDER.get() else {
         return ProblemError(NO_ROUTE).into_response();
     };

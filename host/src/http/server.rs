@@ -1,22 +1,31 @@
 //! Connections: accepted, given deadlines, and let go.
+//!
+//! When all are taken, whoever has been without a request longest makes room for the next: somebody
+//! idle, somebody who does not send, or somebody who does not read. So nobody who just holds on keeps
+//! a health check out.
 
-use std::future::Future;
+use std::future::{Future, pending};
 use std::pin::pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
 use axum::serve::Listener;
 use hyper::server::conn::http1;
+use hyper::service::{Service as _, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
+use super::crowd::Crowd;
 use crate::config;
 
 /// The most that a connection buffers, and so the most that a request's headers may have.
 const BUFFER_BYTES: usize = 64 << 10;
+/// How long an answer may take to leave before its client may be let go to make room.
+const LEAVING: Duration = Duration::from_millis(100);
 
 /// Serves until `stop` resolves, then accepts nothing new and gives the requests under way time to
 /// end. Whatever is left then is cut off; a delete goes on without its client.
@@ -31,24 +40,49 @@ pub(super) async fn run(
         .header_read_timeout(Duration::from_millis(config.header_timeout_ms))
         .max_buf_size(BUFFER_BYTES);
     let graceful = GracefulShutdown::new();
+    let crowd = Arc::new(Crowd::default());
+    let slow = Duration::from_millis(config.response_timeout_ms);
     let mut connections = JoinSet::new();
     let mut stop = pin!(stop);
     loop {
-        let (stream, _) = tokio::select! {
+        let full = connections.len() >= config.max_connections as usize;
+        gauge(connections.len());
+        let stream = tokio::select! {
             () = &mut stop => break,
-            // axum's accept waits out a lack of file descriptors instead of failing.
-            accepted = Listener::accept(&mut listener) => accepted,
             Some(_) = connections.join_next() => continue,
+            () = crowd.dismiss(if full { LEAVING } else { slow }) => {
+                let why = if full { "room" } else { "slow" };
+                metrics::counter!("atropos_http_let_go_total", "why" => why).increment(1);
+                // It ends at once, and makes room for one.
+                connections.join_next().await;
+                continue;
+            }
+            // axum's accept waits out a lack of file descriptors instead of failing.
+            (stream, _) = Listener::accept(&mut listener), if !full => stream,
         };
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%error, "cannot set TCP_NODELAY");
         }
-        let service = TowerToHyperService::new(router.clone());
+        let seat = crowd.seat();
+        let router = TowerToHyperService::new(router.clone());
+        let worker = Arc::clone(&seat);
+        let service = service_fn(move |request| {
+            let (seat, answer) = (Arc::clone(&worker), router.call(request));
+            async move {
+                match seat.work() {
+                    Some(_working) => answer.await,
+                    None => pending().await,
+                }
+            }
+        });
         let connection = http.serve_connection(TokioIo::new(stream), service);
         let connection = graceful.watch(connection);
         connections.spawn(async move {
-            if let Err(error) = connection.await {
-                tracing::debug!(%error, "a connection broke off");
+            tokio::select! {
+                ended = connection => if let Err(error) = ended {
+                    tracing::debug!(%error, "a connection broke off");
+                },
+                () = seat.gone() => tracing::debug!("a connection was let go"),
             }
         });
     }
@@ -64,6 +98,10 @@ pub(super) async fn run(
         );
     }
     connections.shutdown().await;
+}
+
+fn gauge(connections: usize) {
+    metrics::gauge!("atropos_http_connections").set(connections as f64);
 }
 
 #[cfg(test)]

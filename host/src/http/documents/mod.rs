@@ -6,22 +6,15 @@ mod delete;
 mod list;
 mod upload;
 
-use std::time::Duration;
-
-use axum::Router;
 use axum::extract::Path;
 use axum::extract::rejection::PathRejection;
 use axum::http::header::AUTHORIZATION;
 use axum::http::{HeaderMap, StatusCode};
-use axum::middleware::from_fn_with_state;
-use axum::routing::{get, post};
 use serde::Deserialize;
-use tower_http::catch_panic::CatchPanicLayer;
 
 use super::failure::{Failure, NO_ROUTE};
-use super::style::Style;
-use super::{middleware, page, wire};
-use crate::config::Config;
+use super::routes::{Access, Route};
+use super::{page, wire};
 use crate::naming;
 use crate::service::Service;
 use crate::store::Page;
@@ -55,34 +48,34 @@ const INVALID_ACCOUNT: Failure = Failure::family(
 );
 
 /// Where the document calls are.
-pub(super) fn routes(config: &Config) -> Router<Service> {
-    let upload_ms = config.upload.deadline_ms;
-    let request_ms = config.http.request_timeout_ms;
-    let within = |ms| from_fn_with_state(Duration::from_millis(ms), middleware::deadline);
-    let uploads = Router::new()
-        .route(
-            "/api/file/upload/admin-for-client/store",
-            post(upload::upload),
-        )
-        .route_layer(within(upload_ms));
-    Router::new()
-        .route("/api/library/documents/delete", post(delete::delete))
-        .route("/api/library/documents/delete/", post(delete::delete))
-        .route(
+pub(super) fn routes() -> [Route; 6] {
+    let read = Access::Bearer(Permission::DocumentsRead);
+    let write = Access::Bearer(Permission::DocumentsWrite);
+    [
+        Route::post("/api/library/documents/delete", write, delete::delete),
+        Route::post("/api/library/documents/delete/", write, delete::delete),
+        Route::get(
             "/api/library/documents/list/get/{tenantSubDomain}/{userAccountId}",
-            get(list::list),
-        )
-        .route(
+            read,
+            list::list,
+        ),
+        Route::get(
             "/api/library/documents/activity/get/{tenantSubDomain}/{userAccountId}",
-            get(activity::activity),
-        )
-        .route(
+            read,
+            activity::activity,
+        ),
+        Route::get(
             "/api/library/documents/file/get/{tenantSubDomain}/{userAccountId}/{fileGuid}",
-            get(bytes::bytes),
+            read,
+            bytes::bytes,
+        ),
+        Route::post(
+            "/api/file/upload/admin-for-client/store",
+            write,
+            upload::upload,
         )
-        .route_layer(within(request_ms))
-        .merge(uploads)
-        .layer(CatchPanicLayer::custom(middleware::crashed(Style::Problem)))
+        .uploads(),
+    ]
 }
 
 /// What the address of a read names.

@@ -1,10 +1,14 @@
 //! `GET DeleteUserPhoto`: a delete behind a method that the web takes for harmless.
 //!
-//! **Invariant:** only a GET that somebody meant gets through: no HEAD, no prefetch, no repeat out
-//! of a cache.
+//! **Invariant:** only a GET that somebody meant gets through: no HEAD, no prefetch, no picture or
+//! page that a browser loads by itself, nothing that asks for a part or for news since the last time,
+//! as whoever does takes this for a download; no repeat out of a cache.
 
 use axum::extract::{Request, State};
-use axum::http::header::ALLOW;
+use axum::http::header::{
+    ALLOW, HeaderName, IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE, IF_UNMODIFIED_SINCE,
+    RANGE,
+};
 use axum::http::{HeaderMap, Method, StatusCode, Uri};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
@@ -30,6 +34,31 @@ const SPECULATION: Failure = Failure::host(
     "A prefetch deletes nothing.",
 );
 
+/// By which a browser says for what it loads something: `empty` for a call of a script.
+const DESTINATION: &str = "sec-fetch-dest";
+
+const EMBEDDED: Failure = Failure::host(
+    StatusCode::FORBIDDEN,
+    "embedded",
+    "What a page loads by itself deletes nothing.",
+);
+
+/// By which caches, downloads and probes ask for what they have not got yet.
+const DOWNLOAD_HEADERS: [HeaderName; 6] = [
+    RANGE,
+    IF_RANGE,
+    IF_MATCH,
+    IF_NONE_MATCH,
+    IF_MODIFIED_SINCE,
+    IF_UNMODIFIED_SINCE,
+];
+
+const DOWNLOAD: Failure = Failure::host(
+    StatusCode::BAD_REQUEST,
+    "conditional-or-partial",
+    "A request with conditions or for a part deletes nothing.",
+);
+
 /// Lets through what somebody meant.
 pub(super) async fn deliberate(request: Request, next: Next) -> Response {
     if request.method() != Method::GET {
@@ -37,10 +66,24 @@ pub(super) async fn deliberate(request: Request, next: Next) -> Response {
         style::set(&mut response, ALLOW, "GET");
         return response;
     }
-    if speculative(request.headers()) {
-        return EnvelopeError(SPECULATION).into_response();
+    match thoughtless(request.headers()) {
+        Some(failure) => EnvelopeError(failure).into_response(),
+        None => next.run(request).await,
     }
-    next.run(request).await
+}
+
+/// Why nobody can have meant it.
+fn thoughtless(headers: &HeaderMap) -> Option<Failure> {
+    if speculative(headers) {
+        return Some(SPECULATION);
+    }
+    let mut destinations = headers.get_all(DESTINATION).iter();
+    if destinations.any(|destination| destination != "empty") {
+        return Some(EMBEDDED);
+    }
+    let mut download = DOWNLOAD_HEADERS.iter();
+    let download = download.any(|name| headers.contains_key(name));
+    download.then_some(DOWNLOAD)
 }
 
 fn speculative(headers: &HeaderMap) -> bool {
@@ -131,6 +174,20 @@ mod tests {
         }
         let harmless = Some(("purpose", "cleaning"));
         assert_eq!(ask(Method::GET, harmless).await.status(), 200);
+    }
+
+    #[tokio::test]
+    async fn what_a_page_loads_and_what_a_cache_asks_for_deletes_nothing() {
+        let script = Some(("sec-fetch-dest", "empty"));
+        assert_eq!(ask(Method::GET, script).await.status(), 200);
+        for destination in ["image", "document", "iframe", "Empty", ""] {
+            let response = ask(Method::GET, Some(("sec-fetch-dest", destination))).await;
+            assert_eq!(response.status(), 403, "{destination}");
+        }
+        for name in DOWNLOAD_HEADERS.map(|name| name.as_str().to_owned()) {
+            let response = ask(Method::GET, Some((name.leak(), "*"))).await;
+            assert_eq!(response.status(), 400);
+        }
     }
 
     #[test]

@@ -6,18 +6,13 @@ mod delete;
 mod list;
 mod upload;
 
-use std::time::Duration;
-
-use axum::Router;
 use axum::http::{HeaderMap, StatusCode};
-use axum::middleware::{from_fn, from_fn_with_state};
-use axum::routing::{any, get, post};
-use tower_http::catch_panic::CatchPanicLayer;
+use axum::middleware::from_fn;
+use axum::routing::any;
 
 use super::failure::Failure;
-use super::style::Style;
-use super::{middleware, wire};
-use crate::config::Config;
+use super::routes::{Access, Route};
+use super::wire;
 use crate::naming;
 use crate::service::Service;
 use crate::store::Page;
@@ -43,30 +38,21 @@ const fn invalid(code: &'static str, message: &'static str) -> Failure {
 }
 
 /// Where the photo calls are.
-pub(super) fn routes(config: &Config) -> Router<Service> {
-    let upload_ms = config.upload.deadline_ms;
-    let request_ms = config.http.request_timeout_ms;
-    let within = |ms| from_fn_with_state(Duration::from_millis(ms), middleware::deadline);
-    let uploads = Router::new()
-        .route("/api/4/UploadImage/UploadImage", post(upload::upload))
-        .route_layer(within(upload_ms));
-    Router::new()
-        .route(
-            "/api/4/UploadImage/DeleteUserPhoto",
-            // axum has HEAD served by whoever serves GET, unless all methods are in one hand.
-            any(delete::delete).layer(from_fn(delete::deliberate)),
-        )
-        .route("/api/4/UploadImage/GetUserUploadedList", get(list::list))
-        .route(
+pub(super) fn routes() -> [Route; 5] {
+    // axum has HEAD served by whoever serves GET, unless all methods are in one hand.
+    let delete = any(delete::delete).layer(from_fn(delete::deliberate));
+    let key = Access::SiteKey;
+    [
+        Route::new("GET", "/api/4/UploadImage/DeleteUserPhoto", key, delete),
+        Route::post("/api/4/UploadImage/UploadImage", key, upload::upload).uploads(),
+        Route::get("/api/4/UploadImage/GetUserUploadedList", key, list::list),
+        Route::get(
             "/api/4/UploadImage/GetUserActivity",
-            get(activity::activity),
-        )
-        .route("/media/{key}/{name}", get(bytes::bytes))
-        .route_layer(within(request_ms))
-        .merge(uploads)
-        .layer(CatchPanicLayer::custom(middleware::crashed(
-            Style::Envelope,
-        )))
+            key,
+            activity::activity,
+        ),
+        Route::get("/media/{key}/{name}", Access::Address, bytes::bytes),
+    ]
 }
 
 /// Who asks, by the headers of the family.

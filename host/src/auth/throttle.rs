@@ -1,0 +1,280 @@
+//! Guessing, slowed: of one website, of one client, and of all tokens together, so many different
+//! wrong credentials are checked within a window; after that, none that is not known.
+//!
+//! A credential that was good when it was last checked, within a day, is known: nobody who guesses
+//! at a key keeps those who have it out. It is checked as ever, so that it is refused once revoked.
+//! The same wrong credential again is no guess, and counts once: a client that was not told of a new
+//! key does not keep out those that were.
+//!
+//! **Invariant:** what was refused unchecked tells nothing about the credential.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use moka::sync::Cache;
+use parking_lot::Mutex;
+
+use super::AuthError;
+use crate::config;
+use crate::store::StoreError;
+use crate::target::{Digest, WebsiteId};
+
+/// For how long a credential is known that is not used.
+const KNOWN_FOR: Duration = Duration::from_secs(24 * 60 * 60);
+/// How many credentials are known, and how many subjects watched, at most; the least used give way.
+const CAPACITY: u64 = 1 << 16;
+
+/// Whose credential is guessed at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Subject {
+    /// The site keys of one website, whether it exists or not.
+    Website(WebsiteId),
+    /// The secret of one client, whether it exists or not, by the digest of what it is called.
+    Client(Digest),
+    /// All bearer tokens: they do not say whose they are.
+    Tokens,
+}
+
+impl Subject {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Website(_) => "site-key",
+            Self::Client(_) => "client-secret",
+            Self::Tokens => "token",
+        }
+    }
+}
+
+/// Slows guessing. Cheap to clone.
+#[derive(Clone)]
+pub(super) struct Throttle {
+    config: config::Auth,
+    known: Cache<(Subject, Digest), ()>,
+    windows: Cache<Subject, Arc<Window>>,
+}
+
+/// What was tried at one subject since the first credential that was not known.
+struct Window {
+    began: Instant,
+    tried: Mutex<Tried>,
+}
+
+#[derive(Default)]
+struct Tried {
+    /// The beginnings of the digests that were wrong or are being checked.
+    guesses: Vec<[u8; 8]>,
+    warned: bool,
+}
+
+impl Throttle {
+    pub(super) fn new(config: config::Auth) -> Self {
+        let window = Duration::from_millis(config.window_ms);
+        Self {
+            config,
+            known: Cache::builder()
+                .max_capacity(CAPACITY)
+                .time_to_idle(KNOWN_FOR)
+                .build(),
+            windows: Cache::builder()
+                .max_capacity(CAPACITY)
+                .time_to_live(window)
+                .build(),
+        }
+    }
+
+    /// Whom `check` finds behind a credential, if it may be checked now.
+    ///
+    /// # Errors
+    /// [`AuthError::Rejected`] if it finds nobody, [`AuthError::Throttled`] if it is not asked.
+    pub(super) async fn guard<T>(
+        &self,
+        subject: Subject,
+        credential: Digest,
+        check: impl Future<Output = Result<Option<T>, StoreError>>,
+    ) -> Result<T, AuthError> {
+        let known = self.known.get(&(subject, credential)).is_some();
+        if !known {
+            self.attempt(subject, credential)?;
+        }
+        let found = check.await;
+        if !known && !matches!(found, Ok(None)) {
+            self.forgive(subject, credential);
+        }
+        match found? {
+            Some(found) => {
+                if !known {
+                    self.trust(subject, credential);
+                }
+                Ok(found)
+            }
+            None => {
+                metrics::counter!("atropos_auth_failures_total", "credential" => subject.as_str())
+                    .increment(1);
+                Err(AuthError::Rejected)
+            }
+        }
+    }
+
+    /// From now on the credential is known.
+    pub(super) fn trust(&self, subject: Subject, credential: Digest) {
+        self.known.insert((subject, credential), ());
+    }
+
+    /// Counts a credential as wrong until it turns out to be good, so that of many at once no more
+    /// are checked than of as many one by one.
+    fn attempt(&self, subject: Subject, credential: Digest) -> Result<(), AuthError> {
+        let window = self.windows.get_with(subject, || {
+            Arc::new(Window {
+                began: Instant::now(),
+                tried: Mutex::default(),
+            })
+        });
+        let most = match subject {
+            Subject::Tokens => self.config.token_failures,
+            Subject::Website(_) | Subject::Client(_) => self.config.failures,
+        };
+        let mut tried = window.tried.lock();
+        let guess = beginning(credential);
+        if tried.guesses.len() < most as usize {
+            if !tried.guesses.contains(&guess) {
+                tried.guesses.push(guess);
+            }
+            return Ok(());
+        }
+        let left =
+            Duration::from_millis(self.config.window_ms).saturating_sub(window.began.elapsed());
+        let left_ms = u64::try_from(left.as_millis()).unwrap_or(u64::MAX).max(1);
+        let credential = subject.as_str();
+        metrics::counter!("atropos_auth_throttled_total", "credential" => credential).increment(1);
+        if !std::mem::replace(&mut tried.warned, true) {
+            tracing::warn!(
+                credential,
+                left_ms,
+                "too many wrong credentials: none that is not known is checked for a while"
+            );
+        }
+        Err(AuthError::Throttled(left_ms))
+    }
+
+    fn forgive(&self, subject: Subject, credential: Digest) {
+        if let Some(window) = self.windows.get(&subject) {
+            let guess = beginning(credential);
+            window.tried.lock().guesses.retain(|known| *known != guess);
+        }
+    }
+}
+
+/// Enough to tell guesses apart.
+fn beginning(credential: Digest) -> [u8; 8] {
+    let mut beginning = [0; 8];
+    for (to, from) in beginning.iter_mut().zip(credential.0) {
+        *to = from;
+    }
+    beginning
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const WINDOW: Duration = Duration::from_millis(300);
+
+    fn throttle() -> Throttle {
+        Throttle::new(config::Auth {
+            failures: 3,
+            token_failures: 2,
+            window_ms: 300,
+        })
+    }
+
+    fn website(id: u64) -> Subject {
+        Subject::Website(WebsiteId::new(id).unwrap())
+    }
+
+    /// What becomes of a credential that is the right one or not.
+    async fn ask(throttle: &Throttle, subject: Subject, word: &str, right: bool) -> &'static str {
+        let check = async { Ok(right.then_some(())) };
+        let digest = Digest::of(word.as_bytes());
+        match throttle.guard(subject, digest, check).await {
+            Ok(()) => "good",
+            Err(AuthError::Rejected) => "wrong",
+            Err(AuthError::Throttled(ms)) if (1..=300).contains(&ms) => "wait",
+            Err(other) => panic!("{other}"),
+        }
+    }
+
+    #[tokio::test]
+    async fn so_many_guesses_are_checked_within_a_window_and_no_more() {
+        let throttle = throttle();
+        for (word, answer) in [
+            ("a", "wrong"),
+            ("b", "wrong"),
+            ("c", "wrong"),
+            ("d", "wait"),
+        ] {
+            assert_eq!(
+                ask(&throttle, website(1), word, false).await,
+                answer,
+                "{word}"
+            );
+        }
+        // Not even the right one, or a guess that is right would get through as well.
+        assert_eq!(ask(&throttle, website(1), "right", true).await, "wait");
+        assert_eq!(ask(&throttle, website(2), "right", true).await, "good");
+        tokio::time::sleep(WINDOW).await;
+        assert_eq!(ask(&throttle, website(1), "right", true).await, "good");
+    }
+
+    #[tokio::test]
+    async fn what_is_known_is_checked_as_ever() {
+        let throttle = throttle();
+        assert_eq!(ask(&throttle, website(1), "right", true).await, "good");
+        for word in ["a", "b", "c", "d"] {
+            ask(&throttle, website(1), word, false).await;
+        }
+        assert_eq!(ask(&throttle, website(1), "right", true).await, "good");
+        // Revoked meanwhile.
+        assert_eq!(ask(&throttle, website(1), "right", false).await, "wrong");
+        // Known at one website is not known at another.
+        for word in ["a", "b", "c", "d"] {
+            ask(&throttle, website(2), word, false).await;
+        }
+        assert_eq!(ask(&throttle, website(2), "right", true).await, "wait");
+    }
+
+    #[tokio::test]
+    async fn the_same_again_is_no_guess() {
+        let throttle = throttle();
+        for _ in 0..9 {
+            assert_eq!(ask(&throttle, website(1), "old", false).await, "wrong");
+        }
+        assert_eq!(ask(&throttle, website(1), "new", true).await, "good");
+    }
+
+    #[tokio::test]
+    async fn tokens_are_one_subject_with_a_bound_of_their_own() {
+        let throttle = throttle();
+        for (word, answer) in [("a", "wrong"), ("b", "wrong"), ("c", "wait")] {
+            assert_eq!(ask(&throttle, Subject::Tokens, word, false).await, answer);
+        }
+        let issued = Digest::of(b"issued");
+        throttle.trust(Subject::Tokens, issued);
+        assert_eq!(
+            ask(&throttle, Subject::Tokens, "issued", true).await,
+            "good"
+        );
+    }
+
+    #[tokio::test]
+    async fn storage_that_fails_is_nobody_s_guess() {
+        let throttle = throttle();
+        for word in ["a", "b", "c", "d", "e"] {
+            let check = async { Err::<Option<()>, _>(StoreError::Missing { what: "row" }) };
+            let digest = Digest::of(word.as_bytes());
+            let answer = throttle.guard(website(1), digest, check).await;
+            assert!(matches!(answer, Err(AuthError::Unavailable(_))), "{word}");
+        }
+        assert_eq!(ask(&throttle, website(1), "right", true).await, "good");
+    }
+}
