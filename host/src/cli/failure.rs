@@ -396,6 +396,22 @@ mod tests {
     }
 
     #[test]
+    fn a_storage_that_can_be_mended_tells_how() {
+        let what = "database file".to_owned();
+        let failure = Failure::Service(ServiceError::Store {
+            path: "data".into(),
+            source: StoreError::Corrupt { what },
+        });
+        let text = failure.text();
+        assert!(
+            text.contains("remedy: restore `atropos.db` from a backup"),
+            "{text}"
+        );
+        assert!(failure.json()["error"]["remedy"].is_string());
+        assert!(Failure::Store(busy()).json()["error"]["remedy"].is_null());
+    }
+
+    #[test]
     fn a_cause_of_many_lines_is_told_in_one() {
         let failure = Failure::Store(StoreError::Unavailable("bad\n  \u{1b}[2J".into()));
         assert!(

@@ -73,7 +73,11 @@ pub(crate) async fn run(typed: Serve, mut config: Config) -> Result<(), Failure>
     config.http.max_connections = descriptors::enough_for(config.http.max_connections);
     let service = Service::open(config)?;
     match ready(&typed, &service).await {
-        Ok(listener) => serve(service, listener, signals).await,
+        Ok(Ready {
+            listener,
+            socket,
+            teller,
+        }) => serve(service, listener, tell(socket, teller), signals).await,
         Err(failure) => {
             service.stop().await;
             Err(failure)
@@ -81,15 +85,24 @@ pub(crate) async fn run(typed: Serve, mut config: Config) -> Result<(), Failure>
     }
 }
 
+/// A server before its first request.
+struct Ready {
+    listener: TcpListener,
+    /// Where its status is told, if there can be such a place.
+    socket: Option<Socket>,
+    teller: Teller,
+}
+
 /// Everything that can fail before the first request.
-async fn ready(typed: &Serve, service: &Service) -> Result<TcpListener, Failure> {
+async fn ready(typed: &Serve, service: &Service) -> Result<Ready, Failure> {
     let listen = service.config.listen;
     let unbound = |source| Failure::Io {
         what: format!("cannot listen on {listen}"),
         source,
     };
     let listener = TcpListener::bind(listen).await.map_err(unbound)?;
-    let base = format!("http://{}", listener.local_addr().map_err(unbound)?);
+    let address = listener.local_addr().map_err(unbound)?;
+    let base = format!("http://{address}");
     if let Err(refused) = service.atropos.sandbox().warm_up().await {
         // Choosing another plugin mends it while the server runs.
         tracing::error!(%refused, "no delete can be served now");
@@ -105,11 +118,18 @@ async fn ready(typed: &Serve, service: &Service) -> Result<TcpListener, Failure>
         tenants = service.tenants.tenants().await?.len(),
         "atropos is ready"
     );
+    let socket = Socket::listen(&service.config.data_dir).inspect_err(|error| {
+        tracing::warn!(%error, "there is no socket for `atropos status`");
+    });
     if let Some(tour) = tour {
         say(&mut io::stderr().lock(), &tour);
     }
     say(&mut io::stdout().lock(), &format!("listening on {base}\n"));
-    Ok(listener)
+    Ok(Ready {
+        listener,
+        socket: socket.ok(),
+        teller: Teller::new(service.clone(), address),
+    })
 }
 
 async fn plugin(service: &Service) -> Result<String, Failure> {
@@ -141,10 +161,10 @@ fn say(out: &mut impl io::Write, text: &str) {
 async fn serve(
     service: Service,
     listener: TcpListener,
+    telling: impl Future<Output = ()>,
     mut signals: Signals,
 ) -> Result<(), Failure> {
     let (stop, stopped) = oneshot::channel();
-    let telling = tell(&service, &listener);
     let serving = async {
         let until = async move {
             // A sender that is gone means stop as well.
@@ -167,21 +187,10 @@ async fn serve(
 }
 
 /// Tells the status for as long as it is polled. A server without a socket serves all the same.
-fn tell(service: &Service, listener: &TcpListener) -> impl Future<Output = ()> + use<> {
-    let socket = Socket::listen(&service.config.data_dir);
-    let socket = socket.and_then(|socket| Ok((socket, listener.local_addr()?)));
-    let told = match socket {
-        Ok((socket, address)) => Some((socket, Teller::new(service.clone(), address))),
-        Err(error) => {
-            tracing::warn!(%error, "there is no socket for `atropos status`");
-            None
-        }
-    };
-    async move {
-        match told {
-            Some((socket, teller)) => socket.tell(teller).await,
-            None => std::future::pending().await,
-        }
+async fn tell(socket: Option<Socket>, teller: Teller) {
+    match socket {
+        Some(socket) => socket.tell(teller).await,
+        None => std::future::pending().await,
     }
 }
 

@@ -15,7 +15,7 @@ use crate::target::now_ms;
 
 const COLUMNS: Columns = &[("WHAT", "/what"), ("VALUE", "/value")];
 
-/// Why last errors of bytes that resist are cut off in a table.
+/// How much of the last error of bytes that resist a table shows, in characters.
 const LONGEST_ERROR: usize = 120;
 
 pub(crate) async fn run(config: Config) -> Result<Answer, Failure> {

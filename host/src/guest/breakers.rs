@@ -371,6 +371,22 @@ mod tests {
     }
 
     #[test]
+    fn what_is_held_off_is_told_with_its_faults() {
+        let breakers = breakers();
+        fail(&breakers, policy(MINE, 0), 7, 3);
+        fail(&breakers, policy(THEIRS, 0), 1, 2);
+        let told = breakers.held_off();
+        assert_eq!(told.len(), 1);
+        let told = &told[0];
+        assert_eq!((told.tenant, told.revision), (Some(MINE), 7));
+        assert_eq!((told.fault.code(), told.faults), ("policy-trap", 3));
+        assert!(
+            told.left
+                .is_some_and(|left| left > Duration::from_secs(3000))
+        );
+    }
+
+    #[test]
     fn no_more_than_so_many_are_watched() {
         let breakers = breakers();
         for tenant in 0..2 * i64::try_from(MAX_KEPT).unwrap() {
