@@ -25,6 +25,8 @@ mod house;
 mod memory;
 // Guests that misbehave, and what becomes of them.
 mod misbehaving;
+// What misbehaving guests cost the neighbours of their tenant.
+mod neighbours;
 // An in-memory platform that embeds the crate.
 #[path = "../host/examples/embed/platform.rs"]
 mod platform;

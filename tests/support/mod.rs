@@ -2,6 +2,8 @@
 
 // Requests written by hand.
 pub(crate) mod raw;
+// Components made on the spot.
+pub(crate) mod forge;
 // A tenant of the test's own, and what is in its data directory.
 pub(crate) mod site;
 // The demo's two tenants, and deletes that are answered alike.
