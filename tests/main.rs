@@ -39,6 +39,8 @@ mod load;
 mod memory;
 // Guests that misbehave, and what becomes of them.
 mod misbehaving;
+// What misbehaving guests cost the neighbours of their tenant.
+mod neighbours;
 // An in-memory platform that embeds the crate.
 #[path = "../host/examples/embed/platform.rs"]
 mod platform;

@@ -1,82 +1,154 @@
-//! Guests that misbehave, and what becomes of them: each is refused with a code of its own, and the
-//! photo stays.
+//! Guests that misbehave, and what becomes of them: each is refused with a code of its own, counted
+//! under its digest, and the photo stays.
 
 use atropos::config::{Config, GuestLimits};
 use atropos::error::Refused;
 use atropos::target::Digest;
 use atropos_test_guests as guests;
+use metrics_exporter_prometheus::PrometheusBuilder;
+use tokio::runtime::Builder;
 
+use crate::support::forge;
 use crate::support::stage::{OWNER, Stage};
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn refuses_whatever_a_misbehaving_policy_does_with_a_code_of_its_own() {
-    let cases: [(&str, &[u8], &str); 13] = [
-        ("trap", guests::TRAP, "policy-trap"),
-        ("overflow", guests::OVERFLOW, "policy-trap"),
-        ("spin", guests::SPIN, "policy-fuel"),
-        ("hungry", guests::HUNGRY, "policy-memory"),
-        ("verbose", guests::VERBOSE, "policy-oversized"),
-        (
-            "contradiction",
-            guests::CONTRADICTION,
-            "policy-contradiction",
-        ),
-        ("wasi-import", guests::WASI_IMPORT, "policy-unreadable"),
-        ("slow-start", guests::SLOW_START, "policy-fuel"),
-        ("traps-at-start", guests::TRAPS_AT_START, "policy-trap"),
-        ("many-findings", guests::MANY_FINDINGS, "policy-oversized"),
-        ("invalid-text", guests::INVALID_TEXT, "policy-trap"),
-        ("keeps-state", guests::KEEPS_STATE, "denied"),
-        ("deny-all", guests::DENY_ALL, "denied"),
-    ];
-    for (name, component, verdict) in cases {
-        let stage = Stage::set();
-        stage.assign(name, component);
-        let refused = stage.delete("p-1").await.expect_err(name);
-        assert!(
-            matches!(refused, Refused::Plugin { .. }),
-            "{name}: {refused:?}"
-        );
-        assert_eq!(stage.verdict().await, verdict, "{name}");
-        stage.assert_intact(name);
+/// A guest and what it comes to: the verdict that a policy leaves behind, the code of a plugin.
+type Case = (&'static str, &'static [u8], &'static str);
+
+pub(crate) const POLICIES: [Case; 14] = [
+    ("trap", guests::TRAP, "policy-trap"),
+    ("overflow", guests::OVERFLOW, "policy-trap"),
+    ("spin", guests::SPIN, "policy-fuel"),
+    ("hungry", guests::HUNGRY, "policy-memory"),
+    ("verbose", guests::VERBOSE, "policy-oversized"),
+    (
+        "contradiction",
+        guests::CONTRADICTION,
+        "policy-contradiction",
+    ),
+    ("wasi-import", guests::WASI_IMPORT, "policy-unreadable"),
+    ("greedy-start", guests::GREEDY_START, "policy-unreadable"),
+    ("slow-start", guests::SLOW_START, "policy-fuel"),
+    ("traps-at-start", guests::TRAPS_AT_START, "policy-trap"),
+    ("many-findings", guests::MANY_FINDINGS, "policy-oversized"),
+    ("invalid-text", guests::INVALID_TEXT, "policy-trap"),
+    ("keeps-state", guests::KEEPS_STATE, "denied"),
+    ("deny-all", guests::DENY_ALL, "denied"),
+];
+
+pub(crate) const PLUGINS: [Case; 14] = [
+    ("refuse-everything", guests::REFUSE_EVERYTHING, "403"),
+    (
+        "claims-success",
+        guests::CLAIMS_SUCCESS,
+        "plugin-contradiction",
+    ),
+    (
+        "keeps-handles",
+        guests::KEEPS_HANDLES,
+        "plugin-contradiction",
+    ),
+    (
+        "stages-then-traps",
+        guests::STAGES_THEN_TRAPS,
+        "plugin-trap",
+    ),
+    ("denies-after-staging", guests::DENIES_AFTER_STAGING, "403"),
+    ("floods-host", guests::FLOODS_HOST, "plugin-host-calls"),
+    ("leaks-handles", guests::LEAKS_HANDLES, "plugin-host-calls"),
+    ("bad-code", guests::BAD_CODE, "plugin-oversized"),
+    ("long-argument", guests::LONG_ARGUMENT, "plugin-oversized"),
+    ("splits-lines", guests::SPLITS_LINES, "plugin-contradiction"),
+    ("hungry-plugin", guests::HUNGRY_PLUGIN, "plugin-memory"),
+    ("spin-plugin", guests::SPIN_PLUGIN, "plugin-fuel"),
+    (
+        "spins-in-host-call",
+        guests::SPINS_IN_HOST_CALL,
+        "plugin-fuel",
+    ),
+    ("wasi-import", guests::WASI_IMPORT, "plugin-unreadable"),
+];
+
+/// Waits for `work` on this thread alone, and tells what was counted meanwhile.
+fn counted(work: impl Future<Output = ()>) -> String {
+    let recorder = PrometheusBuilder::new().build_recorder();
+    let runtime = Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.expect("a runtime");
+    metrics::with_local_recorder(&recorder, || runtime.block_on(work));
+    recorder.handle().render()
+}
+
+/// One fault under this code and digest, and no other; none if the code is not one of a fault.
+fn assert_counted(name: &str, shown: &str, code: &str, component: &[u8]) {
+    let faults = shown.lines();
+    let faults = faults.filter(|line| line.starts_with("atropos_guest_faults_total"));
+    let faults: Vec<_> = faults.collect();
+    if !code.starts_with("policy-") && !code.starts_with("plugin-") {
+        return assert!(faults.is_empty(), "{name}: {faults:?}");
+    }
+    let digest = Digest::of(component);
+    let line = format!("atropos_guest_faults_total{{code=\"{code}\",digest=\"{digest}\"}} 1");
+    assert_eq!(faults, [line], "{name}");
+}
+
+async fn refuses_a_policy(stage: Stage, name: &str, component: &[u8], verdict: &str) {
+    stage.assign(name, component);
+    let refused = stage.delete("p-1").await.expect_err(name);
+    assert!(
+        matches!(refused, Refused::Plugin { .. }),
+        "{name}: {refused:?}"
+    );
+    assert_eq!(stage.verdict().await, verdict, "{name}");
+    stage.assert_intact(name);
+}
+
+#[test]
+fn refuses_whatever_a_misbehaving_policy_does_with_a_code_of_its_own() {
+    for (name, component, verdict) in POLICIES {
+        // What one guest asks for at once would fit the generous limits.
+        let generous = name != "greedy-start";
+        let shown = counted(async {
+            let stage = if generous {
+                Stage::set()
+            } else {
+                Stage::with(&Config::default())
+            };
+            refuses_a_policy(stage, name, component, verdict).await;
+        });
+        assert_counted(name, &shown, verdict, component);
     }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn refuses_whatever_a_misbehaving_plugin_does_with_a_code_of_its_own() {
-    let cases: [(&str, &[u8], &str); 13] = [
-        ("refuse-everything", guests::REFUSE_EVERYTHING, "403"),
-        (
-            "claims-success",
-            guests::CLAIMS_SUCCESS,
-            "plugin-contradiction",
-        ),
-        (
-            "keeps-handles",
-            guests::KEEPS_HANDLES,
-            "plugin-contradiction",
-        ),
-        (
-            "stages-then-traps",
-            guests::STAGES_THEN_TRAPS,
-            "plugin-trap",
-        ),
-        ("denies-after-staging", guests::DENIES_AFTER_STAGING, "403"),
-        ("floods-host", guests::FLOODS_HOST, "plugin-host-calls"),
-        ("leaks-handles", guests::LEAKS_HANDLES, "plugin-host-calls"),
-        ("bad-code", guests::BAD_CODE, "plugin-oversized"),
-        ("long-argument", guests::LONG_ARGUMENT, "plugin-oversized"),
-        ("splits-lines", guests::SPLITS_LINES, "plugin-contradiction"),
-        ("hungry-plugin", guests::HUNGRY_PLUGIN, "plugin-memory"),
-        ("spin-plugin", guests::SPIN_PLUGIN, "plugin-fuel"),
-        ("wasi-import", guests::WASI_IMPORT, "plugin-unreadable"),
+#[test]
+fn refuses_whatever_a_misbehaving_plugin_does_with_a_code_of_its_own() {
+    for (name, component, code) in PLUGINS {
+        let shown = counted(async {
+            let stage = Stage::set();
+            stage.choose(component);
+            let refused = stage.delete("p-1").await.expect_err(name);
+            assert_eq!(refused.code(), code, "{name}: {refused:?}");
+            stage.assert_intact(name);
+        });
+        assert_counted(name, &shown, code, component);
+    }
+}
+
+#[test]
+fn refuses_a_component_that_is_too_large_or_too_deep_to_compile() {
+    let too_large = forge::padded(guests::DENY_ALL, (32 << 20) + 1);
+    let too_deep = forge::nested(200_000);
+    let table = [
+        ("too-large", &too_large, "has 33554433 bytes, and at most"),
+        ("too-deep", &too_deep, "WebAssembly"),
     ];
-    for (name, component, code) in cases {
-        let stage = Stage::set();
-        stage.choose(component);
-        let refused = stage.delete("p-1").await.expect_err(name);
-        assert_eq!(refused.code(), code, "{name}: {refused:?}");
-        stage.assert_intact(name);
+    for (name, component, message) in table {
+        let shown = counted(async {
+            let stage = Stage::set();
+            let checked = stage.atropos.sandbox().check(component).await;
+            let checked = checked.expect_err(name).to_string();
+            assert!(checked.contains(message), "{name}: {checked}");
+            refuses_a_policy(stage, name, component, "policy-unreadable").await;
+        });
+        assert_counted(name, &shown, "policy-unreadable", component);
     }
 }
 
@@ -137,11 +209,18 @@ async fn a_policy_remembers_nothing_from_call_to_call() {
 }
 
 #[tokio::test]
-async fn a_policy_that_says_too_much_of_itself_is_refused_when_it_is_checked() {
+async fn a_policy_whose_schema_is_too_long_or_no_schema_is_refused_when_it_is_checked() {
     let stage = Stage::set();
-    let checked = stage.atropos.sandbox().check(guests::BOASTFUL).await;
-    let message = checked.expect_err("boastful").to_string();
-    assert!(message.contains("settings-schema"), "{message}");
+    let table = [
+        (guests::BOASTFUL, "at most 64 KiB"),
+        (guests::WRONG_SCHEMA, "a JSON object"),
+    ];
+    for (component, expected) in table {
+        let checked = stage.atropos.sandbox().check(component).await;
+        let message = checked.expect_err("it is refused").to_string();
+        let expected = format!("a settings-schema that is not {expected}");
+        assert!(message.contains(&expected), "{message}");
+    }
 }
 
 #[tokio::test]

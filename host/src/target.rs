@@ -266,7 +266,8 @@ impl FromStr for Digest {
         let malformed = Malformed::new("digest", "64 hexadecimal digits");
         let mut bytes = [0; 32];
         let pairs = text.as_bytes().chunks_exact(2);
-        if text.len() != 64 {
+        // `from_str_radix` alone would also take a plus sign.
+        if text.len() != 64 || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
             return Err(malformed);
         }
         for (byte, pair) in bytes.iter_mut().zip(pairs) {
@@ -383,4 +384,23 @@ impl Caller {
 pub fn now_ms() -> u64 {
     let since = std::time::UNIX_EPOCH.elapsed().unwrap_or_default();
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_digest_has_one_spelling_but_for_its_case() {
+        let digest = Digest::of(b"a component");
+        let written = digest.to_string();
+        assert_eq!(written.parse(), Ok(digest));
+        assert_eq!(written.to_ascii_uppercase().parse(), Ok(digest));
+        let signs = "+f".repeat(32);
+        let spaces = " f".repeat(32);
+        let letters = "é".repeat(32);
+        for text in ["", &written[1..], &signs, &spaces, &letters] {
+            assert!(text.parse::<Digest>().is_err(), "{text}");
+        }
+    }
 }

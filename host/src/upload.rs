@@ -4,10 +4,13 @@
 //! **Invariant:** no byte is written under a key that is not durably doomed, and only the row's own
 //! transaction takes it back.
 
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod intake;
 mod picture;
 #[cfg(test)]
 mod tests;
+mod webp;
 
 use std::sync::Arc;
 

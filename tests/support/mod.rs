@@ -6,6 +6,8 @@ pub(crate) mod random;
 pub(crate) mod photos;
 // Requests written by hand.
 pub(crate) mod raw;
+// Components made on the spot.
+pub(crate) mod forge;
 // A tenant of the test's own, and what is in its data directory.
 pub(crate) mod site;
 // The demo's two tenants, and deletes that are answered alike.

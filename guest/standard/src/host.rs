@@ -76,7 +76,7 @@ impl Host for Imports {
     }
 }
 
-#[cfg(test)]
+#[cfg(any(test, fuzzing))]
 pub(crate) mod fake {
     //! A host with one site, one client, one photo and one document, which writes down what it is
     //! asked.
@@ -85,6 +85,7 @@ pub(crate) mod fake {
 
     use super::*;
 
+    #[cfg(test)]
     pub(crate) const GUID: &str = "fcc588f3-0a1b-4c2d-8e3f-0123456789ab";
 
     #[derive(Default)]

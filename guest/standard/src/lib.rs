@@ -12,6 +12,8 @@
 
 mod codes;
 mod document;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod host;
 mod photo;
 mod refusal;

@@ -158,6 +158,9 @@ fn check_description(said: &Description) -> Result<(), GuestError> {
     if said.settings_schema.len() > MAX_SCHEMA_BYTES {
         return refused("settings-schema", "at most 64 KiB");
     }
+    if serde_json::from_str::<serde_json::Map<_, _>>(&said.settings_schema).is_err() {
+        return refused("settings-schema", "a JSON object");
+    }
     Ok(())
 }
 

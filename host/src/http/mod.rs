@@ -16,6 +16,8 @@ mod documents;
 mod envelope;
 mod failure;
 mod form;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod middleware;
 mod oauth;
 mod operations;

@@ -65,7 +65,10 @@ pub(super) async fn token(
 }
 
 /// Client id and secret, from the form or from HTTP Basic, but not from both.
-fn credentials(headers: &HeaderMap, body: &[u8]) -> Result<(String, String), TokenError> {
+pub(super) fn credentials(
+    headers: &HeaderMap,
+    body: &[u8],
+) -> Result<(String, String), TokenError> {
     let invalid = |_| TokenError::InvalidRequest;
     let content_type = wire::header(headers, CONTENT_TYPE.as_str()).map_err(invalid)?;
     let media_type = content_type.as_deref().unwrap_or_default();

@@ -8,7 +8,7 @@ use image::codecs::jpeg::JpegEncoder;
 use image::codecs::png::PngEncoder;
 use image::{DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, Limits};
 
-use super::UploadError;
+use super::{UploadError, webp};
 use crate::config;
 
 /// How well the derived picture is kept, of 100.
@@ -44,6 +44,9 @@ impl Picture {
         };
         let reader = ImageReader::new(Cursor::new(bytes)).with_guessed_format();
         let mut reader = reader.map_err(|_| UploadError::NotAPicture)?;
+        if reader.format() == Some(ImageFormat::WebP) && webp::largest_frame(bytes) > limit {
+            return Err(UploadError::TooManyPixels { limit });
+        }
         let media_type = match reader.format() {
             Some(
                 format @ (ImageFormat::Jpeg

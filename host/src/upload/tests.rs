@@ -214,6 +214,24 @@ async fn a_picture_of_too_many_pixels_is_not_decoded() {
 }
 
 #[tokio::test]
+async fn a_frame_larger_than_its_picture_says_is_not_decoded() {
+    let house = House::new(small()).await;
+    let frame = [
+        &b"RIFF\x32\0\0\0WEBP"[..],
+        // 50 by 3 pixels.
+        b"VP8X\x0a\0\0\0\0\0\0\0\x31\0\0\x02\0\0",
+        // 16383 by 16383.
+        b"VP8 \x14\0\0\0\x10\0\0\x9d\x01\x2a\xff\x3f\xff\x3f\0\0\0\0\0\0\0\0\0\0",
+    ];
+    let refused = house.photo(&frame.concat()).await;
+    assert!(
+        matches!(refused, Err(UploadError::TooManyPixels { limit: 10_000 })),
+        "{refused:?}"
+    );
+    assert_eq!(house.files(), 0);
+}
+
+#[tokio::test]
 async fn a_document_is_what_its_name_says() {
     let house = House::new(small()).await;
     for (name, media_type) in [

@@ -20,6 +20,8 @@ components! {
     CONTRADICTION = "contradiction";
     /// Policy: denies everything, with the failed finding `deny-all`.
     DENY_ALL = "deny-all";
+    /// Policy: asks for a memory of 32 MB.
+    GREEDY_START = "greedy-start";
     /// Policy: allocates without end.
     HUNGRY = "hungry";
     /// Policy: allows, with a finding that is not UTF-8.
@@ -44,6 +46,8 @@ components! {
     VERBOSE = "verbose";
     /// Policy: asks WASI for the time.
     WASI_IMPORT = "wasi-import";
+    /// Policy: describes itself with a settings schema that is not JSON; allows.
+    WRONG_SCHEMA = "wrong-schema";
     /// Plugin: refuses every delete, with a code of 10 MB full of line breaks.
     BAD_CODE = "bad-code";
     /// Plugin: answers every delete with success and does nothing.
@@ -66,6 +70,8 @@ components! {
     SPLITS_LINES = "splits-lines";
     /// Plugin: computes without end.
     SPIN_PLUGIN = "spin-plugin";
+    /// Plugin: obtains photo and permit, and computes without end while the host passes it an answer.
+    SPINS_IN_HOST_CALL = "spins-in-host-call";
     /// Plugin: stages the photo, then panics.
     STAGES_THEN_TRAPS = "stages-then-traps";
     /// Plugin: obtains photo and permit twice, stages both and answers with success.

@@ -3,10 +3,13 @@
 mod commit;
 mod conformance;
 mod files;
+mod lives;
+mod model;
 mod recovery;
 
 use std::sync::Arc;
 
+use proptest::test_runner::Config as ProptestConfig;
 use uuid::Uuid;
 
 use super::decision::{Decision, DecisionCaller, PolicyReview, Verdict};
@@ -60,6 +63,16 @@ impl Backend {
         }
     }
 
+    /// Lets go of the files and opens them again.
+    pub(super) fn reopen(&mut self) {
+        let rows = Arc::new(Sqlite::open(self.dir.path()).unwrap());
+        self.objects = rows.clone();
+        self.catalogue = rows.clone();
+        self.chains = rows.clone();
+        self.tenants = rows;
+        self.blobs = Arc::new(Local::open(self.dir.path()).unwrap());
+    }
+
     /// Makes an object live that has two renditions of these bytes.
     pub(super) async fn upload(&self, id: &str, content: &[u8]) -> Object {
         let new = self.new_object(id, content).await;
@@ -69,9 +82,19 @@ impl Backend {
 
     /// Does all of an upload but the last step.
     pub(super) async fn new_object(&self, id: &str, content: &[u8]) -> NewObject {
+        let until_ms = now_ms() + 3_600_000;
+        self.new_object_until(id, content, until_ms).await
+    }
+
+    /// The same, for an upload that may take until then.
+    pub(super) async fn new_object_until(
+        &self,
+        id: &str,
+        content: &[u8],
+        until_ms: u64,
+    ) -> NewObject {
         let keys = [BlobKey::random(), BlobKey::random()];
-        let until = now_ms() + 3_600_000;
-        self.catalogue.reserve(&keys, until).await.unwrap();
+        self.catalogue.reserve(&keys, until_ms).await.unwrap();
         let mut renditions = Vec::new();
         for (key, name) in keys.into_iter().zip(["original", "standard"]) {
             renditions.push(Rendition {
@@ -173,6 +196,15 @@ pub(super) fn erasure(object: &Object) -> Erasure {
         at_ms,
         lease_until_ms: at_ms + 30_000,
     }
+}
+
+/// So many cases of a property, unless `PROPTEST_CASES` says otherwise.
+pub(super) fn cases(usual: u32) -> ProptestConfig {
+    let mut config = ProptestConfig::default();
+    if std::env::var_os("PROPTEST_CASES").is_none() {
+        config.cases = usual;
+    }
+    config
 }
 
 pub(super) const FIRST: Page = Page {
