@@ -11,6 +11,8 @@
     reason = "a table says the type of its cases once"
 )]
 
+// How many deletes tenants and callers may have.
+mod budgets;
 // The command line: exit codes, JSON, secrets, and the server beside it.
 mod commands;
 // The power goes in the middle.

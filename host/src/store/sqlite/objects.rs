@@ -4,6 +4,7 @@ use async_trait::async_trait;
 use rusqlite::{Connection, named_params, params};
 
 use super::Sqlite;
+use super::budgets::Account;
 use super::rows::{all, execute, first, object, optional, signed, to_json, unsigned, word};
 use crate::store::decision::Decision;
 use crate::store::{Conflict, Doomed, Erasure, Objects, Removal, Result, Shred};
@@ -112,13 +113,19 @@ fn find(rows: &Connection, target: &Target) -> Result<Option<Object>> {
 
 fn erase(rows: &Connection, erasure: &Erasure) -> Result<Result<Doomed, Conflict>> {
     let (decision, target) = (&erasure.decision, erasure.decision.target());
+    let account = Account::of(rows, erasure)?;
+    if let Some(exhausted) = account.exhausted() {
+        let conflict = conflict(rows, erasure)?;
+        return Ok(Err(conflict.unwrap_or(Conflict::OverBudget(exhausted))));
+    }
     let (version, at_ms) = (signed(decision.object.version), signed(erasure.at_ms));
     let deleted = first(rows, ERASE, name!(target, version, at_ms), |row| {
         Ok(row.get::<_, i64>("id")?)
     })?;
     let Some(id) = deleted else {
-        return Ok(Err(conflict(rows, erasure)?));
+        return Ok(Err(conflict(rows, erasure)?.unwrap_or(Conflict::Changed)));
     };
+    account.spend(rows)?;
     let take = "DELETE FROM blobs WHERE object = ? RETURNING key";
     let blobs: Vec<BlobKey> = all(rows, take, [id], |row| word(row, "key"))?;
     let event = witness(rows, erasure)?;
@@ -131,15 +138,16 @@ fn erase(rows: &Connection, erasure: &Erasure) -> Result<Result<Doomed, Conflict
     Ok(Ok(Doomed { blobs }))
 }
 
-/// Why the conditional delete found nothing; the most telling reason first.
-fn conflict(rows: &Connection, erasure: &Erasure) -> Result<Conflict> {
-    let found = find(rows, erasure.decision.target())?;
+/// What stands against an erasure, its budget aside; the most telling reason first.
+fn conflict(rows: &Connection, erasure: &Erasure) -> Result<Option<Conflict>> {
+    let judged = &erasure.decision.object;
+    let found = find(rows, &judged.target)?;
     Ok(match found {
-        None => Conflict::Gone,
-        Some(object) if object.held => Conflict::Held,
+        None => Some(Conflict::Gone),
+        Some(object) if object.held => Some(Conflict::Held),
         Some(object) => match object.retain_until_ms {
-            Some(until) if until > erasure.at_ms => Conflict::RetainedUntil(until),
-            _ => Conflict::Changed,
+            Some(until) if until > erasure.at_ms => Some(Conflict::RetainedUntil(until)),
+            _ => (object.version != judged.version).then_some(Conflict::Changed),
         },
     })
 }
