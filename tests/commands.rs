@@ -65,7 +65,9 @@ fn every_list_is_json_when_asked_for() {
     let server = Server::demo();
     let data_dir = server.data_dir();
     assert_eq!(server.delete_photo(PHOTO).0, 200);
-    let lists: [&[&str]; 8] = [
+    let limit = ["budget", "set", "tenant", "day=9", "--tenant", TENANT];
+    verb(data_dir, &limit);
+    let lists: [&[&str]; 9] = [
         &["tenant", "list"],
         &["key", "list", "--tenant", TENANT],
         &["client", "list"],
@@ -75,6 +77,7 @@ fn every_list_is_json_when_asked_for() {
         ],
         &["activity", "--tenant", TENANT, "--user", PHOTO_USER],
         &["policy", "list"],
+        &["budget", "show", "--tenant", TENANT],
         &["decision", "list", "--tenant", TENANT],
     ];
     for list in lists {

@@ -13,6 +13,8 @@
 
 // Who may do what: a row for each endpoint and verb, a column for each sort of caller.
 mod authorization;
+// How many deletes tenants and callers may have.
+mod budgets;
 // A mixed load, the power goes, and a model says what may be left.
 mod campaign;
 // Clocks that are set.

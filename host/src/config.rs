@@ -8,6 +8,8 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use crate::target::{Scope, Window};
+
 /// The longest that an upload may be given.
 pub const LONGEST_UPLOAD_MS: u64 = 86_400_000;
 
@@ -33,6 +35,8 @@ pub struct Config {
     pub policy: GuestLimits,
     /// When a component that keeps failing is held off.
     pub breaker: Breaker,
+    /// How many deletes tenants and callers may have.
+    pub budget: Budget,
     /// What uploads may be.
     pub upload: Upload,
 }
@@ -52,6 +56,7 @@ impl Default for Config {
                 ..GuestLimits::default()
             },
             breaker: Breaker::default(),
+            budget: Budget::default(),
             upload: Upload::default(),
         }
     }
@@ -222,6 +227,55 @@ impl Default for Breaker {
             longest_pause_ms: 60_000,
         }
     }
+}
+
+/// How many deletes each tenant and each caller may have, unless the operator has set another number
+/// for the tenant.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Budget {
+    /// Of a tenant, all its callers together.
+    pub tenant: Rates,
+    /// Of one caller of a tenant: a site key or an API client.
+    pub caller: Rates,
+}
+
+impl Budget {
+    /// How many deletes this allows; 0 is unlimited.
+    pub fn deletes(&self, scope: Scope, window: Window) -> u64 {
+        let rates = match scope {
+            Scope::Tenant => &self.tenant,
+            Scope::Caller => &self.caller,
+        };
+        match window {
+            Window::Second => rates.per_second,
+            Window::Minute => rates.per_minute,
+            Window::Hour => rates.per_hour,
+            Window::Day => rates.per_day,
+            Window::Week => rates.per_week,
+        }
+    }
+
+    /// Whether nothing is limited.
+    pub fn is_unlimited(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// Deletes by window; 0 is unlimited. Every window that is limited must have some left.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Rates {
+    /// Within one second of the clock.
+    pub per_second: u64,
+    /// Within one minute of the clock.
+    pub per_minute: u64,
+    /// Within one hour of the clock, in UTC.
+    pub per_hour: u64,
+    /// Within one day, in UTC.
+    pub per_day: u64,
+    /// Within one week, from Monday in UTC.
+    pub per_week: u64,
 }
 
 /// What uploads may be.

@@ -44,6 +44,7 @@ impl Atropos {
             Arc::clone(&platform.objects),
             Arc::clone(&platform.blobs),
             &config.erase,
+            config.budget,
         );
         let flow = Flow {
             sandbox: Sandbox::start(&platform, config)?,
@@ -134,6 +135,11 @@ fn refused(error: CommitError) -> Refused {
         CommitError::Conflict(Conflict::Changed) => Refused::Changed,
         CommitError::Conflict(Conflict::Held) => Refused::Held,
         CommitError::Conflict(Conflict::RetainedUntil(at_ms)) => Refused::RetainedUntil(at_ms),
+        CommitError::Conflict(Conflict::OverBudget(exhausted)) => Refused::OverBudget {
+            scope: exhausted.scope,
+            window: exhausted.window,
+            until_ms: exhausted.until_ms,
+        },
         CommitError::Pending => Refused::Pending,
         CommitError::Overloaded => Refused::Overloaded,
         CommitError::Stopping => Refused::Stopping,

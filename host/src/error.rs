@@ -7,7 +7,7 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::step;
-use crate::target::Digest;
+use crate::target::{Digest, Scope, Window};
 
 /// Why a delete did not happen. Nothing was erased, except for [`Refused::Pending`].
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -31,6 +31,16 @@ pub enum Refused {
     /// A retention date, in milliseconds since the epoch, arrived between decision and commit.
     #[error("the object must be kept until a later date")]
     RetainedUntil(u64),
+    /// The tenant, or the caller, has had all the deletes that it may have for now.
+    #[error("the {scope}'s deletes of this {window} are used up; try again later")]
+    OverBudget {
+        /// Whose budget.
+        scope: Scope,
+        /// Which of its windows.
+        window: Window,
+        /// When that ends, in milliseconds since the epoch.
+        until_ms: u64,
+    },
     /// The object kept changing between decision and commit.
     #[error("the object is being changed; try again")]
     Changed,
@@ -59,6 +69,7 @@ impl Refused {
             Self::Gone => "gone",
             Self::Held => "held",
             Self::RetainedUntil(_) => "retained",
+            Self::OverBudget { .. } => "over-budget",
             Self::Changed => "changed",
             Self::Fault(fault) => fault.code(),
             Self::Overloaded => "overloaded",

@@ -380,6 +380,99 @@ impl Caller {
     }
 }
 
+/// Whose deletes a budget counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum Scope {
+    /// Those of all callers of a tenant together.
+    Tenant,
+    /// Those of one caller of a tenant.
+    Caller,
+}
+
+impl Scope {
+    /// The wider one first.
+    pub const ALL: [Self; 2] = [Self::Tenant, Self::Caller];
+
+    /// `tenant` or `caller`, as in the database and on every surface.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Tenant => "tenant",
+            Self::Caller => "caller",
+        }
+    }
+}
+
+impl fmt::Display for Scope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl FromStr for Scope {
+    type Err = Malformed;
+
+    fn from_str(text: &str) -> Result<Self, Malformed> {
+        let known = Self::ALL.into_iter().find(|known| known.as_str() == text);
+        known.ok_or(Malformed::new("scope", "tenant or caller"))
+    }
+}
+
+/// For how long a budget of deletes is given. Windows lie at multiples of their length in UTC; a
+/// week begins on Monday.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Window {
+    /// 1 s.
+    Second,
+    /// 60 s.
+    Minute,
+    /// 3600 s.
+    Hour,
+    /// 24 h.
+    Day,
+    /// 7 days.
+    Week,
+}
+
+impl Window {
+    /// The shortest first.
+    pub const ALL: [Self; 5] = [
+        Self::Second,
+        Self::Minute,
+        Self::Hour,
+        Self::Day,
+        Self::Week,
+    ];
+
+    /// `second` to `week`, as in the database and on every surface.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Second => "second",
+            Self::Minute => "minute",
+            Self::Hour => "hour",
+            Self::Day => "day",
+            Self::Week => "week",
+        }
+    }
+}
+
+impl fmt::Display for Window {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl FromStr for Window {
+    type Err = Malformed;
+
+    fn from_str(text: &str) -> Result<Self, Malformed> {
+        let known = Self::ALL.into_iter().find(|known| known.as_str() == text);
+        let words = "one of second, minute, hour, day, week";
+        known.ok_or(Malformed::new("window", words))
+    }
+}
+
 /// Milliseconds since 1970-01-01T00:00:00Z by this machine's clock; 0 before.
 pub fn now_ms() -> u64 {
     let since = std::time::UNIX_EPOCH.elapsed().unwrap_or_default();

@@ -18,7 +18,7 @@ use atropos::guest::BUILT_IN_POLICIES;
 use atropos::store::decision::Decision;
 use atropos::store::{
     BlobReader, Blobs, Chain, ChainEntry, Chains, Conflict, Doomed, Erasure, Objects, Removal,
-    Result, Shred,
+    Result, Shred, StoreError,
 };
 use atropos::target::{
     BlobKey, Caller, CallerKind, Digest, Object, Permission, Subdomain, Target, Tenant, TenantId,
@@ -129,6 +129,10 @@ impl Objects for Memory {
     }
 
     async fn erase(&self, group: &[Erasure]) -> Result<Vec<Result<Doomed, Conflict>>> {
+        // Nothing is counted here, so nothing may be limited.
+        if group.iter().any(|erasure| !erasure.budget.is_unlimited()) {
+            return Err(StoreError::Missing { what: "budget" });
+        }
         let (mut rows, mut shreds) = (self.rows.lock(), self.shreds.lock());
         let mut erase = |erasure: &Erasure| {
             let judged = &erasure.decision.object;
@@ -215,7 +219,7 @@ impl Blobs for Memory {
     async fn put(&self, key: BlobKey, content: &mut (dyn AsyncRead + Send + Unpin)) -> Result<u64> {
         let mut bytes = Vec::new();
         let read = content.read_to_end(&mut bytes).await;
-        let size = read.map_err(|error| atropos::store::StoreError::Unavailable(error.into()))?;
+        let size = read.map_err(|error| StoreError::Unavailable(error.into()))?;
         self.bytes.lock().insert(key, bytes);
         Ok(size as u64)
     }

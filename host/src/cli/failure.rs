@@ -290,9 +290,11 @@ fn refused_exit(refused: &Refused) -> Exit {
             Reason::Unavailable(_) | Reason::Other(_) => Exit::Unavailable,
             _ => Exit::Refused,
         },
-        Refused::Gone | Refused::Held | Refused::RetainedUntil(_) | Refused::Changed => {
-            Exit::Refused
-        }
+        Refused::Gone
+        | Refused::Held
+        | Refused::RetainedUntil(_)
+        | Refused::OverBudget { .. }
+        | Refused::Changed => Exit::Refused,
         Refused::Fault(_)
         | Refused::Overloaded
         | Refused::Stopping

@@ -6,6 +6,7 @@
 
 mod activity;
 mod bare;
+mod budget;
 mod chain;
 mod client;
 mod component;
@@ -142,6 +143,9 @@ enum Verb {
     /// List policies; assign and show the chain of a tenant
     #[command(subcommand)]
     Policy(policy::Verb),
+    /// Limit how many deletes a tenant and its callers may have
+    #[command(subcommand)]
+    Budget(budget::Verb),
     /// Show why deletes were allowed or refused
     #[command(subcommand)]
     Decision(decision::Verb),
@@ -208,6 +212,7 @@ impl Verb {
             Self::Delete(verb) => delete::run(verb, service).await,
             Self::Activity(list) => activity::run(list, service).await,
             Self::Policy(verb) => policy::run(verb, service).await,
+            Self::Budget(verb) => budget::run(verb, service).await,
             Self::Decision(verb) => decision::run(verb, service).await,
         }
     }

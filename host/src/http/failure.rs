@@ -10,7 +10,7 @@ use axum::http::StatusCode;
 use crate::auth::AuthError;
 use crate::error::{Fault, FaultKind, Reason, Refused};
 use crate::store::StoreError;
-use crate::target::Kind;
+use crate::target::{Kind, now_ms};
 use crate::upload::UploadError;
 
 /// How long to wait where nothing tells how long it will take.
@@ -101,6 +101,10 @@ impl Failure {
             Refused::Gone => return Self::no_such(kind),
             Refused::Plugin { reason, .. } => of_reason(reason),
             Refused::Held | Refused::RetainedUntil(_) => (S::LOCKED, None),
+            Refused::OverBudget { until_ms, .. } => {
+                let left = until_ms.saturating_sub(now_ms());
+                (S::TOO_MANY_REQUESTS, Some(Duration::from_millis(left)))
+            }
             Refused::Changed => (S::CONFLICT, None),
             // Whatever does not depend on the machine will come out the same again.
             Refused::Fault(fault) if fault.kind == FaultKind::Deadline => {
@@ -234,6 +238,7 @@ impl From<UploadError> for Failure {
 mod tests {
     use super::*;
     use crate::error::Guest;
+    use crate::target::{Scope, Window};
 
     fn plugin(reason: Reason) -> Refused {
         Refused::Plugin {
@@ -269,9 +274,15 @@ mod tests {
 
     #[test]
     fn every_outcome_of_the_host_has_its_status_and_code() {
+        let used_up = Refused::OverBudget {
+            scope: Scope::Caller,
+            window: Window::Day,
+            until_ms: now_ms() + 60_000,
+        };
         let table = [
             (Refused::Held, 423, "held", false),
             (Refused::RetainedUntil(7), 423, "retained", false),
+            (used_up, 429, "over-budget", true),
             (Refused::Changed, 409, "changed", false),
             (Refused::Overloaded, 503, "overloaded", true),
             (Refused::Stopping, 503, "stopping", true),

@@ -73,7 +73,12 @@ type Committed = Vec<(Answer, Doomed)>;
 
 impl Committer {
     /// Starts committing, recovery and the background shredding. Needs a tokio runtime.
-    pub fn start(objects: Arc<dyn Objects>, blobs: Arc<dyn Blobs>, config: &config::Erase) -> Self {
+    pub fn start(
+        objects: Arc<dyn Objects>,
+        blobs: Arc<dyn Blobs>,
+        config: &config::Erase,
+        budget: config::Budget,
+    ) -> Self {
         let bound = config.max_queued.max(1) as usize;
         let (staged, queue) = mpsc::channel(bound);
         let (recorded, records) = mpsc::channel(bound);
@@ -87,6 +92,7 @@ impl Committer {
             objects: Arc::clone(&objects),
             max_group: config.max_group.max(1) as usize,
             lease_ms: config.shred_lease_ms,
+            budget,
             committed,
         };
         let remove = Remove {
@@ -159,6 +165,7 @@ struct Commit {
     objects: Arc<dyn Objects>,
     max_group: usize,
     lease_ms: u64,
+    budget: config::Budget,
     committed: mpsc::Sender<Committed>,
 }
 
@@ -186,6 +193,7 @@ impl Commit {
                     decision: staged.decision,
                     at_ms,
                     lease_until_ms: at_ms.saturating_add(self.lease_ms),
+                    budget: self.budget,
                 };
                 (erasure, staged.answer)
             })

@@ -8,6 +8,7 @@
 //! **Invariant:** every blob that exists is named by a row or by a shred record.
 
 pub mod blobs;
+pub mod budget;
 pub mod catalogue;
 pub mod chains;
 pub mod commit;

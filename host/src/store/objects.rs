@@ -4,7 +4,9 @@ use async_trait::async_trait;
 
 use super::Result;
 use super::blobs::Removal;
+use super::budget::Exhausted;
 use super::decision::Decision;
+use crate::config::Budget;
 use crate::target::{BlobKey, Object, Target};
 
 /// The rows of live objects, as the delete needs them.
@@ -14,10 +16,13 @@ pub trait Objects: Send + Sync + 'static {
     async fn find(&self, target: &Target) -> Result<Option<Object>>;
 
     /// Commits a group in one transaction with one durable barrier. For each erasure, in order: if
-    /// the row is still the judged object (uploaded when that was) in the judged version, and has no
-    /// hold and no retention date after `at_ms`, deletes it and writes its shred records, its
-    /// activity event and its decision; else changes nothing for that one and says why. A conflict
-    /// writes neither event nor decision.
+    /// the row is still the judged object (uploaded when that was) in the judged version, has no hold
+    /// and no retention date after `at_ms`, and its budget is not used up, deletes it and writes its
+    /// shred records, its activity event and its decision, and counts it; else changes nothing for
+    /// that one and says why. A conflict writes neither event nor decision and is not counted.
+    ///
+    /// What counts against [`Erasure::budget`] is counted here or nowhere. A platform that keeps no
+    /// count must refuse the group if any of its budgets has a limit.
     ///
     /// # Errors
     /// None of the group is committed, or it is unknown whether it was; [`Objects::find`] tells.
@@ -55,6 +60,8 @@ pub struct Erasure {
     pub at_ms: u64,
     /// Until when recovery leaves the shred records to the one who commits.
     pub lease_until_ms: u64,
+    /// How many its tenant and its caller may have, where the storage knows nothing else for them.
+    pub budget: Budget,
 }
 
 /// A row that is gone, and the bytes that must follow.
@@ -75,6 +82,8 @@ pub enum Conflict {
     Held,
     /// It must be kept until this time.
     RetainedUntil(u64),
+    /// It could go, but its tenant or its caller has had all that they may have for now.
+    OverBudget(Exhausted),
 }
 
 /// Bytes that must go: the row is gone, or an upload did not complete.

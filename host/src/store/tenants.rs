@@ -4,6 +4,7 @@ use async_trait::async_trait;
 use serde::Serialize;
 
 use super::Result;
+use super::budget::{Limit, Spent};
 use super::chains::ChainEntry;
 use crate::target::{Caller, Digest, Permission, Subdomain, Tenant, TenantId, WebsiteId};
 
@@ -94,6 +95,19 @@ pub trait Tenants: Send + Sync + 'static {
     /// # Errors
     /// [`super::StoreError::Missing`] if there is no such tenant, or a component is not kept.
     async fn assign(&self, tenant: TenantId, entries: &[ChainEntry], at_ms: u64) -> Result<u64>;
+
+    /// The limits that were set for a tenant, in place of the configuration's.
+    async fn limits(&self, tenant: TenantId) -> Result<Vec<Limit>>;
+
+    /// Sets limits for a tenant, from its next delete on; the others stay as they are.
+    ///
+    /// # Errors
+    /// [`super::StoreError::Missing`] if there is no such tenant.
+    async fn set_limits(&self, tenant: TenantId, limits: &[Limit]) -> Result<()>;
+
+    /// What a tenant and its callers have spent of the limited windows that go on at `at_ms`, by
+    /// caller.
+    async fn spent(&self, tenant: TenantId, at_ms: u64) -> Result<Vec<Spent>>;
 
     /// Chooses the deletion plugin; `None` for the one built in.
     ///

@@ -208,7 +208,8 @@ fn forget(rows: &Connection, object: &Object, at_ms: u64) -> Result<Result<(), C
     let values = name!(target, version, created_at_ms, signed(at_ms));
     let deleted = first(rows, ERASE, values, |row| Ok(row.get::<_, i64>("id")?))?;
     let Some(id) = deleted else {
-        return Ok(Err(conflict(rows, target, at_ms)?));
+        let conflict = conflict(rows, object, at_ms)?;
+        return Ok(Err(conflict.unwrap_or(Conflict::Changed)));
     };
     let tell = "
         INSERT INTO events (tenant, owner, activity, kind, object_id, at_ms, caller)

@@ -7,6 +7,7 @@
 //! **Invariant:** what was deleted is in none of the files once a checkpoint has followed, which is
 //! tried within `CHECKPOINT_AFTER` of every write and again until no reader is in its way.
 
+mod budgets;
 mod catalogue;
 mod chains;
 mod error;

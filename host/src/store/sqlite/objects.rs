@@ -4,6 +4,7 @@ use async_trait::async_trait;
 use rusqlite::{Connection, named_params, params};
 
 use super::Sqlite;
+use super::budgets::Account;
 use super::rows::{all, execute, first, object, optional, signed, to_json, unsigned, word};
 use crate::step::{self, Step};
 use crate::store::decision::Decision;
@@ -164,12 +165,19 @@ fn erase(rows: &Connection, erasure: &Erasure) -> Result<Result<Doomed, Conflict
     step::pass_blocking(Step::EraseRow)?;
     let (decision, target) = (&erasure.decision, erasure.decision.target());
     let judged = &decision.object;
+    let account = Account::of(rows, erasure)?;
+    if let Some(exhausted) = account.exhausted() {
+        let conflict = conflict(rows, judged, erasure.at_ms)?;
+        return Ok(Err(conflict.unwrap_or(Conflict::OverBudget(exhausted))));
+    }
     let (version, created_at_ms) = (signed(judged.version), signed(judged.created_at_ms));
     let judged_now = name!(target, version, created_at_ms, signed(erasure.at_ms));
     let deleted = first(rows, ERASE, judged_now, |row| Ok(row.get::<_, i64>("id")?))?;
     let Some(id) = deleted else {
-        return Ok(Err(conflict(rows, target, erasure.at_ms)?));
+        let conflict = conflict(rows, judged, erasure.at_ms)?;
+        return Ok(Err(conflict.unwrap_or(Conflict::Changed)));
     };
+    account.spend(rows)?;
     step::pass_blocking(Step::EraseBlobs)?;
     let take = "DELETE FROM blobs WHERE object = ? RETURNING key";
     let blobs: Vec<BlobKey> = all(rows, take, [id], |row| word(row, "key"))?;
@@ -186,15 +194,19 @@ fn erase(rows: &Connection, erasure: &Erasure) -> Result<Result<Doomed, Conflict
     Ok(Ok(Doomed { blobs }))
 }
 
-/// Why the conditional delete found nothing; the most telling reason first.
-pub(super) fn conflict(rows: &Connection, target: &Target, at_ms: u64) -> Result<Conflict> {
-    let found = find(rows, target)?;
+/// What stands against the erasure of an object as it was judged, its budget aside; the most telling
+/// reason first.
+pub(super) fn conflict(rows: &Connection, judged: &Object, at_ms: u64) -> Result<Option<Conflict>> {
+    let found = find(rows, &judged.target)?;
+    let as_judged = |object: &Object| {
+        (object.version, object.created_at_ms) == (judged.version, judged.created_at_ms)
+    };
     Ok(match found {
-        None => Conflict::Gone,
-        Some(object) if object.held => Conflict::Held,
+        None => Some(Conflict::Gone),
+        Some(object) if object.held => Some(Conflict::Held),
         Some(object) => match object.retain_until_ms {
-            Some(until) if until > at_ms => Conflict::RetainedUntil(until),
-            _ => Conflict::Changed,
+            Some(until) if until > at_ms => Some(Conflict::RetainedUntil(until)),
+            _ => (!as_judged(&object)).then_some(Conflict::Changed),
         },
     })
 }

@@ -9,7 +9,7 @@ use super::error::damaged;
 use crate::store::{Result, StoreError};
 
 /// Migration n leads from schema n to schema n + 1.
-const MIGRATIONS: [&str; 1] = [INITIAL];
+const MIGRATIONS: [&str; 2] = [INITIAL, BUDGETS];
 
 /// Rows that outlive an object (events, decisions) copy its id, and never the name that its owner
 /// gave it. `blobs` and `holds` refer to their object at the end of the transaction only, so that
@@ -161,6 +161,28 @@ const INITIAL: &str = "
         erased INTEGER NOT NULL
     ) STRICT;
     CREATE INDEX decisions_by_time ON decisions (tenant, at_ms);
+";
+
+/// `budgets` holds what was set for a tenant; `spending`, what the latest window of each budget has
+/// had. An empty `caller` stands for all of the tenant together.
+const BUDGETS: &str = "
+    CREATE TABLE budgets (
+        tenant INTEGER NOT NULL REFERENCES tenants (id),
+        scope TEXT NOT NULL,
+        span TEXT NOT NULL,
+        deletes INTEGER NOT NULL,
+        PRIMARY KEY (tenant, scope, span)
+    ) STRICT, WITHOUT ROWID;
+
+    CREATE TABLE spending (
+        tenant INTEGER NOT NULL,
+        caller TEXT NOT NULL,
+        span TEXT NOT NULL,
+        start_ms INTEGER NOT NULL,
+        deletes INTEGER NOT NULL,
+        PRIMARY KEY (tenant, caller, span)
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX spending_by_time ON spending (start_ms);
 ";
 
 /// Sets the file up for this version and brings its tables up to date.

@@ -4,11 +4,13 @@ use async_trait::async_trait;
 use rusqlite::{Connection, params};
 
 use super::Sqlite;
+use super::budgets;
 use super::chains;
 use super::error::Named as _;
 use super::rows::{
     all, digest, execute, first, json, optional, signed, tenant, to_json, unsigned, word,
 };
+use crate::store::budget::{Limit, Spent};
 use crate::store::tenants::{GrantInfo, NewCredential};
 use crate::store::{ChainEntry, ClientInfo, KeyInfo, NewTenant, Result, StoreError, Tenants};
 use crate::target::{
@@ -204,6 +206,26 @@ impl Tenants for Sqlite {
                 chains::assign(rows, tenant, &entries, at_ms)
             })
             .await
+    }
+
+    async fn limits(&self, tenant: TenantId) -> Result<Vec<Limit>> {
+        self.readers.read(|rows| budgets::limits(rows, tenant))
+    }
+
+    async fn set_limits(&self, tenant: TenantId, limits: &[Limit]) -> Result<()> {
+        let limits = limits.to_vec();
+        self.writer
+            .write(move |rows| {
+                known(rows, tenant)?;
+                let mut limits = limits.iter();
+                limits.try_for_each(|limit| budgets::set(rows, tenant, limit))
+            })
+            .await
+    }
+
+    async fn spent(&self, tenant: TenantId, at_ms: u64) -> Result<Vec<Spent>> {
+        self.readers
+            .read(|rows| budgets::spent(rows, tenant, at_ms))
     }
 
     async fn choose_plugin(&self, digest: Option<Digest>) -> Result<()> {

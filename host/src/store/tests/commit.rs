@@ -70,7 +70,8 @@ pub(super) fn committer(
     blobs: Arc<dyn Blobs>,
     config: &config::Erase,
 ) -> Committer {
-    Committer::start(Arc::clone(&backend.objects), blobs, config)
+    let budget = config::Budget::default();
+    Committer::start(Arc::clone(&backend.objects), blobs, config, budget)
 }
 
 pub(super) fn quick() -> config::Erase {

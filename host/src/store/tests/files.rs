@@ -150,7 +150,7 @@ async fn a_file_of_a_newer_version_is_refused_untouched() {
         refused,
         Err(StoreError::Newer {
             found: 99,
-            known: 1
+            known: 2
         })
     ));
     assert_eq!(std::fs::read(&path).unwrap(), before);

@@ -16,6 +16,7 @@ use super::decision::{Decision, DecisionCaller, PolicyReview, Verdict};
 use super::local::Local;
 use super::sqlite::Sqlite;
 use super::*;
+use crate::config::Budget;
 use crate::target::{
     BlobKey, CallerKind, Digest, Kind, Object, Permission, Target, Tenant, TenantId, WebsiteId,
     now_ms,
@@ -195,6 +196,7 @@ pub(super) fn erasure(object: &Object) -> Erasure {
         decision: allowed(object),
         at_ms,
         lease_until_ms: at_ms + 30_000,
+        budget: Budget::default(),
     }
 }
 

@@ -1,6 +1,7 @@
 //! The suite that every backend passes. [`suite!`] runs it over one.
 
 mod blobs;
+mod budgets;
 mod catalogue;
 mod inventory;
 mod ledger;
@@ -34,6 +35,16 @@ suite! { Backend::embedded();
         what_lies_too_far_ahead_is_brought_forward
         bytes_that_were_absent_are_noted_at_the_event
         a_recorded_refusal_is_kept_and_erases_nothing
+    }
+    budgets {
+        a_group_erases_exactly_as_many_as_a_budget_allows
+        a_budget_of_one_is_no_matter_of_another
+        only_a_committed_erasure_is_counted
+        of_several_budgets_the_one_that_lasts_longest_is_told
+        a_window_that_begins_brings_a_budget_of_its_own
+        a_limit_set_for_a_tenant_stands_in_place_of_the_configured_one
+        a_window_without_a_limit_is_not_counted
+        counts_of_long_ago_are_forgotten
     }
     catalogue {
         what_was_uploaded_is_found_as_it_was
