@@ -11,19 +11,21 @@ use serde_json::Value;
 
 use crate::support::machine::{Immutable, Volume};
 use crate::support::site::{Site, blob_files, blob_of, database, keys, wait_until};
-use crate::support::{DOCUMENT_USER, Server, TENANT, answer, eventually, run, verb};
+use crate::support::{DOCUMENT_USER, Server, TENANT, answer, client, eventually, run, verb};
 
 /// Uploads a document of so many bytes, whatever comes of it.
 fn upload(server: &Server, size: usize) -> (u16, Value) {
-    // Who answers before all was sent may hang up before the answer is read.
+    // Who answers before all was sent may hang up before the answer is read, and no other request
+    // is to be sent on that connection.
     eventually("an answer", || {
+        let http = client();
         let file = Part::bytes(vec![b'x'; size]).file_name("some.bin");
         let form = Form::new()
             .text("tenantSubDomain", TENANT)
             .text("userAccountId", DOCUMENT_USER.to_string())
             .part("file", file);
         let path = server.url("/api/file/upload/admin-for-client/store");
-        let request = server.http.post(path).bearer_auth(&server.token);
+        let request = http.post(path).bearer_auth(&server.token);
         Some(answer(request.multipart(form).send().ok()?))
     })
 }
@@ -361,11 +363,9 @@ fn damage_met_while_serving_is_never_a_success() {
     let size = u64::from(number("PRAGMA page_size").expect("a size"));
     let at = u64::from(page.expect("a page") - 1) * size;
     drop(database);
-    let file = std::fs::File::options().read(true).write(true);
-    let file = file
-        .clone()
-        .open(data_dir.join("atropos.db"))
-        .expect("a file");
+    let mut options = std::fs::File::options();
+    let file = options.read(true).write(true);
+    let file = file.open(data_dir.join("atropos.db")).expect("a file");
     let mut whole = vec![0; size as usize];
     file.read_exact_at(&mut whole, at).expect("a page");
     file.write_all_at(&vec![0xa5; size as usize], at)

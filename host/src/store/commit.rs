@@ -74,6 +74,25 @@ type Committed = Vec<(Answer, Doomed)>;
 impl Committer {
     /// Starts committing, recovery and the background shredding. Needs a tokio runtime.
     pub fn start(objects: Arc<dyn Objects>, blobs: Arc<dyn Blobs>, config: &config::Erase) -> Self {
+        Self::start_with(true, objects, blobs, config)
+    }
+
+    /// The same beside another committer over the same storage, whose erasures under way are left to
+    /// it: no recovery.
+    pub fn start_beside(
+        objects: Arc<dyn Objects>,
+        blobs: Arc<dyn Blobs>,
+        config: &config::Erase,
+    ) -> Self {
+        Self::start_with(false, objects, blobs, config)
+    }
+
+    fn start_with(
+        recovers: bool,
+        objects: Arc<dyn Objects>,
+        blobs: Arc<dyn Blobs>,
+        config: &config::Erase,
+    ) -> Self {
         let bound = config.max_queued.max(1) as usize;
         let (staged, queue) = mpsc::channel(bound);
         let (recorded, records) = mpsc::channel(bound);
@@ -104,7 +123,8 @@ impl Committer {
         ));
         tasks.spawn(record::run(Arc::clone(&objects), records, stopping.clone()));
         let shredder = shred::Shredder::new(objects, blobs, backoff);
-        tasks.spawn(shredder.run(config.shred_lease_ms, stopping.clone()));
+        let lease_ms = config.shred_lease_ms;
+        tasks.spawn(shredder.run(recovers, lease_ms, stopping.clone()));
         tasks.close();
         Self {
             staged,
