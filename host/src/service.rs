@@ -109,6 +109,21 @@ impl Service {
     /// # Errors
     /// The storage does not open, or the sandbox does not start.
     pub fn open(config: Config) -> Result<Self, ServiceError> {
+        Self::open_with(Atropos::start, config)
+    }
+
+    /// The same beside a server, whose erasures under way are left to it.
+    ///
+    /// # Errors
+    /// As of [`Service::open`].
+    pub fn open_beside(config: Config) -> Result<Self, ServiceError> {
+        Self::open_with(Atropos::start_beside, config)
+    }
+
+    fn open_with(
+        start: fn(Platform, &Config) -> Result<Atropos, GuestError>,
+        config: Config,
+    ) -> Result<Self, ServiceError> {
         let storage = Storage::open(&config.data_dir)?;
         let rows = Arc::clone(&storage.rows);
         let blobs: Arc<dyn Blobs> = Arc::new(storage.bytes.clone());
@@ -120,7 +135,7 @@ impl Service {
             blobs: Arc::clone(&blobs),
         };
         Ok(Self {
-            atropos: Atropos::start(platform, &config)?,
+            atropos: start(platform, &config)?,
             credentials,
             tenants: rows.clone(),
             chains: rows.clone(),

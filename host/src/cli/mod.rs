@@ -234,7 +234,8 @@ async fn with_service<T>(
     config: Config,
     verb: impl AsyncFnOnce(&Service) -> Result<T, Failure>,
 ) -> Result<T, Failure> {
-    let service = Service::open(config)?;
+    // Recovery is the server's: what it is about to remove is not to be removed under its hands.
+    let service = Service::open_beside(config)?;
     let answer = verb(&service).await;
     service.stop().await;
     answer

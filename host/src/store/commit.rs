@@ -79,6 +79,27 @@ impl Committer {
         config: &config::Erase,
         budget: config::Budget,
     ) -> Self {
+        Self::start_with(true, objects, blobs, config, budget)
+    }
+
+    /// The same beside another committer over the same storage, whose erasures under way are left to
+    /// it: no recovery.
+    pub fn start_beside(
+        objects: Arc<dyn Objects>,
+        blobs: Arc<dyn Blobs>,
+        config: &config::Erase,
+        budget: config::Budget,
+    ) -> Self {
+        Self::start_with(false, objects, blobs, config, budget)
+    }
+
+    fn start_with(
+        recovers: bool,
+        objects: Arc<dyn Objects>,
+        blobs: Arc<dyn Blobs>,
+        config: &config::Erase,
+        budget: config::Budget,
+    ) -> Self {
         let bound = config.max_queued.max(1) as usize;
         let (staged, queue) = mpsc::channel(bound);
         let (recorded, records) = mpsc::channel(bound);
@@ -110,7 +131,8 @@ impl Committer {
         ));
         tasks.spawn(record::run(Arc::clone(&objects), records, stopping.clone()));
         let shredder = shred::Shredder::new(objects, blobs, backoff);
-        tasks.spawn(shredder.run(config.shred_lease_ms, stopping.clone()));
+        let lease_ms = config.shred_lease_ms;
+        tasks.spawn(shredder.run(recovers, lease_ms, stopping.clone()));
         tasks.close();
         Self {
             staged,

@@ -195,6 +195,7 @@ impl Doctor {
             self.forget_lost(&mut report).await?;
         }
         if treatment.doom_orphans {
+            self.ledger.retry(now_ms()).await?;
             self.wait_for_shredding().await?;
         }
         let grace = if treatment.doom_orphans { 0 } else { GRACE_MS };

@@ -34,6 +34,9 @@ pub trait Ledger: Send + Sync + 'static {
     /// many.
     async fn doom(&self, keys: &[BlobKey], at_ms: u64) -> Result<u64>;
 
+    /// Makes shred records due at `at_ms` that were tried in vain and wait for their next try.
+    async fn retry(&self, at_ms: u64) -> Result<()>;
+
     /// Takes the row of an object away whose bytes are lost, unless it is not the one that was
     /// looked at, is held, or is to be kept until after `at_ms`. Its blobs are doomed all the same,
     /// in case they come back, and its owner's activity tells of the loss.

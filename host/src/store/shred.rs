@@ -91,12 +91,14 @@ impl Shredder {
         }
     }
 
-    /// Finishes what a crashed predecessor began, then keeps up with what is due until told to stop.
-    pub(super) async fn run(mut self, lease_ms: u64, stopping: CancellationToken) {
+    /// Keeps up with what is due until told to stop; first, if it is to recover, finishes what a
+    /// crashed predecessor began.
+    pub(super) async fn run(mut self, recover: bool, lease_ms: u64, stopping: CancellationToken) {
         // A predecessor that still had a lease is gone; its erasures need not wait for it. Ours
         // have leases that end later than this.
-        let mut by_ms = now_ms().saturating_add(lease_ms);
-        let mut recovering = true;
+        let ahead_ms = if recover { lease_ms } else { 0 };
+        let mut by_ms = now_ms().saturating_add(ahead_ms);
+        let mut recovering = recover;
         while !stopping.is_cancelled() {
             // Nothing that was erased has reason to lie further ahead.
             let latest_ms = match recovering {

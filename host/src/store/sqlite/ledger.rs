@@ -101,6 +101,17 @@ impl Ledger for Sqlite {
             .await
     }
 
+    async fn retry(&self, at_ms: u64) -> Result<()> {
+        let retry =
+            "UPDATE shreds SET not_before_ms = ?1 WHERE attempts > 0 AND not_before_ms > ?1";
+        self.writer
+            .write(move |rows| {
+                execute(rows, retry, [signed(at_ms)])?;
+                Ok(())
+            })
+            .await
+    }
+
     async fn forget(&self, object: &Object, at_ms: u64) -> Result<Result<(), Conflict>> {
         let object = object.clone();
         self.writer

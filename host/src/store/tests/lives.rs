@@ -126,6 +126,10 @@ impl Objects for Mortal {
         let postponed = self.objects.postpone(key, not_before_ms, error);
         self.through(postponed).await
     }
+
+    async fn hasten(&self, erased_ms: u64, reserved_ms: u64) -> Result<()> {
+        self.objects.hasten(erased_ms, reserved_ms).await
+    }
 }
 
 #[async_trait]
@@ -196,7 +200,12 @@ impl History {
 
     async fn act(&mut self, backend: &Backend, life: &Life) {
         let storage = Mortal::over(backend, life);
-        let committer = Committer::start(storage.clone(), storage.clone(), &quick());
+        let committer = Committer::start(
+            storage.clone(),
+            storage.clone(),
+            &quick(),
+            Budget::default(),
+        );
         let picks = life.erased.iter();
         let picks = picks.map(|which| which.index(self.objects.len()));
         let erased: Vec<_> = picks.map(|which| self.erase(&committer, which)).collect();

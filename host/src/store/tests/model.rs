@@ -299,6 +299,7 @@ impl Bench {
             decision: allowed(which.get(&self.model.judged)),
             at_ms,
             lease_until_ms: at_ms + LEASE_MS,
+            budget: Budget::default(),
         };
         let group: Vec<_> = which.iter().map(erasure).collect();
         let outcomes = self.backend.objects.erase(&group).await.unwrap();

@@ -89,6 +89,10 @@ pub(super) async fn what_is_overdue_tells_attempts_and_error(backend: &Backend) 
     assert_eq!(first.next_try_at_ms, lease + 9);
     assert_eq!(first.last_error.as_deref(), Some("EIO"));
     assert_eq!(backend.ledger.overdue(lease, 1).await.unwrap().len(), 1);
+    // Only what was tried in vain is tried again.
+    backend.ledger.retry(5).await.unwrap();
+    let due = backend.objects.shreds(lease - 1, 10).await.unwrap();
+    assert_eq!(due.iter().map(|one| one.key).collect::<Vec<_>>(), [key]);
 }
 
 pub(super) async fn a_lost_object_is_forgotten_unless_something_stands_against_it(
