@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-use super::{Blobs, Objects, Removal, Result, Shred, StoreError};
+use super::{Blobs, Objects, Removal, Result, StoreError};
 use crate::target::{BlobKey, now_ms};
 
 /// How many shred records are taken at once.
@@ -96,7 +96,7 @@ impl Shredder {
         let mut by_ms = now_ms().saturating_add(lease_ms);
         let mut recovering = true;
         while !stopping.is_cancelled() {
-            match self.pass(by_ms, recovering).await {
+            match self.pass(by_ms).await {
                 Ok(pass) if pass.seen == PAGE && pass.removed > 0 => continue,
                 Ok(_) => recovering = false,
                 Err(error) => tracing::warn!(
@@ -114,7 +114,7 @@ impl Shredder {
         }
     }
 
-    async fn pass(&mut self, by_ms: u64, recovering: bool) -> Result<Pass> {
+    async fn pass(&mut self, by_ms: u64) -> Result<Pass> {
         let due = self.objects.shreds(by_ms, PAGE).await?;
         let keys: Vec<BlobKey> = due.iter().map(|shred| shred.key).collect();
         let mut removed = Vec::with_capacity(due.len());
@@ -122,7 +122,9 @@ impl Shredder {
             let outcomes = self.blobs.remove_all(&keys).await;
             for (shred, outcome) in due.iter().zip(outcomes) {
                 match outcome {
-                    Ok(removal) => removed.push((shred.key, told(*shred, removal, recovering))),
+                    // Somebody tried before, and may have removed the bytes without knowing it: what is
+                    // absent by now was not absent when it was to be removed.
+                    Ok(_) => removed.push((shred.key, Removal::Removed)),
                     Err(error) => {
                         self.resisting.insert(shred.key);
                         let later = self.backoff.after(shred.attempts.saturating_add(1));
@@ -147,15 +149,5 @@ impl Shredder {
             seen: due.len(),
             removed: removed.len(),
         })
-    }
-}
-
-/// A predecessor may have removed the bytes and crashed before it could say so: what is absent then
-/// was not absent when it was to be removed.
-fn told(shred: Shred, removal: Removal, recovering: bool) -> Removal {
-    if recovering && shred.attempts == 0 {
-        Removal::Removed
-    } else {
-        removal
     }
 }
