@@ -64,12 +64,18 @@ impl World {
         self.divergences.push(what);
     }
 
-    /// Any object, or one that is gone.
+    /// Any object; now and then one that is gone.
     fn pick(&self, random: &mut Random) -> Option<(String, Kind)> {
-        let known = self.contents.len() as u64;
-        let index = if known == 0 { 0 } else { random.below(known) };
-        let (id, (kind, _)) = self.contents.iter().nth(index as usize)?;
-        Some((id.clone(), *kind))
+        let mut picked = None;
+        for _ in 0..4 {
+            let index = random.below(self.contents.len().max(1) as u64);
+            let (id, (kind, _)) = self.contents.iter().nth(index as usize)?;
+            picked = Some((id.clone(), *kind));
+            if !self.model.things[id].acknowledged() {
+                break;
+            }
+        }
+        picked
     }
 
     fn uploaded(&mut self, kind: Kind, content: Vec<u8>, answer: Answer, span: Span) {
@@ -318,9 +324,10 @@ impl Desk {
     /// Turns one thing after the other on and off until the time has come.
     fn work(&self, world: &Mutex<World>, mut random: Random, until: Instant) {
         while Instant::now() < until {
-            std::thread::sleep(Duration::from_millis(random.below(30)));
-            if random.below(4) == 0 {
-                let deny = !world.lock().model.denied.stands();
+            std::thread::sleep(Duration::from_millis(random.below(20)));
+            let denied = world.lock().model.denied.stands();
+            if denied || random.below(4) == 0 {
+                let deny = !denied;
                 let ((), span) = timed(|| self.deny(deny));
                 let mut world = world.lock();
                 world.model.denied.turn(span, deny);
@@ -531,16 +538,17 @@ fn what_clients_were_told_holds_however_often_the_power_goes() {
             .map(|()| random.below(u64::MAX))
             .into_iter();
         let mut chance = || Random::new(seeds.next().unwrap_or_default());
+        let desk = attended.then(|| Desk::open(&site));
         let until = Instant::now() + lasts;
         std::thread::scope(|scope| {
-            let (server, world, site) = (&server, &world, &site);
+            let (server, world) = (&server, &world);
             for _ in 0..CLIENTS {
                 let random = chance();
                 scope.spawn(move || load(server, world, random));
             }
-            if attended {
+            if let Some(desk) = desk {
                 let random = chance();
-                scope.spawn(move || Desk::open(site).work(world, random, until));
+                scope.spawn(move || desk.work(world, random, until));
             }
             std::thread::sleep(lasts);
             server.signal("KILL");

@@ -23,20 +23,21 @@ const AT_ONCE: usize = 6;
 
 /// Passed by the clock and not by a request, so that how often is not certain. They are made to go
 /// wrong while the server starts.
-const BY_THE_CLOCK: [Step; 2] = [Step::ShredLook, Step::WriteCheckpoint];
+const BY_THE_CLOCK: [Step; 3] = [Step::ShredLook, Step::ShredClaim, Step::WriteCheckpoint];
+
+/// Passed once while a server runs, unless it fails.
+const ONCE: [Step; 1] = [Step::ChainComponent];
 
 /// Passed right after the answer is handed over, so that a process that ends there may or may not have
 /// sent it.
 const AS_IT_ANSWERS: [Step; 2] = [Step::ShredPostpone, Step::RowsRecord];
 
-/// Generous where nothing hangs.
+/// How long an answer may take that does not wait for what hangs.
+const MOMENT: Duration = Duration::from_secs(1);
+
+/// No deadline interferes with what hangs.
 const PATIENT: &str = "[plugin]\ndeadline-ms = 60000\n[policy]\ndeadline-ms = 60000\n\
     [http]\nrequest-timeout-ms = 60000\n[log]\nfilter = \"info,atropos::step=trace\"\n";
-
-/// Short where something does: a plugin's deadline, then that of the request.
-const IMPATIENT: &str = "[plugin]\ndeadline-ms = 1000\n[policy]\ndeadline-ms = 60000\n\
-    [http]\nrequest-timeout-ms = 2500\n[upload]\ndeadline-ms = 2500\n\
-    [log]\nfilter = \"info,atropos::step=trace\"\n";
 
 /// What a caller asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -129,6 +130,16 @@ const TOLD: [(&str, &str, &str); 8] = [
     ("no such document", "not found", "there is no such object"),
     ("Denied by policy", "denied", "a policy denies it"),
     (
+        "Try again later",
+        "unavailable",
+        "503: the storage failed; try again",
+    ),
+    (
+        "service is not available",
+        "unavailable",
+        "503: the storage failed; try again",
+    ),
+    (
         "storage is not available",
         "unavailable",
         "503: the storage failed; try again",
@@ -138,28 +149,28 @@ const TOLD: [(&str, &str, &str); 8] = [
         "pending",
         "503: the row is gone, the bytes are about to go",
     ),
-    (
-        "plugin did not answer in time",
-        "plugin deadline",
-        "503: the sandbox was left after `plugin.deadline-ms`",
-    ),
-    (
-        "request took too long",
-        "timeout",
-        "503: the connection was answered after `http.request-timeout-ms` or `upload.deadline-ms`",
-    ),
 ];
 
 /// The other words of the table.
-const WORDS: [(&str, &str); 9] = [
+const WORDS: [(&str, &str); 10] = [
     ("cut off", "no answer: the process was gone"),
+    (
+        "waits",
+        "no answer while it hangs; `plugin.deadline-ms` and `http.request-timeout-ms` end the wait",
+    ),
     (
         "either",
         "the process ended as it answered, so that there may be an answer or none",
     ),
     ("listening", "the server came to serve"),
-    ("ended", "the server ended instead, with an error"),
-    ("stuck", "the server did not come to serve"),
+    (
+        "ended",
+        "the process ended, before or just after the server came to serve",
+    ),
+    (
+        "stuck",
+        "something hung while the server started, before or behind its serving",
+    ),
     ("intact", "row, bytes, and no event"),
     (
         "gone",
@@ -208,8 +219,8 @@ impl Deed {
             }
             Self::Upload => ask(server.upload(Kind::Photo, "new.png", &picture())),
             Self::Read => {
-                let urls = server.objects(Kind::Photo).remove(id);
-                let response = server.bytes(&urls.expect("a photo")[0]).send().ok()?;
+                let url = ground::address(server.data_dir(), id);
+                let response = server.bytes(&url).send().ok()?;
                 let status = response.status().as_u16();
                 let bytes = response.bytes().ok()?;
                 assert!(status != 200 || *bytes == *picture(), "other bytes");
@@ -271,9 +282,9 @@ impl Scenario {
         if self.doomed { doomed } else { fresh }
     }
 
-    fn starting(&self, plot: &Plot, config: &str, told: &str) -> Starting {
+    fn starting(&self, plot: &Plot, told: &str) -> Starting {
         let points = format!("{};{told}", self.besides);
-        let config = plot.config(config);
+        let config = plot.config(PATIENT);
         let variables = [("FAILPOINTS", &*points)];
         Starting::new(&plot.data_dir(), &["--config", &config], &variables)
     }
@@ -281,13 +292,12 @@ impl Scenario {
     /// What it passes when nothing else goes wrong: before the deed how often, and with it.
     fn passes(&self, ground: &Ground) -> (BTreeMap<Step, usize>, BTreeSet<Step>) {
         let plot = ground.copy();
-        let started = self.starting(&plot, PATIENT, "").ready();
+        let started = self.starting(&plot, "").ready();
         let server = Plot::token(started.unwrap_or_else(|log| panic!("no server: {log}")));
         wait_until("all is logged", || {
             server.whole_log().contains("atropos is ready")
         });
         let early = passed(&server.whole_log());
-        // Whatever a download looks up first is no part of it.
         self.deed.ask(&server, 0);
         wait_until("it is done", || self.deed.settled(&plot, 1));
         server.signal("TERM");
@@ -318,16 +328,18 @@ impl Case {
             How::Error => (before, "1*return"),
             How::Hang => (before, "return(hang)"),
             How::Kill => (before, "return(kill)"),
-            // A start has no second time: what failed is tried again.
-            How::KillLater if self.scenario.deed == Deed::Start => {
-                (before, "1*return->return(kill)")
-            }
+            How::KillLater if self.retried() => (before, "1*return->return(kill)"),
             How::KillLater => (before + 1, "return(kill)"),
         };
         match skipped {
             0 => format!("{step}={what}"),
             _ => format!("{step}={skipped}*off->{what}"),
         }
+    }
+
+    /// Whether there is no second time, unless the first one fails.
+    fn retried(&self) -> bool {
+        self.scenario.deed == Deed::Start || ONCE.contains(&self.step)
     }
 
     fn dies(&self) -> bool {
@@ -346,17 +358,18 @@ impl Case {
 
     fn run(&self, ground: &Ground) -> Cell {
         let (plot, deed) = (ground.copy(), self.scenario.deed);
-        let config = match self.how {
-            How::Hang => IMPATIENT,
-            _ => PATIENT,
-        };
-        let starting = self.scenario.starting(&plot, config, &self.points());
+        let starting = self.scenario.starting(&plot, &self.points());
         let (mut told, mut left, mut time) = ("stuck", None, 0);
         if self.how == How::Hang && deed == Deed::Start {
             wait_until("it hangs", || self.told(&starting.log()));
             starting.kill();
         } else {
             match starting.ready() {
+                Ok(server) if self.how == How::Hang => {
+                    let seen;
+                    (told, seen) = self.hang(Plot::token(server), &plot);
+                    left = Some(seen);
+                }
                 Ok(server) => {
                     let seen;
                     (told, seen, time) = self.trouble(Plot::token(server), &plot);
@@ -394,7 +407,8 @@ impl Case {
             true => server.ended(),
             false => self.told(&server.whole_log()),
         };
-        let times = if self.how == How::KillLater { 2 } else { 1 };
+        let twice = self.how == How::KillLater && deed != Deed::Start;
+        let times = if twice { 2 } else { 1 };
         let mut last = ("stuck", 0);
         for time in 0..times {
             let answer = deed.ask(&server, time);
@@ -410,7 +424,11 @@ impl Case {
                     self.step
                 );
                 std::thread::sleep(Duration::from_millis(10));
-                let done = last.0 != "cut off" && deed.settled(plot, time + 1);
+                let done = match last.0 {
+                    "cut off" => false,
+                    "unavailable" => true,
+                    _ => deed.settled(plot, time + 1),
+                };
                 if time + 1 < times && done {
                     std::thread::sleep(Duration::from_millis(100));
                     break;
@@ -428,14 +446,36 @@ impl Case {
         if self.dies() && AS_IT_ANSWERS.contains(&self.step) {
             told = "either";
         }
-        if self.how == How::Hang {
-            assert!(Plot::lives(&server), "one hang stops everything");
+        if self.dies() && deed == Deed::Start {
+            // Whether it came to listen first is chance.
+            told = "ended";
         }
         if self.how == How::Error {
             self.heals(&server, plot);
         }
         server.kill();
         (told, left, time)
+    }
+
+    /// Asks until it hangs, and ends the server. Says what was told and what was left.
+    fn hang(&self, server: Server, plot: &Plot) -> (&'static str, &'static str) {
+        let deed = self.scenario.deed;
+        std::thread::scope(|scope| {
+            let asked = scope.spawn(|| deed.ask(&server, 0));
+            wait_until("it hangs", || self.told(&server.whole_log()));
+            let since = Instant::now();
+            while !asked.is_finished() && since.elapsed() < MOMENT {
+                std::thread::sleep(Duration::from_millis(10));
+            }
+            assert!(Plot::lives(&server), "one hang stops everything");
+            let left = deed.left(plot, 0);
+            let answered = asked.is_finished();
+            server.signal("KILL");
+            let answer = asked.join().expect("a caller");
+            let told = if answered { word(&answer) } else { "waits" };
+            self.acknowledged(told, plot, 0);
+            (told, left)
+        })
     }
 
     /// Success is told only of what is done.

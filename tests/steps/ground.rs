@@ -153,6 +153,15 @@ pub(super) fn picture() -> Vec<u8> {
     bytes.into_inner()
 }
 
+/// Where the bytes of a photo are.
+pub(super) fn address(data_dir: &Path, id: &str) -> String {
+    let query = "SELECT key FROM blobs WHERE ordinal = 0 AND object =
+        (SELECT id FROM objects WHERE tenant = 1 AND kind = 'photo' AND public_id = ?)";
+    let key = database(data_dir).query_row(query, [id], |row| row.get(0));
+    let key: String = key.expect("a photo");
+    format!("/media/{key}/{id}.png")
+}
+
 /// What there is of an object at one moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Left {

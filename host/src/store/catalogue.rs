@@ -145,8 +145,8 @@ pub struct Activity {
     pub caller: String,
     /// The decision that allowed it.
     pub decision_id: Option<Uuid>,
-    /// How many of its blobs were absent already when they were to be removed. What a crashed
-    /// predecessor may have removed itself does not count.
+    /// How many of its blobs were absent already when they were to be removed. What an earlier try
+    /// may have removed, before it failed or crashed, does not count.
     pub bytes_absent: u32,
 }
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-use super::{Blobs, Objects, Removal, Result, Shred, StoreError};
+use super::{Blobs, Objects, Removal, Result, StoreError};
 use crate::config::LONGEST_UPLOAD_MS;
 use crate::target::{BlobKey, now_ms};
 
@@ -105,7 +105,7 @@ impl Shredder {
                 true => by_ms,
                 false => by_ms.saturating_add(lease_ms.max(self.backoff.max_ms)),
             };
-            match self.pass(by_ms, latest_ms, recovering).await {
+            match self.pass(by_ms, latest_ms).await {
                 Ok(pass) if pass.seen == PAGE && pass.removed > 0 => continue,
                 Ok(_) => recovering = false,
                 Err(error) => tracing::warn!(
@@ -125,7 +125,7 @@ impl Shredder {
 
     /// Removes a page of what is due by `by_ms`, having brought forward to `latest_ms` what was
     /// erased and lies further ahead.
-    async fn pass(&mut self, by_ms: u64, latest_ms: u64, recovering: bool) -> Result<Pass> {
+    async fn pass(&mut self, by_ms: u64, latest_ms: u64) -> Result<Pass> {
         let reserved_ms = now_ms().saturating_add(LONGEST_UPLOAD_MS);
         self.objects.hasten(latest_ms, reserved_ms).await?;
         let due = self.objects.shreds(by_ms, PAGE).await?;
@@ -135,7 +135,9 @@ impl Shredder {
             let outcomes = self.blobs.remove_all(&keys).await;
             for (shred, outcome) in due.iter().zip(outcomes) {
                 match outcome {
-                    Ok(removal) => removed.push((shred.key, told(*shred, removal, recovering))),
+                    // Somebody tried before, and may have removed the bytes without knowing it: what is
+                    // absent by now was not absent when it was to be removed.
+                    Ok(_) => removed.push((shred.key, Removal::Removed)),
                     Err(error) => {
                         self.resisting.insert(shred.key);
                         let later = self.backoff.after(shred.attempts.saturating_add(1));
@@ -160,15 +162,5 @@ impl Shredder {
             seen: due.len(),
             removed: removed.len(),
         })
-    }
-}
-
-/// A predecessor may have removed the bytes and crashed before it could say so: what is absent then
-/// was not absent when it was to be removed.
-fn told(shred: Shred, removal: Removal, recovering: bool) -> Removal {
-    if recovering && shred.attempts == 0 {
-        Removal::Removed
-    } else {
-        removal
     }
 }

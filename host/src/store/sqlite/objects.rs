@@ -127,9 +127,10 @@ impl Objects for Sqlite {
         let removed = removed.to_vec();
         self.writer
             .write(move |rows| {
-                removed
-                    .iter()
-                    .try_for_each(|(key, removal)| strike_off(rows, *key, *removal))
+                removed.iter().try_for_each(|(key, removal)| {
+                    step::pass_blocking(Step::ShredStrike)?;
+                    strike_off(rows, *key, *removal)
+                })
             })
             .await
     }
@@ -278,7 +279,6 @@ fn claim(rows: &Connection, by_ms: i64, limit: i64) -> Result<Vec<Shred>> {
 }
 
 fn strike_off(rows: &Connection, key: BlobKey, removal: Removal) -> Result<()> {
-    step::pass_blocking(Step::ShredStrike)?;
     let strike = "DELETE FROM shreds WHERE key = ? RETURNING event";
     let event = first(rows, strike, [key.to_string()], |row| {
         optional(row, "event")
