@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::Args;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 
@@ -18,6 +18,10 @@ use crate::{demo, http};
 
 /// Where the demo keeps its data unless told otherwise.
 const DEMO_DIR: &str = "atropos-demo";
+
+/// How many newcomers may wait to be accepted; one more would try again a second later. The system
+/// has a limit of its own.
+const BACKLOG: u32 = 4096;
 
 #[derive(Args, Debug)]
 #[command(after_help = "\
@@ -100,7 +104,7 @@ async fn ready(typed: &Serve, service: &Service) -> Result<Ready, Failure> {
         what: format!("cannot listen on {listen}"),
         source,
     };
-    let listener = TcpListener::bind(listen).await.map_err(unbound)?;
+    let listener = bind(listen).map_err(unbound)?;
     let address = listener.local_addr().map_err(unbound)?;
     let base = format!("http://{address}");
     if let Err(refused) = service.atropos.sandbox().warm_up().await {
@@ -130,6 +134,17 @@ async fn ready(typed: &Serve, service: &Service) -> Result<Ready, Failure> {
         socket: socket.ok(),
         teller: Teller::new(service.clone(), address),
     })
+}
+
+fn bind(listen: SocketAddr) -> io::Result<TcpListener> {
+    let socket = match listen {
+        SocketAddr::V4(_) => TcpSocket::new_v4()?,
+        SocketAddr::V6(_) => TcpSocket::new_v6()?,
+    };
+    // A server that starts again does not wait for the connections of the last one.
+    socket.set_reuseaddr(true)?;
+    socket.bind(listen)?;
+    socket.listen(BACKLOG)
 }
 
 async fn plugin(service: &Service) -> Result<String, Failure> {
