@@ -16,10 +16,10 @@ pub trait Objects: Send + Sync + 'static {
     async fn find(&self, target: &Target) -> Result<Option<Object>>;
 
     /// Commits a group in one transaction with one durable barrier. For each erasure, in order: if
-    /// the row still has the judged version, no hold, and no retention date after `at_ms`, and its
-    /// budget is not used up, deletes it and writes its shred records, its activity event and its
-    /// decision, and counts it; else changes nothing for that one and says why. A conflict writes
-    /// neither event nor decision and is not counted.
+    /// the row is still the judged object (uploaded when that was) in the judged version, has no hold
+    /// and no retention date after `at_ms`, and its budget is not used up, deletes it and writes its
+    /// shred records, its activity event and its decision, and counts it; else changes nothing for
+    /// that one and says why. A conflict writes neither event nor decision and is not counted.
     ///
     /// What counts against [`Erasure::budget`] is counted here or nowhere. A platform that keeps no
     /// count must refuse the group if any of its budgets has a limit.
@@ -71,7 +71,7 @@ pub struct Doomed {
 pub enum Conflict {
     /// It is not there any more.
     Gone,
-    /// It has another version than the one judged.
+    /// It has another version than the one judged, or is another object of the same name.
     Changed,
     /// A legal hold is on it.
     Held,
