@@ -62,7 +62,9 @@ steps! {
     WriteBegin = "write.begin",
     /// The row is to be deleted, if nothing stands against it.
     EraseRow = "erase.row",
-    /// The row is deleted; the keys of its bytes are to be taken.
+    /// The row is deleted; that is to be counted against the budgets.
+    EraseBudget = "erase.budget",
+    /// It is counted; the keys of its bytes are to be taken.
     EraseBlobs = "erase.blobs",
     /// The event is to be written.
     EraseEvent = "erase.event",
