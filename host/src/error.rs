@@ -9,7 +9,8 @@ use std::time::Duration;
 use crate::step;
 use crate::target::{Digest, Scope, Window};
 
-/// Why a delete did not happen. Nothing was erased, except for [`Refused::Pending`].
+/// Why a delete did not happen. Nothing was erased, except for [`Refused::Pending`]; after
+/// [`Refused::Unavailable`] nobody knows, and a repetition is told.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refused {
     /// The plugin refused, in its own words.

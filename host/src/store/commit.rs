@@ -146,7 +146,8 @@ impl Committer {
     /// even if the caller does not wait.
     ///
     /// # Errors
-    /// Only after [`CommitError::Pending`] is the row gone.
+    /// After [`CommitError::Pending`] the row is gone, after [`CommitError::Unavailable`] it may be, and
+    /// after any other it is not.
     pub async fn erase(&self, decision: Decision) -> Result<(), CommitError> {
         if decision.verdict != Verdict::Allowed {
             tracing::error!(decision = %decision.id, "an erasure without permission was staged");
