@@ -1,6 +1,8 @@
 //! Guests that misbehave, and what becomes of them: each is refused with a code of its own, counted
 //! under its digest, and the photo stays.
 
+use std::time::Duration;
+
 use atropos::config::{Config, GuestLimits};
 use atropos::error::Refused;
 use atropos::target::Digest;
@@ -253,6 +255,38 @@ async fn a_spinning_plugin_is_stopped_by_its_deadline_where_fuel_would_last() {
     let refused = stage.delete("p-1").await.expect_err("too late");
     assert_eq!(refused.code(), "plugin-deadline");
     stage.assert_intact("spin-plugin");
+}
+
+#[tokio::test]
+async fn a_policy_that_computes_for_long_takes_no_thread_from_others() {
+    let patient = GuestLimits {
+        fuel: u64::MAX / 2,
+        deadline_ms: 60_000,
+        ..GuestLimits::default()
+    };
+    let stage = Stage::with(&Config {
+        plugin: patient,
+        policy: GuestLimits {
+            deadline_ms: 1_000,
+            ..patient
+        },
+        ..Config::default()
+    });
+    stage.assign("spin", guests::SPIN);
+    // There is one thread, and both are on it.
+    let mut turns = 0;
+    let others = async {
+        loop {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+            turns += 1;
+        }
+    };
+    tokio::select! {
+        refused = stage.delete("p-1") => drop(refused.expect_err("too late")),
+        () = others => {}
+    }
+    assert!(turns > 3, "others had {turns} turns in a second");
+    assert_eq!(stage.verdict().await, "policy-deadline");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -10,9 +10,10 @@ use super::GuestError;
 use super::bindings::policy::exports::atropos::policy::policy::Request;
 use super::breakers::{Breakers, Subject};
 use super::component::Components;
+use super::lane::Lane;
 use super::policy::{self, Answer, Policy};
 use super::{convert, engine};
-use crate::config::GuestLimits;
+use crate::config::{Config, GuestLimits};
 use crate::error::{Fault, FaultKind, Guest};
 use crate::step::{self, Step};
 use crate::store::decision::{Decision, DecisionCaller, PolicyReview, Verdict};
@@ -25,6 +26,7 @@ pub(super) struct Gate {
     policies: Components<Policy>,
     limits: GuestLimits,
     breakers: Breakers,
+    lane: Lane,
 }
 
 /// What the gate came to.
@@ -37,6 +39,7 @@ pub(super) struct Judged {
 /// A policy at its place in a tenant's chain.
 struct Link<'chain> {
     entry: &'chain ChainEntry,
+    tenant: TenantId,
     subject: Subject,
     revision: u64,
 }
@@ -46,6 +49,7 @@ fn links(chain: &Chain, tenant: TenantId) -> impl Iterator<Item = Link<'_>> {
     let entries = chain.entries.iter().enumerate();
     entries.map(move |(place, entry)| Link {
         entry,
+        tenant,
         subject: Subject::policy(tenant, entry.digest, place),
         revision: chain.revision,
     })
@@ -55,7 +59,7 @@ impl Gate {
     pub(super) fn new(
         sandboxing: &engine::Sandboxing,
         chains: &Arc<dyn Chains>,
-        limits: GuestLimits,
+        config: &Config,
         breakers: Breakers,
     ) -> Self {
         let engine = &sandboxing.engine;
@@ -63,21 +67,22 @@ impl Gate {
         Self {
             chains: Arc::clone(chains),
             policies: Components::new(engine.clone(), Arc::clone(chains), prepare),
-            limits,
+            limits: config.policy,
             breakers,
+            lane: Lane::new(config.erase.max_in_flight),
         }
     }
 
     /// Decides whether `caller` may have `object` erased.
     ///
     /// # Errors
-    /// The storage cannot be asked for the chain or a component; nothing was decided.
+    /// Nothing was decided, and nobody is to blame.
     pub(super) async fn review(
         &self,
         caller: &Caller,
         object: &Object,
         at_ms: u64,
-    ) -> Result<Judged, StoreUnavailable> {
+    ) -> Result<Judged, Undecided> {
         let mut decision = Decision {
             id: uuid::Uuid::new_v4(),
             at_ms,
@@ -118,7 +123,7 @@ impl Gate {
         decision: &mut Decision,
         caller: &Caller,
         held_off: &mut Option<Duration>,
-    ) -> Result<Verdict, StoreUnavailable> {
+    ) -> Result<Verdict, Undecided> {
         let request = Request {
             tenant: caller.tenant.subdomain.to_string(),
             caller: convert::caller(caller),
@@ -145,13 +150,14 @@ impl Gate {
         link: &Link<'_>,
         request: &Request,
         review: &mut PolicyReview,
-    ) -> Result<Result<Answer, FaultKind>, StoreUnavailable> {
+    ) -> Result<Result<Answer, FaultKind>, Undecided> {
         let passed = step::pass(Step::GateAsk).await;
         passed.map_err(|failed| StoreUnavailable::log(failed.into()))?;
         let mut pass = match self.breakers.admit(link.subject, link.revision) {
             Ok(pass) => pass,
             Err(left) => return Ok(Err(FaultKind::HeldOff(left))),
         };
+        let mut turn = None;
         let answer = match self.policies.get(link.entry.digest).await {
             Ok(policy) => {
                 // Many may have waited for one compilation, and would all be asked before any failed.
@@ -159,17 +165,39 @@ impl Gate {
                     Ok(pass) => pass,
                     Err(left) => return Ok(Err(FaultKind::HeldOff(left))),
                 };
-                let run = policy.review(request, &link.entry.settings, self.limits);
+                let settings = &link.entry.settings;
+                let ask = |limits| policy.review(request, settings, limits);
+                let run = match self.lane.quickly(link.subject, self.limits, ask) {
+                    Some(run) => run,
+                    None => {
+                        let granted = self.lane.turn(link.tenant).await;
+                        let granted = granted.ok_or(Undecided)?;
+                        // As above: many may have waited for a turn.
+                        pass = match pass.again() {
+                            Ok(pass) => pass,
+                            Err(left) => return Ok(Err(FaultKind::HeldOff(left))),
+                        };
+                        let asked = (request.clone(), settings.clone());
+                        let slowly =
+                            self.lane
+                                .slowly(granted, link.subject, policy, asked, self.limits);
+                        let run;
+                        (run, turn) = slowly.await;
+                        run
+                    }
+                };
                 (review.fuel, review.duration_us) = (run.fuel, run.duration_us);
                 run.answer
             }
             Err(error) => {
-                let kind = error.fault().ok_or(StoreUnavailable)?;
+                let kind = error.fault().ok_or(Undecided)?;
                 tracing::warn!(digest = %link.entry.digest, error = %GuestError::one_line(&*error), "a policy cannot be loaded");
                 Err(kind)
             }
         };
         pass.settle(answer.as_ref().err().copied());
+        // Whoever has the next turn sees whether it was one fault too many.
+        drop(turn);
         Ok(answer)
     }
 }
@@ -226,6 +254,17 @@ pub(super) struct StoreUnavailable;
 impl StoreUnavailable {
     pub(super) fn log(error: StoreError) -> Self {
         tracing::error!(error = %GuestError::one_line(&error), "the storage cannot be asked");
+        Self
+    }
+}
+
+/// Nothing could be decided: the storage could not be asked, or too many of the tenant's slow policies
+/// wait already.
+#[derive(Debug)]
+pub(super) struct Undecided;
+
+impl From<StoreUnavailable> for Undecided {
+    fn from(_: StoreUnavailable) -> Self {
         Self
     }
 }

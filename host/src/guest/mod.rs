@@ -5,6 +5,8 @@
 //!    └─ breaker: is it held off? ─────────────────────────────────┘
 //! ```
 //!
+//! A policy that computes for long is asked in a lane of its own, where it is in nobody's way.
+//!
 //! **Invariant:** a guest is instantiated for one call and dropped; nothing passes from one request
 //! or tenant to the next. How often a component failed is the host's knowledge, not the guest's.
 
@@ -16,6 +18,7 @@ mod component;
 mod convert;
 mod engine;
 mod gate;
+mod lane;
 mod limits;
 mod permit;
 mod plugin;
@@ -206,12 +209,7 @@ impl Sandbox {
         let powers = Powers {
             authority: Arc::clone(&platform.authority),
             objects: Arc::clone(&platform.objects),
-            gate: Gate::new(
-                &sandboxing,
-                &platform.chains,
-                config.policy,
-                breakers.clone(),
-            ),
+            gate: Gate::new(&sandboxing, &platform.chains, config, breakers.clone()),
         };
         Ok(Self {
             plugins: Components::new(engine, Arc::clone(&platform.chains), prepare),

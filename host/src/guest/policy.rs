@@ -35,6 +35,17 @@ pub(super) struct Run {
     pub(super) duration_us: u64,
 }
 
+impl Run {
+    /// One that came to nothing.
+    pub(super) fn failed(kind: FaultKind) -> Self {
+        Self {
+            answer: Err(kind),
+            fuel: 0,
+            duration_us: 0,
+        }
+    }
+}
+
 /// A policy's verdict and why.
 pub(super) struct Answer {
     pub(super) allows: bool,
