@@ -18,10 +18,12 @@ const FIND: &str = "
     FROM objects
     WHERE tenant = ? AND kind = ? AND owner = ? AND public_id = ?";
 
-/// All that stands against an erasure is checked by the statement that erases.
+/// All that stands against an erasure is checked by the statement that erases. Versions begin anew
+/// with each object, so the time of the upload tells an object from a predecessor of its name.
 const ERASE: &str = "
     DELETE FROM objects
-    WHERE tenant = ? AND kind = ? AND owner = ? AND public_id = ? AND version = ?
+    WHERE tenant = ? AND kind = ? AND owner = ? AND public_id = ?
+        AND version = ? AND created_at_ms = ?
         AND (retain_until_ms IS NULL OR retain_until_ms <= ?)
         AND NOT EXISTS (SELECT 1 FROM holds WHERE holds.object = objects.id)
     RETURNING id";
@@ -120,10 +122,10 @@ fn find(rows: &Connection, target: &Target) -> Result<Option<Object>> {
 fn erase(rows: &Connection, erasure: &Erasure) -> Result<Result<Doomed, Conflict>> {
     step::pass_blocking(Step::EraseRow)?;
     let (decision, target) = (&erasure.decision, erasure.decision.target());
-    let (version, at_ms) = (signed(decision.object.version), signed(erasure.at_ms));
-    let deleted = first(rows, ERASE, name!(target, version, at_ms), |row| {
-        Ok(row.get::<_, i64>("id")?)
-    })?;
+    let judged = &decision.object;
+    let (version, created_at_ms) = (signed(judged.version), signed(judged.created_at_ms));
+    let judged_now = name!(target, version, created_at_ms, signed(erasure.at_ms));
+    let deleted = first(rows, ERASE, judged_now, |row| Ok(row.get::<_, i64>("id")?))?;
     let Some(id) = deleted else {
         return Ok(Err(conflict(rows, erasure)?));
     };
