@@ -346,6 +346,10 @@ impl Desk {
                     false => !thing.retained.stands(),
                 }
             };
+            if on && random.below(3) > 0 {
+                // Most objects are to stay free.
+                continue;
+            }
             let (kept, span) = timed(|| self.keep(&id, kind, hold, on));
             let mut world = world.lock();
             let thing = world.model.thing(&id);
