@@ -110,6 +110,22 @@ fn only_the_http_folder_speaks_of_status_codes() {
 }
 
 #[test]
+fn only_the_table_of_endpoints_makes_routes() {
+    for (file, text) in sources(&root().join("host/src")) {
+        let code = text.split("#[cfg(test)]").next().unwrap_or_default();
+        let makes = [
+            "Router::new()",
+            ".route(",
+            ".route_service(",
+            ".nest(",
+            ".nest_service(",
+        ];
+        let made = makes.iter().filter(|make| code.contains(**make)).count();
+        assert!(made == 0 || file == "http/routes.rs", "{file} makes routes");
+    }
+}
+
+#[test]
 fn only_the_guest_folder_touches_wasmtime() {
     for (file, text) in sources(&root().join("host/src")) {
         if !file.starts_with("guest/") {

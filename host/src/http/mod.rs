@@ -74,11 +74,11 @@ fn around(routes: Router, photos_as_200: bool) -> Router {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use axum::body::{Body, to_bytes};
     use axum::http::{HeaderMap, Request};
     use axum::response::Response;
-    use std::time::Duration;
-
     use axum::routing::get;
     use tower::ServiceExt as _;
     use tower_http::catch_panic::CatchPanicLayer;

@@ -1,6 +1,6 @@
 //! Every endpoint in one table, from which the router is built and which anybody may read.
 //!
-//! **Invariant:** nothing is served that the table does not list.
+//! **Invariant:** nothing is served that the table does not list. Held by `tests/house.rs`.
 
 use std::convert::Infallible;
 use std::time::Duration;
@@ -28,7 +28,7 @@ pub struct Endpoint {
     pub access: Access,
 }
 
-/// Whom an endpoint serves. Its handler sees to it; `tests/authorization.rs` sees that it does.
+/// Whom an endpoint serves. Its handler sees to it. Held by `tests/authorization.rs`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Access {
     /// Anybody.
@@ -72,7 +72,7 @@ impl Route {
         Self::new("POST", path, access, post(handler))
     }
 
-    /// One whose handler sees every method, and refuses all but this one.
+    /// For handlers that see to the method themselves.
     pub(super) fn new(
         method: &'static str,
         path: &'static str,
