@@ -13,12 +13,12 @@ use std::time::Instant;
 use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 
-use crate::config::{self, Config};
+use crate::config::Config;
 use crate::error::Refused;
 use crate::guest::{GuestError, Sandbox};
 use crate::step::{self, Step};
+use crate::store::Conflict;
 use crate::store::commit::{CommitError, Committer};
-use crate::store::{Blobs, Conflict, Objects};
 use crate::target::Kind;
 
 pub use crate::platform::Platform;
@@ -40,7 +40,9 @@ impl Atropos {
     /// # Errors
     /// The engine cannot be set up on this machine, or the built-in plugin does not load.
     pub fn start(platform: Platform, config: &Config) -> Result<Self, GuestError> {
-        Self::start_with(Committer::start, platform, config)
+        let (objects, blobs) = (platform.objects.clone(), platform.blobs.clone());
+        let committer = Committer::start(objects, blobs, &config.erase, config.budget);
+        Self::over(committer, platform, config)
     }
 
     /// The same beside another one over the same platform, whose erasures under way are left to it:
@@ -49,20 +51,12 @@ impl Atropos {
     /// # Errors
     /// As of [`Atropos::start`].
     pub fn start_beside(platform: Platform, config: &Config) -> Result<Self, GuestError> {
-        Self::start_with(Committer::start_beside, platform, config)
+        let (objects, blobs) = (platform.objects.clone(), platform.blobs.clone());
+        let committer = Committer::start_beside(objects, blobs, &config.erase, config.budget);
+        Self::over(committer, platform, config)
     }
 
-    fn start_with(
-        start: fn(Arc<dyn Objects>, Arc<dyn Blobs>, &config::Erase, config::Budget) -> Committer,
-        platform: Platform,
-        config: &Config,
-    ) -> Result<Self, GuestError> {
-        let committer = start(
-            Arc::clone(&platform.objects),
-            Arc::clone(&platform.blobs),
-            &config.erase,
-            config.budget,
-        );
+    fn over(committer: Committer, platform: Platform, config: &Config) -> Result<Self, GuestError> {
         let flow = Flow {
             sandbox: Sandbox::start(&platform, config)?,
             committer,
