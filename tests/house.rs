@@ -4,9 +4,28 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// From the top down: each may use only what stands after it.
-const DIRECTION: [&str; 16] = [
+const DIRECTION: [&str; 17] = [
     "main", "cli", "http", "demo", "service", "upload", "erase", "guest", "platform", "auth",
-    "store", "config", "request", "error", "naming", "target",
+    "store", "config", "request", "error", "naming", "target", "step",
+];
+
+/// What the flow asks of a platform, and the backend that passes the steps: trait, its source, type,
+/// its source.
+const POWERS: [(&str, &str, &str, &str); 4] = [
+    ("Authority", "auth.rs", "Credentials", "auth.rs"),
+    (
+        "Objects",
+        "store/objects.rs",
+        "Sqlite",
+        "store/sqlite/objects.rs",
+    ),
+    (
+        "Chains",
+        "store/chains.rs",
+        "Sqlite",
+        "store/sqlite/chains.rs",
+    ),
+    ("Blobs", "store/blobs.rs", "Local", "store/local.rs"),
 ];
 
 fn root() -> PathBuf {
@@ -97,6 +116,47 @@ fn only_the_guest_folder_touches_wasmtime() {
             assert!(!text.contains("wasmtime::"), "{file} touches wasmtime");
         }
     }
+}
+
+/// The async methods of a trait or of its implementation, from the line that begins so: name and text.
+fn methods<'a>(text: &'a str, begin: &str) -> BTreeMap<&'a str, &'a str> {
+    let (_, block) = text.split_once(begin).expect(begin);
+    let (block, _) = block.split_once("\n}\n").expect("its end");
+    let methods = block.split("async fn ").skip(1);
+    let named = methods.filter_map(|method| Some((method.split('(').next()?, method)));
+    named.collect()
+}
+
+#[test]
+fn whatever_the_flow_asks_of_a_platform_passes_a_step() {
+    let sources = sources(&root().join("host/src"));
+    let mut wanting = Vec::new();
+    for (power, asked, backend, given) in POWERS {
+        let begin = format!("pub trait {power}: ");
+        let asked = methods(&sources[asked], &begin);
+        assert!(!asked.is_empty(), "{power} asks for nothing");
+        let given = methods(&sources[given], &format!("impl {power} for {backend} {{"));
+        for name in asked.keys() {
+            let passes = given.get(name).is_some_and(|text| text.contains("Step::"));
+            if !passes {
+                wanting.push(format!("{backend}::{name}"));
+            }
+        }
+    }
+    assert!(wanting.is_empty(), "no step in {wanting:?}");
+}
+
+#[test]
+fn every_step_is_passed_somewhere() {
+    let mut sources = sources(&root().join("host/src"));
+    sources.remove("step.rs");
+    let code: String = sources.into_values().collect();
+    let steps = atropos::step::Step::ALL.iter();
+    let unused = steps.filter(|step| !code.contains(&format!("Step::{step:?})")));
+    assert_eq!(
+        unused.collect::<Vec<_>>(),
+        Vec::<&atropos::step::Step>::new()
+    );
 }
 
 #[test]

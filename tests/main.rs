@@ -34,6 +34,8 @@ mod platform;
 mod plugins;
 // Chains that allow and refuse, swapped under a running server; holds and retention dates.
 mod policies;
+// What happens to an object between its decision and its end.
+mod races;
 // Requests that delete nothing, and the exact answers to them.
 mod requests;
 // The server in operation: its end, its probes, clients that hang up.

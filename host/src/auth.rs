@@ -8,6 +8,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use uuid::Uuid;
 
+use crate::step::{self, Step};
 use crate::store::tenants::NewCredential;
 use crate::store::{StoreError, Tenants};
 use crate::target::{Caller, Digest, Subdomain, WebsiteId, now_ms};
@@ -101,6 +102,12 @@ impl Credentials {
     }
 }
 
+impl From<step::Failed> for AuthError {
+    fn from(failed: step::Failed) -> Self {
+        Self::Unavailable(failed.into())
+    }
+}
+
 impl From<StoreError> for AuthError {
     fn from(source: StoreError) -> Self {
         Self::Unavailable(source)
@@ -110,6 +117,7 @@ impl From<StoreError> for AuthError {
 #[async_trait]
 impl Authority for Credentials {
     async fn authenticate_site(&self, website: WebsiteId, key: &str) -> Result<Caller, AuthError> {
+        step::pass(Step::AuthSite).await?;
         let digest = Digest::of(key.as_bytes());
         let caller = self.tenants.site_caller(website, digest, now_ms()).await?;
         caller.ok_or(AuthError::Rejected)
@@ -120,6 +128,7 @@ impl Authority for Credentials {
         token: &str,
         tenant: &Subdomain,
     ) -> Result<Caller, AuthError> {
+        step::pass(Step::AuthToken).await?;
         let client = self.token_client(token).await?;
         let caller = self.tenants.granted(&client, tenant).await?;
         caller.ok_or(AuthError::NoAccess)

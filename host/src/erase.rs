@@ -16,6 +16,7 @@ use tokio_util::task::TaskTracker;
 use crate::config::Config;
 use crate::error::Refused;
 use crate::guest::{GuestError, Sandbox};
+use crate::step::{self, Step};
 use crate::store::Conflict;
 use crate::store::commit::{CommitError, Committer};
 use crate::target::Kind;
@@ -96,6 +97,7 @@ struct Flow {
 
 impl Flow {
     async fn run(&self, request: Request) -> Result<(), Refused> {
+        step::pass(Step::RequestAdmit).await?;
         for _ in 0..DECISIONS {
             let turn = self.admission.try_acquire();
             let turn = turn.map_err(|_| Refused::Overloaded)?;
@@ -105,7 +107,9 @@ impl Flow {
             for decision in served.unused {
                 self.committer.record(decision);
             }
-            match self.committer.erase(served.staged?).await {
+            let staged = served.staged?;
+            step::pass(Step::ErasureStaged).await?;
+            match self.committer.erase(staged).await {
                 Err(CommitError::Conflict(Conflict::Changed)) => {}
                 other => return other.map_err(refused),
             }

@@ -6,6 +6,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use crate::step;
 use crate::target::Digest;
 
 /// Why a delete did not happen. Nothing was erased, except for [`Refused::Pending`].
@@ -65,6 +66,12 @@ impl Refused {
             Self::Pending => "erasure-pending",
             Self::Unavailable => "unavailable",
         }
+    }
+}
+
+impl From<step::Failed> for Refused {
+    fn from(_: step::Failed) -> Self {
+        Self::Unavailable
     }
 }
 

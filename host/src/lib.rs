@@ -20,6 +20,7 @@
 //! | [`request`], [`error`] | what is asked, and the closed list of outcomes |
 //! | [`naming`] | who can own an object, and what its id can be |
 //! | [`target`] | the nouns everyone shares |
+//! | [`step`] | the named steps of the flow, at which tests make it fail |
 //!
 //! **Invariant:** the direction of the table holds. Held by `tests/house.rs`.
 
@@ -35,6 +36,7 @@ pub mod naming;
 pub mod platform;
 pub mod request;
 pub mod service;
+pub mod step;
 pub mod store;
 pub mod target;
 pub mod upload;

@@ -4,10 +4,12 @@ use std::process::ExitCode;
 
 use atropos::cli::{Cli, Failure};
 use atropos::config::{Log, LogFormat};
+use atropos::step;
 use clap::Parser as _;
 use tracing_subscriber::EnvFilter;
 
 fn main() -> ExitCode {
+    let _told = step::listen();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {

@@ -20,6 +20,7 @@ use tokio::task::spawn_blocking;
 use uuid::Uuid;
 
 use crate::config;
+use crate::step::{self, Step};
 use crate::store::{Blobs, Catalogue, NewObject, Rendition, StoreError, Stored};
 use crate::target::{BlobKey, Kind, Object, Target, TenantId, now_ms};
 use intake::Intake;
@@ -275,7 +276,9 @@ impl Uploads {
     /// Removes at once what a refused upload wrote; whatever resists goes when its reservation runs
     /// out.
     async fn discard(&self, keys: &[BlobKey], error: UploadError) -> UploadError {
-        self.shared.blobs.remove_all(keys).await;
+        if step::pass(Step::UploadDiscard).await.is_ok() {
+            self.shared.blobs.remove_all(keys).await;
+        }
         error
     }
 }

@@ -136,7 +136,8 @@ impl Objects for Memory {
             if object.held {
                 return Err(Conflict::Held);
             }
-            if object.version != judged.version {
+            // Of the same version, and not a successor of the same name.
+            if object != judged {
                 return Err(Conflict::Changed);
             }
             let (_, blobs) = rows.remove(&judged.target).ok_or(Conflict::Gone)?;

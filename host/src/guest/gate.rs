@@ -15,6 +15,7 @@ use super::policy::{self, Answer, Policy};
 use super::{convert, engine};
 use crate::config::{Config, GuestLimits};
 use crate::error::{Fault, FaultKind, Guest};
+use crate::step::{self, Step};
 use crate::store::decision::{Decision, DecisionCaller, PolicyReview, Verdict};
 use crate::store::{Chain, ChainEntry, Chains, StoreError};
 use crate::target::{Caller, Digest, Object, TenantId};
@@ -150,6 +151,8 @@ impl Gate {
         request: &Request,
         review: &mut PolicyReview,
     ) -> Result<Result<Answer, FaultKind>, Undecided> {
+        let passed = step::pass(Step::GateAsk).await;
+        passed.map_err(|failed| StoreUnavailable::log(failed.into()))?;
         let mut pass = match self.breakers.admit(link.subject, link.revision) {
             Ok(pass) => pass,
             Err(left) => return Ok(Err(FaultKind::HeldOff(left))),

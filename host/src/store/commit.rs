@@ -22,6 +22,7 @@ use super::settle::{self, Settled};
 use super::shred::{self, Backoff};
 use super::{Blobs, Conflict, Doomed, Erasure, Objects, Removal, record};
 use crate::config;
+use crate::step::{self, Step};
 use crate::target::{BlobKey, now_ms};
 
 /// Why a staged erasure did not complete.
@@ -42,6 +43,12 @@ pub enum CommitError {
     /// The storage failed; what it said is in the log.
     #[error("the storage is not available")]
     Unavailable,
+}
+
+impl From<step::Failed> for CommitError {
+    fn from(_: step::Failed) -> Self {
+        Self::Unavailable
+    }
 }
 
 /// Takes staged erasures and commits them in groups. Cheap to clone.
@@ -117,6 +124,7 @@ impl Committer {
             tracing::error!(decision = %decision.id, "an erasure without permission was staged");
             return Err(CommitError::Unavailable);
         }
+        step::pass(Step::CommitQueue).await?;
         let (answer, outcome) = oneshot::channel();
         let staged = Staged { decision, answer };
         self.staged.try_send(staged).map_err(|error| match error {

@@ -19,6 +19,7 @@ use tokio::io::{AsyncBufReadExt as _, AsyncRead, AsyncWriteExt as _, BufReader};
 use tokio::task::spawn_blocking;
 
 use super::{BlobReader, Blobs, Removal, Result, StoreError};
+use crate::step::{self, Step};
 use crate::target::BlobKey;
 
 /// How much of a blob is in memory while it is written or read.
@@ -82,13 +83,17 @@ impl Blobs for Local {
         let file = self.blocking(move |shared| shared.create(key)).await?;
         let mut file = tokio::fs::File::from_std(file);
         let size = copy(content, &mut file).await.map_err(store_error)?;
+        step::pass(Step::PutSync).await?;
         file.sync_all().await.map_err(store_error)?;
+        step::pass(Step::PutDirectory).await?;
         self.blocking(move |shared| shared.sync(&place(key).0))
             .await?;
+        step::pass(Step::PutDone).await?;
         Ok(size)
     }
 
     async fn open(&self, key: BlobKey) -> Result<Option<BlobReader>> {
+        step::pass(Step::BytesOpen).await?;
         let opened = self.blocking(move |shared| shared.open(key)).await?;
         Ok(opened.map(|(file, size)| {
             let mut file = tokio::fs::File::from_std(file);
@@ -101,10 +106,14 @@ impl Blobs for Local {
     }
 
     async fn remove(&self, key: BlobKey) -> Result<Removal> {
+        step::pass(Step::BytesRemove).await?;
         self.blocking(move |shared| shared.remove(key)).await
     }
 
     async fn remove_all(&self, keys: &[BlobKey]) -> Vec<Result<Removal>> {
+        if let Err(failed) = step::pass(Step::BytesRemove).await {
+            return keys.iter().map(|_| Err(failed.into())).collect();
+        }
         let running: Vec<_> = keys
             .chunks(REMOVALS)
             .map(|chunk| {
@@ -126,17 +135,22 @@ impl Blobs for Local {
                 ),
             }
         }
-        removed
+        match step::pass(Step::BytesRemoved).await {
+            Ok(()) => removed,
+            Err(failed) => keys.iter().map(|_| Err(failed.into())).collect(),
+        }
     }
 
     async fn sync_removals(&self) -> Result<()> {
         self.blocking(|shared| {
+            step::pass_blocking(Step::BytesSync)?;
             let mut touched = std::mem::take(&mut *shared.touched.lock());
             let synced = touched.iter().try_for_each(|shard| shared.sync(shard));
             if synced.is_err() {
                 shared.touched.lock().extend(touched.drain());
             }
-            synced
+            synced?;
+            Ok(step::pass_blocking(Step::BytesSynced)?)
         })
         .await
     }
@@ -144,6 +158,7 @@ impl Blobs for Local {
 
 impl Shared {
     fn create(&self, key: BlobKey) -> io::Result<std::fs::File> {
+        step::pass_blocking(Step::PutCreate)?;
         let (shard, name) = place(key);
         create_dir(&self.root, &shard)?;
         let mut new = OpenOptions::new();
@@ -166,10 +181,12 @@ impl Shared {
     }
 
     fn remove(&self, key: BlobKey) -> io::Result<Removal> {
+        step::pass_blocking(Step::BytesUnlink)?;
         let (shard, name) = place(key);
         let removed = self.root.remove_file(format!("{shard}/{name}"));
         // Absent may mean removed by someone who crashed before it was durable.
         self.touched.lock().insert(shard);
+        step::pass_blocking(Step::BytesUnlinked)?;
         match removed {
             Ok(()) => Ok(Removal::Removed),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Removal::Absent),
@@ -209,6 +226,7 @@ async fn copy(
         file.write_all(some).await?;
         let taken = some.len();
         size += taken as u64;
+        step::pass(Step::PutWrite).await?;
         content.consume(taken);
     }
     file.flush().await?;

@@ -27,6 +27,8 @@ pub use chains::{Chain, ChainEntry, Chains};
 pub use objects::{Conflict, Doomed, Erasure, Objects, Shred};
 pub use tenants::{ClientInfo, KeyInfo, NewTenant, Tenants};
 
+use crate::step;
+
 /// What can go wrong with any storage, in words that no backend owns.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -65,6 +67,12 @@ pub enum StoreError {
         /// What was named, such as `tenant`.
         what: &'static str,
     },
+}
+
+impl From<step::Failed> for StoreError {
+    fn from(failed: step::Failed) -> Self {
+        Self::Unavailable(failed.into())
+    }
 }
 
 /// What the backend itself said.

@@ -14,9 +14,10 @@ pub trait Objects: Send + Sync + 'static {
     async fn find(&self, target: &Target) -> Result<Option<Object>>;
 
     /// Commits a group in one transaction with one durable barrier. For each erasure, in order: if
-    /// the row still has the judged version, no hold, and no retention date after `at_ms`, deletes
-    /// it and writes its shred records, its activity event and its decision; else changes nothing
-    /// for that one and says why. A conflict writes neither event nor decision.
+    /// the row is still the judged object (uploaded when that was) in the judged version, and has no
+    /// hold and no retention date after `at_ms`, deletes it and writes its shred records, its
+    /// activity event and its decision; else changes nothing for that one and says why. A conflict
+    /// writes neither event nor decision.
     ///
     /// # Errors
     /// None of the group is committed, or it is unknown whether it was; [`Objects::find`] tells.
@@ -63,7 +64,7 @@ pub struct Doomed {
 pub enum Conflict {
     /// It is not there any more.
     Gone,
-    /// It has another version than the one judged.
+    /// It has another version than the one judged, or is another object of the same name.
     Changed,
     /// A legal hold is on it.
     Held,

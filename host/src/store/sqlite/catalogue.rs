@@ -8,6 +8,7 @@ use super::Sqlite;
 use super::error::{Named as _, damaged};
 use super::objects::name;
 use super::rows::{all, execute, first, json, kind, object, signed, to_json, unsigned, word};
+use crate::step::{self, Step};
 use crate::store::catalogue::{Backlog, Change};
 use crate::store::decision::{Decision, Verdict};
 use crate::store::{Activity, Catalogue, NewObject, Page, Rendition, Result, StoreError, Stored};
@@ -34,6 +35,7 @@ impl Catalogue for Sqlite {
         self.writer
             .write(move |rows| {
                 for key in keys {
+                    step::pass_blocking(Step::UploadReserve)?;
                     execute(rows, doom, params![key.to_string(), until])?;
                 }
                 Ok(())
@@ -172,12 +174,14 @@ fn insert(rows: &Connection, new: &NewObject) -> Result<()> {
     // A claimed record may have lost its bytes already, whatever its time says.
     let take_back = "DELETE FROM shreds WHERE key = ? AND claimed = 0 AND event IS NULL";
     for rendition in &new.renditions {
+        step::pass_blocking(Step::InsertReservation)?;
         if execute(rows, take_back, [rendition.key.to_string()])? == 0 {
             return Err(StoreError::Missing {
                 what: "reservation",
             });
         }
     }
+    step::pass_blocking(Step::InsertRow)?;
     let live = "
         INSERT INTO objects (tenant, kind, owner, public_id, version, size_bytes, media_type,
             created_at_ms, labels, retain_until_ms, name, width, height)
@@ -199,6 +203,7 @@ fn insert(rows: &Connection, new: &NewObject) -> Result<()> {
         INSERT INTO blobs (key, object, ordinal, name, size_bytes, media_type)
         VALUES (?, ?, ?, ?, ?, ?)";
     for (ordinal, rendition) in (0_i64..).zip(&new.renditions) {
+        step::pass_blocking(Step::InsertBlob)?;
         let values = params![
             rendition.key.to_string(),
             id,

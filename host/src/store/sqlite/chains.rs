@@ -8,6 +8,7 @@ use rusqlite::{Connection, params};
 
 use super::Sqlite;
 use super::rows::{execute, first, json, signed, to_json, unsigned, word};
+use crate::step::{self, Step};
 use crate::store::{Chain, ChainEntry, Chains, Result, StoreError};
 use crate::target::{Digest, TenantId};
 
@@ -17,6 +18,7 @@ const PLUGIN: &str = "plugin";
 #[async_trait]
 impl Chains for Sqlite {
     async fn chain(&self, tenant: TenantId) -> Result<Option<Arc<Chain>>> {
+        step::pass(Step::ChainRead).await?;
         let latest = "
             SELECT revision, entries FROM chains
             WHERE tenant = ? ORDER BY revision DESC LIMIT 1";
@@ -31,12 +33,14 @@ impl Chains for Sqlite {
     }
 
     async fn component(&self, digest: Digest) -> Result<Option<Vec<u8>>> {
+        step::pass(Step::ChainComponent).await?;
         let bytes = "SELECT bytes FROM components WHERE digest = ?";
         self.readers
             .read(|rows| first(rows, bytes, [digest.0], |row| Ok(row.get("bytes")?)))
     }
 
     async fn plugin(&self) -> Result<Option<Digest>> {
+        step::pass(Step::PluginChoose).await?;
         let chosen = "SELECT value FROM instance WHERE name = ?";
         self.readers
             .read(|rows| first(rows, chosen, [PLUGIN], |row| word(row, "value")))

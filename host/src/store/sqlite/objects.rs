@@ -5,6 +5,7 @@ use rusqlite::{Connection, named_params, params};
 
 use super::Sqlite;
 use super::rows::{all, execute, first, object, optional, signed, to_json, unsigned, word};
+use crate::step::{self, Step};
 use crate::store::decision::Decision;
 use crate::store::{Conflict, Doomed, Erasure, Objects, Removal, Result, Shred};
 use crate::target::{BlobKey, Object, Target};
@@ -17,10 +18,12 @@ const FIND: &str = "
     FROM objects
     WHERE tenant = ? AND kind = ? AND owner = ? AND public_id = ?";
 
-/// All that stands against an erasure is checked by the statement that erases.
+/// All that stands against an erasure is checked by the statement that erases. Versions begin anew
+/// with each object, so the time of the upload tells an object from a predecessor of its name.
 const ERASE: &str = "
     DELETE FROM objects
-    WHERE tenant = ? AND kind = ? AND owner = ? AND public_id = ? AND version = ?
+    WHERE tenant = ? AND kind = ? AND owner = ? AND public_id = ?
+        AND version = ? AND created_at_ms = ?
         AND (retain_until_ms IS NULL OR retain_until_ms <= ?)
         AND NOT EXISTS (SELECT 1 FROM holds WHERE holds.object = objects.id)
     RETURNING id";
@@ -37,10 +40,12 @@ const RECORD: &str = "
 #[async_trait]
 impl Objects for Sqlite {
     async fn find(&self, target: &Target) -> Result<Option<Object>> {
+        step::pass(Step::RowsFind).await?;
         self.readers.read(|rows| find(rows, target))
     }
 
     async fn erase(&self, group: &[Erasure]) -> Result<Vec<Result<Doomed, Conflict>>> {
+        step::pass(Step::RowsErase).await?;
         let group = group.to_vec();
         self.writer
             .write(move |rows| group.iter().map(|erasure| erase(rows, erasure)).collect())
@@ -48,6 +53,7 @@ impl Objects for Sqlite {
     }
 
     async fn record(&self, decisions: &[Decision]) -> Result<()> {
+        step::pass(Step::RowsRecord).await?;
         let decisions = decisions.to_vec();
         self.writer
             .write(move |rows| {
@@ -59,6 +65,7 @@ impl Objects for Sqlite {
     }
 
     async fn shreds(&self, by_ms: u64, limit: usize) -> Result<Vec<Shred>> {
+        step::pass(Step::ShredLook).await?;
         let (by_ms, limit) = (signed(by_ms), i64::try_from(limit).unwrap_or(i64::MAX));
         // Looking is cheap and mostly finds nothing; only what is there needs the writer.
         let any = "SELECT 1 FROM shreds WHERE not_before_ms <= ? LIMIT 1";
@@ -85,6 +92,7 @@ impl Objects for Sqlite {
     }
 
     async fn postpone(&self, key: BlobKey, not_before_ms: u64, error: &str) -> Result<()> {
+        step::pass(Step::ShredPostpone).await?;
         let (key, until, error) = (key.to_string(), signed(not_before_ms), error.to_owned());
         let postpone = "
             UPDATE shreds SET not_before_ms = ?, attempts = attempts + 1, last_error = ?
@@ -111,22 +119,27 @@ fn find(rows: &Connection, target: &Target) -> Result<Option<Object>> {
 }
 
 fn erase(rows: &Connection, erasure: &Erasure) -> Result<Result<Doomed, Conflict>> {
+    step::pass_blocking(Step::EraseRow)?;
     let (decision, target) = (&erasure.decision, erasure.decision.target());
-    let (version, at_ms) = (signed(decision.object.version), signed(erasure.at_ms));
-    let deleted = first(rows, ERASE, name!(target, version, at_ms), |row| {
-        Ok(row.get::<_, i64>("id")?)
-    })?;
+    let judged = &decision.object;
+    let (version, created_at_ms) = (signed(judged.version), signed(judged.created_at_ms));
+    let judged_now = name!(target, version, created_at_ms, signed(erasure.at_ms));
+    let deleted = first(rows, ERASE, judged_now, |row| Ok(row.get::<_, i64>("id")?))?;
     let Some(id) = deleted else {
         return Ok(Err(conflict(rows, erasure)?));
     };
+    step::pass_blocking(Step::EraseBlobs)?;
     let take = "DELETE FROM blobs WHERE object = ? RETURNING key";
     let blobs: Vec<BlobKey> = all(rows, take, [id], |row| word(row, "key"))?;
+    step::pass_blocking(Step::EraseEvent)?;
     let event = witness(rows, erasure)?;
     let doom = "INSERT INTO shreds (key, not_before_ms, event) VALUES (?, ?, ?)";
     let lease = signed(erasure.lease_until_ms);
     for key in &blobs {
+        step::pass_blocking(Step::EraseShred)?;
         execute(rows, doom, params![key.to_string(), lease, event])?;
     }
+    step::pass_blocking(Step::EraseDecision)?;
     record(rows, decision, true)?;
     Ok(Ok(Doomed { blobs }))
 }
@@ -193,6 +206,7 @@ fn record(rows: &Connection, decision: &Decision, erased: bool) -> Result<()> {
 
 /// Marks what is due, so that no upload takes it back once its bytes may be removed.
 fn claim(rows: &Connection, by_ms: i64, limit: i64) -> Result<Vec<Shred>> {
+    step::pass_blocking(Step::ShredClaim)?;
     let claim = "
         UPDATE shreds SET claimed = 1
         WHERE key IN (
@@ -210,6 +224,7 @@ fn claim(rows: &Connection, by_ms: i64, limit: i64) -> Result<Vec<Shred>> {
 }
 
 fn strike_off(rows: &Connection, key: BlobKey, removal: Removal) -> Result<()> {
+    step::pass_blocking(Step::ShredStrike)?;
     let strike = "DELETE FROM shreds WHERE key = ? RETURNING event";
     let event = first(rows, strike, [key.to_string()], |row| {
         optional(row, "event")

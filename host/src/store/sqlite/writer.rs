@@ -13,6 +13,7 @@ use tokio::sync::oneshot;
 
 use super::error::copy;
 use super::{BUSY_TIMEOUT, CHECKPOINT_AFTER};
+use crate::step::{self, Step};
 use crate::store::{Result, StoreError};
 
 /// How many queued writes share a transaction at most.
@@ -192,6 +193,7 @@ impl Session {
         let mut transaction = self
             .connection
             .transaction_with_behavior(TransactionBehavior::Immediate)?;
+        step::pass_blocking(Step::WriteBegin)?;
         for work in writes {
             let savepoint = transaction.savepoint()?;
             if work.run(&savepoint) {
@@ -203,12 +205,15 @@ impl Session {
                 savepoint.finish()?;
             }
         }
+        step::pass_blocking(Step::WriteCommit)?;
         transaction.commit()?;
+        step::pass_blocking(Step::WriteCommitted)?;
         Ok(())
     }
 
     fn checkpoint(&mut self) -> Result<()> {
         self.checkpoint_at = Some(Instant::now() + CHECKPOINT_AFTER);
+        step::pass_blocking(Step::WriteCheckpoint)?;
         self.connection.busy_timeout(CHECKPOINT_PATIENCE)?;
         let busy = self
             .connection

@@ -26,6 +26,7 @@ suite! { Backend::embedded();
         a_hold_that_came_after_the_decision_wins
         a_retention_date_that_came_after_the_decision_wins
         a_stale_decision_erases_nothing
+        a_decision_on_a_predecessor_of_the_same_name_erases_nothing
         a_doomed_blob_waits_for_its_lease
         a_failed_removal_is_put_off_and_counted
         bytes_that_were_absent_are_noted_at_the_event

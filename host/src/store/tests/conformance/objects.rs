@@ -147,6 +147,23 @@ pub(super) async fn a_stale_decision_erases_nothing(backend: &Backend) {
     assert_eq!(found.retain_until_ms, None);
 }
 
+pub(super) async fn a_decision_on_a_predecessor_of_the_same_name_erases_nothing(backend: &Backend) {
+    let predecessor = backend.upload("p1", b"bytes").await;
+    let erased = backend.objects.erase(&[erasure(&predecessor)]).await;
+    assert!(erased.unwrap()[0].is_ok());
+    let mut successor = backend.new_object("p1", b"other bytes").await;
+    successor.object.created_at_ms = predecessor.created_at_ms + 1;
+    backend.catalogue.insert(successor.clone()).await.unwrap();
+    assert_eq!(successor.object.version, predecessor.version);
+    let outcome = backend.objects.erase(&[erasure(&predecessor)]).await;
+    assert_eq!(outcome.unwrap(), [Err(Conflict::Changed)]);
+    assert!(
+        backend
+            .readable(&backend.keys(&successor.object).await)
+            .await
+    );
+}
+
 pub(super) async fn a_doomed_blob_waits_for_its_lease(backend: &Backend) {
     let object = backend.upload("p1", b"bytes").await;
     let erasure = erasure(&object);
