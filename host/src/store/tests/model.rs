@@ -153,7 +153,8 @@ impl Model {
         {
             return Err(Conflict::RetainedUntil(until));
         }
-        if row.object.version != judged.version {
+        let is_judged = row.object.created_at_ms == judged.created_at_ms;
+        if !is_judged || row.object.version != judged.version {
             return Err(Conflict::Changed);
         }
         let event = self.events.len();
