@@ -21,6 +21,7 @@ mod operations;
 mod page;
 mod photos;
 mod problem;
+mod repeat;
 mod server;
 mod style;
 mod wire;

@@ -15,6 +15,7 @@ pub mod decision;
 pub mod local;
 pub mod objects;
 mod record;
+pub mod repeat;
 mod settle;
 pub mod shred;
 pub mod sqlite;
@@ -26,6 +27,7 @@ pub use blobs::{BlobReader, Blobs, Removal};
 pub use catalogue::{Activity, Catalogue, NewObject, Page, Rendition, Stored};
 pub use chains::{Chain, ChainEntry, Chains};
 pub use objects::{Conflict, Doomed, Erasure, Objects, Shred};
+pub use repeat::{First, Once};
 pub use tenants::{ClientInfo, KeyInfo, NewTenant, Tenants};
 
 use crate::step;

@@ -12,6 +12,7 @@ mod catalogue;
 mod chains;
 mod error;
 mod objects;
+mod outcomes;
 mod readers;
 mod rows;
 mod schema;
