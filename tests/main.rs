@@ -54,6 +54,8 @@ mod policies;
 mod races;
 // Requests that delete nothing, and the exact answers to them.
 mod requests;
+// Deletes that have a key, repeated.
+mod retries;
 // The server in operation: its end, its probes, clients that hang up.
 mod serving;
 // What an operator sees at a glance.

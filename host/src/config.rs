@@ -164,6 +164,8 @@ pub struct Erase {
     pub shred_lease_ms: u64,
     /// How often bytes that could not be removed are tried again at most.
     pub shred_retry_max_ms: u64,
+    /// How long the outcome of a delete that has an idempotency key is kept for its repeats.
+    pub idempotency_ms: u64,
 }
 
 impl Default for Erase {
@@ -174,6 +176,7 @@ impl Default for Erase {
             max_group: 256,
             shred_lease_ms: 30_000,
             shred_retry_max_ms: 60_000,
+            idempotency_ms: 86_400_000,
         }
     }
 }
@@ -384,7 +387,7 @@ impl Config {
             });
         }
         type Range = (&'static str, u64, u64, u64, &'static str);
-        let ranges: [Range; 15] = [
+        let ranges: [Range; 16] = [
             (
                 "http.max-connections",
                 self.http.max_connections.into(),
@@ -433,6 +436,13 @@ impl Config {
                 1000,
                 3_600_000,
                 "1000 to 3600000",
+            ),
+            (
+                "erase.idempotency-ms",
+                self.erase.idempotency_ms,
+                60_000,
+                604_800_000,
+                "60000 to 604800000",
             ),
             (
                 "plugin.deadline-ms",

@@ -6,6 +6,10 @@
 //!
 //! **Invariant:** nothing is erased without a decision that allowed it, and only the commit erases.
 //! **Invariant:** a request that was admitted runs to its end, whether or not its client waits.
+//! **Invariant:** of the requests of one caller that have the same key, one at most has an effect, and
+//! only who is authenticated, and let through by the plugin, learns what became of it.
+
+mod repeats;
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -21,11 +25,33 @@ use crate::store::Conflict;
 use crate::store::commit::{CommitError, Committer};
 use crate::target::Kind;
 
-pub use crate::platform::Platform;
-pub use crate::request::{DocumentRequest, PhotoRequest, Request};
+use self::repeats::Repeats;
 
-/// How often a request is decided again because its object changed meanwhile.
+pub use crate::platform::Platform;
+pub use crate::request::{DocumentRequest, IdempotencyKey, PhotoRequest, Request};
+
+/// How often a request is decided again because its object changed meanwhile, or a repeat of it was
+/// quicker.
 const DECISIONS: usize = 3;
+
+/// How a delete is answered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answer {
+    /// Erased, or why not.
+    pub outcome: Result<(), Refused>,
+    /// Whether that is what became of an earlier request of the same key.
+    pub repeated: bool,
+}
+
+impl Answer {
+    /// Of a request that is no repeat.
+    fn new(outcome: Result<(), Refused>) -> Self {
+        Self {
+            outcome,
+            repeated: false,
+        }
+    }
+}
 
 /// The service itself: give it requests, it erases what may be erased. Cheap to clone.
 #[derive(Clone)]
@@ -59,6 +85,7 @@ impl Atropos {
     fn over(committer: Committer, platform: Platform, config: &Config) -> Result<Self, GuestError> {
         let flow = Flow {
             sandbox: Sandbox::start(&platform, config)?,
+            repeats: Repeats::new(platform, config.erase.idempotency_ms),
             committer,
             admission: Semaphore::new(config.erase.max_in_flight as usize),
         };
@@ -74,18 +101,27 @@ impl Atropos {
     /// # Errors
     /// [`Refused`]: nothing was erased, except for [`Refused::Pending`].
     pub async fn delete(&self, request: Request) -> Result<(), Refused> {
+        self.delete_once(request, None).await.outcome
+    }
+
+    /// The same, but if this caller has made the request before under the same key, it is answered as
+    /// it was then and has no effect. An answer is kept if the object was erased, or the refusal
+    /// [is final](Refused::is_final). Needs a platform that keeps outcomes.
+    pub async fn delete_once(&self, request: Request, key: Option<IdempotencyKey>) -> Answer {
         if self.under_way.is_closed() {
-            return Err(Refused::Stopping);
+            return Answer::new(Err(Refused::Stopping));
         }
         let flow = Arc::clone(&self.flow);
         // A task of its own, so that a client that hangs up does not cancel a delete half-way.
         let run = self.under_way.spawn(async move {
             let (kind, started) = (request.kind(), Instant::now());
-            let outcome = flow.run(request).await;
-            count(kind, &outcome, started);
-            outcome
+            let answer = flow.run(&request, key.as_ref()).await;
+            let answer = answer.unwrap_or_else(|refused| Answer::new(Err(refused)));
+            count(kind, &answer, started);
+            answer
         });
-        run.await.unwrap_or(Err(Refused::Unavailable))
+        let answer = run.await;
+        answer.unwrap_or(Answer::new(Err(Refused::Unavailable)))
     }
 
     /// The sandbox, for loading and checking components.
@@ -114,26 +150,41 @@ impl Atropos {
 struct Flow {
     sandbox: Sandbox,
     committer: Committer,
+    repeats: Repeats,
     admission: Semaphore,
 }
 
 impl Flow {
-    async fn run(&self, request: Request) -> Result<(), Refused> {
+    async fn run(
+        &self,
+        request: &Request,
+        key: Option<&IdempotencyKey>,
+    ) -> Result<Answer, Refused> {
         step::pass(Step::RequestAdmit).await?;
         for _ in 0..DECISIONS {
             let turn = self.admission.try_acquire();
             let turn = turn.map_err(|_| Refused::Overloaded)?;
-            let served = self.sandbox.serve(&request).await;
+            let served = self.sandbox.serve(request).await;
             // The instances are gone: waiting for the disk takes no place in the sandbox.
             drop(turn);
+            let once = self.repeats.once(request, key, &served);
             for decision in served.unused {
                 self.committer.record(decision);
             }
-            let staged = served.staged?;
+            if let Some(answer) = self.repeats.first(once.as_ref()).await {
+                if let Ok(unneeded) = served.staged {
+                    self.committer.record(unneeded);
+                }
+                return Ok(answer);
+            }
+            let staged = match served.staged {
+                Ok(staged) => staged,
+                Err(refused) => return Ok(self.repeats.refuse(once.as_ref(), refused).await),
+            };
             step::pass(Step::ErasureStaged).await?;
-            match self.committer.erase(staged).await {
-                Err(CommitError::Conflict(Conflict::Changed)) => {}
-                other => return other.map_err(refused),
+            match self.committer.erase(staged, once).await {
+                Err(CommitError::Conflict(Conflict::Changed | Conflict::Repeated)) => {}
+                done => return Ok(Answer::new(done.map_err(refused))),
             }
         }
         Err(Refused::Changed)
@@ -142,15 +193,7 @@ impl Flow {
 
 fn refused(error: CommitError) -> Refused {
     match error {
-        CommitError::Conflict(Conflict::Gone) => Refused::Gone,
-        CommitError::Conflict(Conflict::Changed) => Refused::Changed,
-        CommitError::Conflict(Conflict::Held) => Refused::Held,
-        CommitError::Conflict(Conflict::RetainedUntil(at_ms)) => Refused::RetainedUntil(at_ms),
-        CommitError::Conflict(Conflict::OverBudget(exhausted)) => Refused::OverBudget {
-            scope: exhausted.scope,
-            window: exhausted.window,
-            until_ms: exhausted.until_ms,
-        },
+        CommitError::Conflict(conflict) => conflict.into(),
         CommitError::Pending => Refused::Pending,
         CommitError::Overloaded => Refused::Overloaded,
         CommitError::Stopping => Refused::Stopping,
@@ -158,9 +201,11 @@ fn refused(error: CommitError) -> Refused {
     }
 }
 
-fn count(kind: Kind, outcome: &Result<(), Refused>, started: Instant) {
+fn count(kind: Kind, answer: &Answer, started: Instant) {
     // A plugin's own codes are not labels: a guest must not choose how many series there are.
-    let outcome = match outcome {
+    let outcome = match &answer.outcome {
+        // What became of the first is counted already.
+        _ if answer.repeated => "repeated".to_owned(),
         Ok(()) => "erased".to_owned(),
         Err(Refused::Plugin { .. }) => "refused".to_owned(),
         Err(refused) => refused.code().to_owned(),

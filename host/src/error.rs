@@ -6,12 +6,17 @@
 use std::fmt;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::step;
 use crate::target::{Digest, Scope, Window};
 
 /// Why a delete did not happen. Nothing was erased, except for [`Refused::Pending`]; after
 /// [`Refused::Unavailable`] nobody knows, and a repetition is told.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+///
+/// What [is final](Refused::is_final) can be kept for repeats; nothing else can be written.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[serde(rename_all = "kebab-case")]
 pub enum Refused {
     /// The plugin refused, in its own words.
     #[error("{message}")]
@@ -33,6 +38,7 @@ pub enum Refused {
     #[error("the object must be kept until a later date")]
     RetainedUntil(u64),
     /// The tenant, or the caller, has had all the deletes that it may have for now.
+    #[serde(skip)]
     #[error("the {scope}'s deletes of this {window} are used up; try again later")]
     OverBudget {
         /// Whose budget.
@@ -43,21 +49,31 @@ pub enum Refused {
         until_ms: u64,
     },
     /// The object kept changing between decision and commit.
+    #[serde(skip)]
     #[error("the object is being changed; try again")]
     Changed,
+    /// The idempotency key was given to another request.
+    #[serde(skip)]
+    #[error("the idempotency key was used for another request")]
+    KeyReused,
     /// A component failed or exceeded a limit; nobody could decide.
+    #[serde(skip)]
     #[error("{0}")]
     Fault(Fault),
     /// As many requests are under way as the host admits.
+    #[serde(skip)]
     #[error("too many requests are under way; try again")]
     Overloaded,
     /// The host is stopping and takes on nothing new.
+    #[serde(skip)]
     #[error("the service is stopping; try again")]
     Stopping,
     /// The entry is gone and the object invisible; its bytes are doomed, but not deleted yet.
+    #[serde(skip)]
     #[error("erasure is under way; its bytes are not deleted yet")]
     Pending,
     /// The storage cannot be read or written now.
+    #[serde(skip)]
     #[error("the storage is not available; try again")]
     Unavailable,
 }
@@ -72,11 +88,31 @@ impl Refused {
             Self::RetainedUntil(_) => "retained",
             Self::OverBudget { .. } => "over-budget",
             Self::Changed => "changed",
+            Self::KeyReused => "idempotency-key-reused",
             Self::Fault(fault) => fault.code(),
             Self::Overloaded => "overloaded",
             Self::Stopping => "stopping",
             Self::Pending => "erasure-pending",
             Self::Unavailable => "unavailable",
+        }
+    }
+
+    /// Whether it is an answer about the object, which a repeat of the request gets again. All else is
+    /// about the caller or the moment, and a repeat may fare better.
+    pub fn is_final(&self) -> bool {
+        match self {
+            Self::Plugin { reason, .. } => {
+                matches!(reason, Reason::NotFound | Reason::Denied | Reason::Held)
+            }
+            Self::Gone | Self::Held | Self::RetainedUntil(_) => true,
+            Self::OverBudget { .. }
+            | Self::Changed
+            | Self::KeyReused
+            | Self::Fault(_)
+            | Self::Overloaded
+            | Self::Stopping
+            | Self::Pending
+            | Self::Unavailable => false,
         }
     }
 }
@@ -88,7 +124,8 @@ impl From<step::Failed> for Refused {
 }
 
 /// The plugin's reason for a refusal, as in the contract's `reason`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Reason {
     /// Something in the request is absent, empty or malformed.
     InvalidRequest,

@@ -52,6 +52,10 @@ steps! {
     ChainComponent = "chain.component",
     /// One policy is to be asked.
     GateAsk = "gate.ask",
+    /// Whether the request is a repeat is to be looked up.
+    RowsFirst = "rows.first",
+    /// A refusal is to be kept for repeats.
+    RowsKeep = "rows.keep",
     /// The sandbox is gone, and a decision that allows is staged.
     ErasureStaged = "erasure.staged",
     /// The erasure is to join those that wait for the disk.
@@ -72,6 +76,8 @@ steps! {
     EraseShred = "erase.shred",
     /// The decision is to be recorded.
     EraseDecision = "erase.decision",
+    /// What became of a request that has a key is to be kept.
+    EraseOutcome = "erase.outcome",
     /// The transaction is complete and not yet durable.
     WriteCommit = "write.commit",
     /// The transaction is durable; nobody has been told.

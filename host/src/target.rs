@@ -225,6 +225,19 @@ impl fmt::Display for BlobKey {
     }
 }
 
+impl Serialize for BlobKey {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for BlobKey {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        text.parse().map_err(serde::de::Error::custom)
+    }
+}
+
 impl FromStr for BlobKey {
     type Err = Malformed;
 
@@ -244,6 +257,17 @@ impl Digest {
     pub fn of(bytes: &[u8]) -> Self {
         use sha2::Digest as _;
         Self(sha2::Sha256::digest(bytes).into())
+    }
+
+    /// Hashes several values, so that no two different lists of values have the same digest.
+    pub fn of_parts<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> Self {
+        use sha2::Digest as _;
+        let mut hash = sha2::Sha256::new();
+        for part in parts {
+            hash.update((part.len() as u64).to_be_bytes());
+            hash.update(part);
+        }
+        Self(hash.finalize().into())
     }
 }
 
@@ -358,6 +382,16 @@ pub enum CallerKind {
     SiteKey,
     /// A bearer token of an API client.
     ApiClient,
+}
+
+impl CallerKind {
+    /// `site-key` or `api-client`, as in the database.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::SiteKey => "site-key",
+            Self::ApiClient => "api-client",
+        }
+    }
 }
 
 /// Someone authenticated, acting on exactly one tenant.

@@ -52,13 +52,18 @@ impl Stage {
     }
 
     pub(crate) async fn delete(&self, photo: &str) -> Result<(), Refused> {
-        let request = PhotoRequest {
+        let request = Request::Photo(self.request(photo));
+        self.atropos.delete(request).await
+    }
+
+    /// A request that the platform's one account may make.
+    pub(crate) fn request(&self, photo: &str) -> PhotoRequest {
+        PhotoRequest {
             website_id: Some("7".to_owned()),
             site_key: Some("key-of-website-7".to_owned()),
             user_id: Some(OWNER.to_owned()),
             photo_id: Some(photo.to_owned()),
-        };
-        self.atropos.delete(Request::Photo(request)).await
+        }
     }
 
     pub(crate) fn keep(&self, component: &[u8]) -> Digest {

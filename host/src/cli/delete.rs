@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 
 use super::Failure;
 use super::output::Answer;
-use crate::erase::{DocumentRequest, PhotoRequest, Request};
+use crate::erase::{DocumentRequest, IdempotencyKey, PhotoRequest, Request};
 use crate::service::Service;
 
 /// What the contract allows a value to hold, in bytes, less the word before a token.
@@ -19,17 +19,37 @@ What is left out is absent from the request, and the plugin says so as it would 
 
 Example:
   ATROPOS_KEY=… atropos delete photo --website 423 --user u-7 --photo 0f0c7f5e-…")]
-    Photo(Photo),
+    Photo {
+        #[command(flatten)]
+        typed: Photo,
+        #[command(flatten)]
+        once: Once,
+    },
     /// Delete one document for good
     #[command(after_help = "\
 What is left out is absent from the request, and the plugin says so as it would over HTTP.
 
 Example:
   ATROPOS_TOKEN=… atropos delete document --tenant acme --user 6 --guid fcc588f3-…")]
-    Document(Document),
+    Document {
+        #[command(flatten)]
+        typed: Document,
+        #[command(flatten)]
+        once: Once,
+    },
 }
 
 #[derive(Args, Debug)]
+pub(crate) struct Once {
+    /// What to call this delete, as in the header `Idempotency-Key`: a repeat of it has no effect, and
+    /// is answered as it was
+    #[arg(long, value_name = "KEY")]
+    idempotency_key: Option<IdempotencyKey>,
+}
+
+// The verb bears the same name.
+#[derive(Args, Debug)]
+#[group(skip)]
 pub(crate) struct Photo {
     /// Website of the tenant, as in the header `websiteId`
     #[arg(long, value_name = "N", value_parser = sized)]
@@ -46,6 +66,7 @@ pub(crate) struct Photo {
 }
 
 #[derive(Args, Debug)]
+#[group(skip)]
 pub(crate) struct Document {
     /// Bearer token, as in the header `Authorization`
     #[arg(long, env = "ATROPOS_TOKEN", hide_env_values = true, value_parser = sized)]
@@ -62,13 +83,19 @@ pub(crate) struct Document {
 }
 
 pub(crate) async fn run(verb: Verb, service: &Service) -> Result<Answer, Failure> {
-    let request = match verb {
-        Verb::Photo(typed) => Request::Photo(typed.into()),
-        Verb::Document(typed) => Request::Document(typed.into()),
+    let (request, once) = match verb {
+        Verb::Photo { typed, once } => (Request::Photo(typed.into()), once),
+        Verb::Document { typed, once } => (Request::Document(typed.into()), once),
     };
-    let erased = service.atropos.delete(request).await;
-    erased.map_err(Failure::Refused)?;
-    Answer::line(&json!({ "erased": true }), "erased")
+    let key = once.idempotency_key;
+    let answer = service.atropos.delete_once(request, key).await;
+    answer.outcome.map_err(Failure::Refused)?;
+    let value = json!({ "erased": true, "repeated": answer.repeated });
+    let line = match answer.repeated {
+        false => "erased",
+        true => "erased by an earlier request",
+    };
+    Answer::line(&value, line)
 }
 
 impl From<Photo> for PhotoRequest {

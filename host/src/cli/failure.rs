@@ -294,7 +294,8 @@ fn refused_exit(refused: &Refused) -> Exit {
         | Refused::Held
         | Refused::RetainedUntil(_)
         | Refused::OverBudget { .. }
-        | Refused::Changed => Exit::Refused,
+        | Refused::Changed
+        | Refused::KeyReused => Exit::Refused,
         Refused::Fault(_)
         | Refused::Overloaded
         | Refused::Stopping

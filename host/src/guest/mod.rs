@@ -43,7 +43,7 @@ use crate::platform::Platform;
 use crate::request::Request;
 use crate::store::decision::Decision;
 use crate::store::{Chains, StoreError};
-use crate::target::Digest;
+use crate::target::{Caller, Digest};
 
 pub use self::breakers::HeldOff;
 pub use self::built_in::{ALLOW_ALL, POLICIES as BUILT_IN_POLICIES};
@@ -165,6 +165,8 @@ pub struct Served {
     pub staged: Result<Decision, Refused>,
     /// Decisions that erase nothing, to be recorded.
     pub unused: Vec<Decision>,
+    /// Whom the plugin authenticated; of several, the last, and nobody if that failed.
+    pub caller: Option<Caller>,
 }
 
 impl Served {
@@ -172,6 +174,7 @@ impl Served {
         Self {
             staged: Err(refused),
             unused: Vec::new(),
+            caller: None,
         }
     }
 

@@ -39,6 +39,8 @@ pub(super) struct Call {
     /// Taken once, so that every part of the call sees the same time.
     at_ms: u64,
     table: ResourceTable,
+    /// Who was authenticated last.
+    pub(super) caller: Option<Caller>,
     pub(super) decisions: Vec<Decision>,
     /// Which decision was staged.
     pub(super) staged: Option<usize>,
@@ -54,6 +56,7 @@ impl Call {
             away: Away::default(),
             at_ms,
             table: ResourceTable::new(),
+            caller: None,
             decisions: Vec::new(),
             staged: None,
             held_off: None,
@@ -96,6 +99,7 @@ impl Call {
         &mut self,
         authenticated: Result<Caller, AuthError>,
     ) -> wasmtime::Result<Result<Resource<Caller>, auth::AuthError>> {
+        self.caller = authenticated.as_ref().ok().cloned();
         Ok(match authenticated {
             Ok(caller) => Ok(self.table.push(caller)?),
             Err(AuthError::Rejected) => Err(auth::AuthError::Rejected),

@@ -112,6 +112,7 @@ fn conclude(mut call: Call, refused: Option<Refused>, digest: Digest) -> Served 
     Served {
         staged,
         unused: call.decisions,
+        caller: call.caller,
     }
 }
 

@@ -106,6 +106,7 @@ impl Failure {
                 (S::TOO_MANY_REQUESTS, Some(Duration::from_millis(left)))
             }
             Refused::Changed => (S::CONFLICT, None),
+            Refused::KeyReused => (S::UNPROCESSABLE_ENTITY, None),
             // Whatever does not depend on the machine will come out the same again.
             Refused::Fault(fault) if fault.kind == FaultKind::Deadline => {
                 (S::SERVICE_UNAVAILABLE, Some(SOON))
@@ -284,6 +285,7 @@ mod tests {
             (Refused::RetainedUntil(7), 423, "retained", false),
             (used_up, 429, "over-budget", true),
             (Refused::Changed, 409, "changed", false),
+            (Refused::KeyReused, 422, "idempotency-key-reused", false),
             (Refused::Overloaded, 503, "overloaded", true),
             (Refused::Stopping, 503, "stopping", true),
             (Refused::Pending, 503, "erasure-pending", true),

@@ -24,6 +24,7 @@ mod operations;
 mod page;
 mod photos;
 mod problem;
+mod repeat;
 mod routes;
 mod server;
 mod style;

@@ -20,7 +20,7 @@ use tokio_util::task::TaskTracker;
 use super::decision::{Decision, Verdict};
 use super::settle::{self, Settled};
 use super::shred::{self, Backoff};
-use super::{Blobs, Conflict, Doomed, Erasure, Objects, Removal, record};
+use super::{Blobs, Conflict, Doomed, Erasure, Objects, Once, Removal, record};
 use crate::config;
 use crate::step::{self, Step};
 use crate::target::{BlobKey, now_ms};
@@ -63,6 +63,7 @@ pub struct Committer {
 /// An erasure that waits for the disk, and the one who waits for it.
 struct Staged {
     decision: Decision,
+    once: Option<Once>,
     answer: Answer,
 }
 
@@ -142,20 +143,24 @@ impl Committer {
         }
     }
 
-    /// Erases what the decision allowed. Returns once row and bytes are gone. Goes on to its end
+    /// Erases what the decision allowed, unless a request of the same key came first. Returns once row and bytes are gone. Goes on to its end
     /// even if the caller does not wait.
     ///
     /// # Errors
     /// After [`CommitError::Pending`] the row is gone, after [`CommitError::Unavailable`] it may be, and
     /// after any other it is not.
-    pub async fn erase(&self, decision: Decision) -> Result<(), CommitError> {
+    pub async fn erase(&self, decision: Decision, once: Option<Once>) -> Result<(), CommitError> {
         if decision.verdict != Verdict::Allowed {
             tracing::error!(decision = %decision.id, "an erasure without permission was staged");
             return Err(CommitError::Unavailable);
         }
         step::pass(Step::CommitQueue).await?;
         let (answer, outcome) = oneshot::channel();
-        let staged = Staged { decision, answer };
+        let staged = Staged {
+            decision,
+            once,
+            answer,
+        };
         self.staged.try_send(staged).map_err(|error| match error {
             TrySendError::Full(_) => CommitError::Overloaded,
             TrySendError::Closed(_) => CommitError::Stopping,
@@ -217,6 +222,7 @@ impl Commit {
                     at_ms,
                     lease_until_ms: at_ms.saturating_add(self.lease_ms),
                     budget: self.budget,
+                    once: staged.once,
                 };
                 (erasure, staged.answer)
             })

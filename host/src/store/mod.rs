@@ -18,6 +18,7 @@ pub mod ledger;
 pub mod local;
 pub mod objects;
 mod record;
+pub mod repeat;
 mod settle;
 pub mod shred;
 pub mod sqlite;
@@ -30,6 +31,7 @@ pub use catalogue::{Activity, Catalogue, NewObject, Page, Rendition, Stored};
 pub use chains::{Chain, ChainEntry, Chains};
 pub use ledger::{Inventory, Ledger};
 pub use objects::{Conflict, Doomed, Erasure, Objects, Shred};
+pub use repeat::{First, Once};
 pub use tenants::{ClientInfo, KeyInfo, NewTenant, Tenants};
 
 use crate::step;

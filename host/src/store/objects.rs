@@ -2,12 +2,18 @@
 
 use async_trait::async_trait;
 
-use super::Result;
 use super::blobs::Removal;
 use super::budget::Exhausted;
 use super::decision::Decision;
+use super::repeat::{First, Once};
+use super::{Result, StoreError};
 use crate::config::Budget;
+use crate::error::Refused;
 use crate::target::{BlobKey, Object, Target};
+
+const KEEPS_NOTHING: StoreError = StoreError::Missing {
+    what: "record of outcomes",
+};
 
 /// The rows of live objects, as the delete needs them.
 #[async_trait]
@@ -21,12 +27,28 @@ pub trait Objects: Send + Sync + 'static {
     /// shred records, its activity event and its decision, and counts it; else changes nothing for
     /// that one and says why. A conflict writes neither event nor decision and is not counted.
     ///
+    /// An erasure that is [`Erasure::once`] is committed only if nothing is kept of a request of its
+    /// key: else it is [`Conflict::Repeated`]. In the same transaction its own outcome is kept, the
+    /// erasure as well as a conflict whose refusal [is final](Refused::is_final).
+    ///
     /// What counts against [`Erasure::budget`] is counted here or nowhere. A platform that keeps no
     /// count must refuse the group if any of its budgets has a limit.
     ///
     /// # Errors
     /// None of the group is committed, or it is unknown whether it was; [`Objects::find`] tells.
     async fn erase(&self, group: &[Erasure]) -> Result<Vec<Result<Doomed, Conflict>>>;
+
+    /// What is kept of the first request of this key. A platform that keeps nothing leaves this and
+    /// [`Objects::keep`] as they are: it refuses requests that have a key, and all others are served.
+    async fn first(&self, _once: &Once) -> Result<Option<First>> {
+        Err(KEEPS_NOTHING)
+    }
+
+    /// Keeps a refusal, unless something is kept of a request of the same key; either way returns what
+    /// is kept, once it is durable.
+    async fn keep(&self, _once: &Once, _refused: &Refused) -> Result<First> {
+        Err(KEEPS_NOTHING)
+    }
 
     /// Records decisions that erase nothing. No caller waits for it.
     async fn record(&self, decisions: &[Decision]) -> Result<()>;
@@ -62,6 +84,8 @@ pub struct Erasure {
     pub lease_until_ms: u64,
     /// How many its tenant and its caller may have, where the storage knows nothing else for them.
     pub budget: Budget,
+    /// The request that it serves, if that may be repeated.
+    pub once: Option<Once>,
 }
 
 /// A row that is gone, and the bytes that must follow.
@@ -84,6 +108,29 @@ pub enum Conflict {
     RetainedUntil(u64),
     /// It could go, but its tenant or its caller has had all that they may have for now.
     OverBudget(Exhausted),
+    /// A request of the same key came first, and what became of it is kept.
+    Repeated,
+}
+
+impl From<Conflict> for Refused {
+    fn from(conflict: Conflict) -> Self {
+        match conflict {
+            Conflict::Gone => Self::Gone,
+            Conflict::Held => Self::Held,
+            Conflict::RetainedUntil(at_ms) => Self::RetainedUntil(at_ms),
+            Conflict::OverBudget(Exhausted {
+                scope,
+                window,
+                until_ms,
+            }) => Self::OverBudget {
+                scope,
+                window,
+                until_ms,
+            },
+            // Both are for the flow to look at again, which says this if it never comes to an end.
+            Conflict::Changed | Conflict::Repeated => Self::Changed,
+        }
+    }
 }
 
 /// Bytes that must go: the row is gone, or an upload did not complete.

@@ -5,12 +5,14 @@ use axum::extract::State;
 use axum::extract::rejection::BytesRejection;
 use axum::http::header::{AUTHORIZATION, CONTENT_TYPE};
 use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse as _, Response};
 
 use super::INVALID_TOKEN;
 use crate::erase;
 use crate::http::failure::Failure;
 use crate::http::problem::ProblemError;
-use crate::http::wire;
+use crate::http::style::Style;
+use crate::http::{repeat, wire};
 use crate::service::Service;
 use crate::target::Kind;
 
@@ -35,11 +37,17 @@ pub(super) async fn delete(
     State(service): State<Service>,
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
-) -> Result<(), ProblemError> {
+) -> Result<Response, ProblemError> {
     let request = request(&headers, body)?;
-    let outcome = service.atropos.delete(erase::Request::Document(request));
-    let outcome = outcome.await;
-    Ok(outcome.map_err(|refused| Failure::refused(refused, Kind::Document))?)
+    let (request, key) = (erase::Request::Document(request), repeat::key(&headers)?);
+    let answer = service.atropos.delete_once(request, key).await;
+    let success = || ().into_response();
+    Ok(repeat::tell(
+        answer,
+        Kind::Document,
+        Style::Problem,
+        success,
+    ))
 }
 
 /// What came over the wire, for the plugin to judge. Only what no plugin could be shown is refused

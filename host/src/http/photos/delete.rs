@@ -20,7 +20,8 @@ use super::{
 use crate::erase;
 use crate::http::envelope::{self, EnvelopeError};
 use crate::http::failure::{Failure, WRONG_METHOD};
-use crate::http::{style, wire};
+use crate::http::style::Style;
+use crate::http::{repeat, style, wire};
 use crate::service::Service;
 use crate::target::Kind;
 
@@ -105,10 +106,11 @@ pub(super) async fn delete(
     headers: HeaderMap,
 ) -> Result<Response, EnvelopeError> {
     let request = request(&headers, uri.query().unwrap_or_default())?;
-    let outcome = service.atropos.delete(erase::Request::Photo(request)).await;
-    outcome.map_err(|refused| Failure::refused(refused, Kind::Photo))?;
+    let (request, key) = (erase::Request::Photo(request), repeat::key(&headers)?);
+    let answer = service.atropos.delete_once(request, key).await;
     let message = "The Image has been successfully deleted.";
-    Ok(envelope::success::<()>(message, None))
+    let success = || envelope::success::<()>(message, None);
+    Ok(repeat::tell(answer, Kind::Photo, Style::Envelope, success))
 }
 
 /// What came over the wire, for the plugin to judge. Only what no plugin could be shown is refused

@@ -13,6 +13,7 @@ mod chains;
 mod error;
 mod ledger;
 mod objects;
+mod outcomes;
 mod readers;
 mod rows;
 mod schema;

@@ -3,12 +3,13 @@
 use async_trait::async_trait;
 use rusqlite::{Connection, named_params, params};
 
-use super::Sqlite;
 use super::budgets::Account;
 use super::rows::{all, execute, first, object, optional, signed, to_json, unsigned, word};
+use super::{Sqlite, outcomes};
+use crate::error::Refused;
 use crate::step::{self, Step};
 use crate::store::decision::Decision;
-use crate::store::{Conflict, Doomed, Erasure, Objects, Removal, Result, Shred};
+use crate::store::{Conflict, Doomed, Erasure, First, Objects, Once, Removal, Result, Shred};
 use crate::target::{BlobKey, Object, Target};
 
 /// Reads one object as policies see it.
@@ -67,7 +68,26 @@ impl Objects for Sqlite {
         step::pass(Step::RowsErase).await?;
         let group = group.to_vec();
         self.writer
-            .write(move |rows| group.iter().map(|erasure| erase(rows, erasure)).collect())
+            .write(move |rows| group.iter().map(|one| erase_once(rows, one)).collect())
+            .await
+    }
+
+    async fn first(&self, once: &Once) -> Result<Option<First>> {
+        step::pass(Step::RowsFirst).await?;
+        self.readers.snapshot(|rows| outcomes::first(rows, once))
+    }
+
+    async fn keep(&self, once: &Once, refused: &Refused) -> Result<First> {
+        step::pass(Step::RowsKeep).await?;
+        let (once, refused) = (once.clone(), refused.clone());
+        self.writer
+            .write(move |rows| match outcomes::first(rows, &once)? {
+                Some(first) => Ok(first),
+                None => {
+                    outcomes::refused(rows, &once, &refused)?;
+                    Ok(First::Refused(refused))
+                }
+            })
             .await
     }
 
@@ -160,6 +180,28 @@ pub(super) use name;
 
 fn find(rows: &Connection, target: &Target) -> Result<Option<Object>> {
     first(rows, FIND, name!(target), object)
+}
+
+/// Erases unless this is a repeat, and keeps for repeats what came of it.
+fn erase_once(rows: &Connection, erasure: &Erasure) -> Result<Result<Doomed, Conflict>> {
+    let Some(once) = &erasure.once else {
+        return erase(rows, erasure);
+    };
+    if outcomes::first(rows, once)?.is_some() {
+        return Ok(Err(Conflict::Repeated));
+    }
+    let outcome = erase(rows, erasure)?;
+    step::pass_blocking(Step::EraseOutcome)?;
+    match &outcome {
+        Ok(doomed) => outcomes::erased(rows, once, &doomed.blobs)?,
+        Err(conflict) => {
+            let refused = Refused::from(conflict.clone());
+            if refused.is_final() {
+                outcomes::refused(rows, once, &refused)?;
+            }
+        }
+    }
+    Ok(outcome)
 }
 
 fn erase(rows: &Connection, erasure: &Erasure) -> Result<Result<Doomed, Conflict>> {

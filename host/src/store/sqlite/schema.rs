@@ -9,7 +9,7 @@ use super::error::damaged;
 use crate::store::{Result, StoreError};
 
 /// Migration n leads from schema n to schema n + 1.
-const MIGRATIONS: [&str; 2] = [INITIAL, BUDGETS];
+const MIGRATIONS: [&str; 3] = [INITIAL, BUDGETS, OUTCOMES];
 
 /// Rows that outlive an object (events, decisions) copy its id, and never the name that its owner
 /// gave it. `blobs` and `holds` refer to their object at the end of the transaction only, so that
@@ -183,6 +183,19 @@ const BUDGETS: &str = "
         PRIMARY KEY (tenant, caller, span)
     ) STRICT, WITHOUT ROWID;
     CREATE INDEX spending_by_time ON spending (start_ms);
+";
+
+/// Of an erasure, what it doomed is kept; of a refusal, the refusal.
+const OUTCOMES: &str = "
+    CREATE TABLE outcomes (
+        id BLOB PRIMARY KEY,
+        meaning BLOB NOT NULL,
+        at_ms INTEGER NOT NULL,
+        doomed TEXT,
+        refused TEXT,
+        CHECK ((doomed IS NULL) <> (refused IS NULL))
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX outcomes_by_time ON outcomes (at_ms);
 ";
 
 /// Sets the file up for this version and brings its tables up to date.

@@ -102,13 +102,13 @@ async fn success_means_that_row_and_bytes_are_gone_and_stopping_settles_the_acco
     let object = backend.upload("p1", b"bytes").await;
     let keys = backend.keys(&object).await;
     let committer = committer(&backend, Arc::clone(&backend.blobs), &quick());
-    committer.erase(allowed(&object)).await.unwrap();
+    committer.erase(allowed(&object), None).await.unwrap();
     assert_eq!(backend.objects.find(&object.target).await.unwrap(), None);
     assert!(!backend.readable(&keys).await);
     committer.stop().await;
     assert_eq!(shreds(&backend).await, 0);
     assert_eq!(
-        committer.erase(allowed(&object)).await,
+        committer.erase(allowed(&object), None).await,
         Err(CommitError::Stopping)
     );
 }
@@ -118,7 +118,7 @@ async fn of_many_erasures_of_one_object_exactly_one_succeeds() {
     let backend = Backend::embedded().await;
     let object = backend.upload("p1", b"bytes").await;
     let committer = committer(&backend, Arc::clone(&backend.blobs), &quick());
-    let racing = (0..20).map(|_| committer.erase(allowed(&object)));
+    let racing = (0..20).map(|_| committer.erase(allowed(&object), None));
     let outcomes = futures_util::future::join_all(racing).await;
     let won = outcomes.iter().filter(|outcome| outcome.is_ok()).count();
     assert_eq!(won, 1);
@@ -147,8 +147,8 @@ async fn a_conflict_of_one_leaves_the_others_of_its_group_alone() {
     hold.await.unwrap();
     let committer = committer(&backend, Arc::clone(&backend.blobs), &quick());
     let (first, second) = tokio::join!(
-        committer.erase(allowed(&one)),
-        committer.erase(allowed(&two))
+        committer.erase(allowed(&one), None),
+        committer.erase(allowed(&two), None)
     );
     assert_eq!(first, Err(CommitError::Conflict(Conflict::Held)));
     assert_eq!(second, Ok(()));
@@ -162,7 +162,7 @@ async fn a_decision_that_did_not_allow_erases_nothing() {
     let object = backend.upload("p1", b"bytes").await;
     let committer = committer(&backend, Arc::clone(&backend.blobs), &quick());
     assert_eq!(
-        committer.erase(denied(&object)).await,
+        committer.erase(denied(&object), None).await,
         Err(CommitError::Unavailable)
     );
     assert!(
@@ -184,7 +184,7 @@ async fn bytes_that_resist_are_pending_and_go_once_they_can() {
     let blobs = Moody::over(&backend, true);
     let committer = committer(&backend, blobs.clone(), &quick());
     assert_eq!(
-        committer.erase(allowed(&object)).await,
+        committer.erase(allowed(&object), None).await,
         Err(CommitError::Pending)
     );
     assert_eq!(backend.objects.find(&object.target).await.unwrap(), None);
@@ -211,7 +211,7 @@ async fn a_caller_that_leaves_cancels_nothing() {
     let object = backend.upload("p1", b"bytes").await;
     let keys = backend.keys(&object).await;
     let committer = committer(&backend, Arc::clone(&backend.blobs), &quick());
-    let hasty = tokio::time::timeout(Duration::ZERO, committer.erase(allowed(&object)));
+    let hasty = tokio::time::timeout(Duration::ZERO, committer.erase(allowed(&object), None));
     assert!(hasty.await.is_err());
     committer.stop().await;
     assert!(!backend.readable(&keys).await);
@@ -236,7 +236,7 @@ async fn what_is_queued_beyond_the_bound_is_refused_at_once() {
         .iter()
         .map(|object| {
             let (committer, decision) = (committer.clone(), allowed(object));
-            tokio::spawn(async move { committer.erase(decision).await })
+            tokio::spawn(async move { committer.erase(decision, None).await })
         })
         .collect();
     eventually(async || blobs.tried.load(Ordering::SeqCst) > 0).await;

@@ -45,7 +45,7 @@ async fn nothing_of_an_erased_object_stays_in_any_file() {
     assert!(contains(path, b"the very private content of p-050"));
     let committer = committer(&backend, Arc::clone(&backend.blobs), &quick());
     for object in &objects[..50] {
-        committer.erase(allowed(object)).await.unwrap();
+        committer.erase(allowed(object), None).await.unwrap();
     }
     committer.stop().await;
     // The writer checkpoints by itself, which nobody asks for here.
@@ -150,7 +150,7 @@ async fn a_file_of_a_newer_version_is_refused_untouched() {
         refused,
         Err(StoreError::Newer {
             found: 99,
-            known: 2
+            known: 3
         })
     ));
     assert_eq!(std::fs::read(&path).unwrap(), before);

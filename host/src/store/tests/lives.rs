@@ -232,7 +232,7 @@ impl History {
         let (committer, answers) = (committer.clone(), Arc::clone(&self.answers));
         tokio::spawn(async move {
             let id = decision.id;
-            let answer = committer.erase(decision).await;
+            let answer = committer.erase(decision, None).await;
             answers.lock().push((which, id, answer));
         })
     }

@@ -197,6 +197,7 @@ pub(super) fn erasure(object: &Object) -> Erasure {
         at_ms,
         lease_until_ms: at_ms + 30_000,
         budget: Budget::default(),
+        once: None,
     }
 }
 

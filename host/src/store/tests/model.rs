@@ -301,6 +301,7 @@ impl Bench {
             at_ms,
             lease_until_ms: at_ms + LEASE_MS,
             budget: Budget::default(),
+            once: None,
         };
         let group: Vec<_> = which.iter().map(erasure).collect();
         let outcomes = self.backend.objects.erase(&group).await.unwrap();

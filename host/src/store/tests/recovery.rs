@@ -129,7 +129,7 @@ async fn recovery_of_bytes_that_resist_backs_off_and_still_serves_others() {
     let next = committer(&backend, blobs.clone(), &quick());
     eventually(async || blobs.tried.load(Ordering::SeqCst) > 0).await;
     blobs.failing.store(false, Ordering::SeqCst);
-    next.erase(allowed(&new)).await.unwrap();
+    next.erase(allowed(&new), None).await.unwrap();
     eventually(async || backend.catalogue.backlog(now_ms()).await.unwrap().due == 0).await;
     next.stop().await;
 }

@@ -6,6 +6,7 @@ mod catalogue;
 mod inventory;
 mod ledger;
 mod objects;
+mod outcomes;
 mod tenants;
 
 use super::Backend;
@@ -45,6 +46,14 @@ suite! { Backend::embedded();
         a_limit_set_for_a_tenant_stands_in_place_of_the_configured_one
         a_window_without_a_limit_is_not_counted
         counts_of_long_ago_are_forgotten
+    }
+    outcomes {
+        an_erasure_is_kept_with_what_it_doomed_until_that_is_settled
+        of_two_erasures_of_one_key_the_second_is_a_repeat
+        a_new_object_of_the_same_name_is_no_matter_of_a_repeat
+        a_conflict_is_kept_if_it_is_final
+        of_two_refusals_of_one_key_the_first_is_kept_as_it_was
+        an_outcome_is_forgotten_in_time_and_its_key_is_as_new
     }
     catalogue {
         what_was_uploaded_is_found_as_it_was

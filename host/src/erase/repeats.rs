@@ -1,0 +1,134 @@
+//! Requests that have a key: a repeat learns what became of the first, and has no effect of its own.
+//!
+//! **Invariant:** only who is authenticated, and let through by the plugin, learns what became of an
+//! earlier request; everybody else leaves nothing and learns nothing.
+//! **Invariant:** a repeat is told of success only once the bytes that the first one doomed are gone.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::{Answer, IdempotencyKey, Platform, Request};
+use crate::error::{Reason, Refused};
+use crate::guest::Served;
+use crate::store::{Blobs, First, Objects, Once, StoreError};
+use crate::target::{BlobKey, now_ms};
+
+/// The first pause between two looks for bytes that are about to go; each is twice as long as the one
+/// before.
+const FIRST_PAUSE: Duration = Duration::from_millis(10);
+
+/// How often is looked; the pauses add up to 2.5 s.
+const LOOKS: u32 = 9;
+
+pub(super) struct Repeats {
+    objects: Arc<dyn Objects>,
+    blobs: Arc<dyn Blobs>,
+    kept_ms: u64,
+}
+
+impl Repeats {
+    /// Over a platform that keeps outcomes for `kept_ms`.
+    pub(super) fn new(platform: Platform, kept_ms: u64) -> Self {
+        Self {
+            objects: platform.objects,
+            blobs: platform.blobs,
+            kept_ms,
+        }
+    }
+
+    /// The request as one that may be repeated: it has a key, and a caller who was let through.
+    pub(super) fn once(
+        &self,
+        request: &Request,
+        key: Option<&IdempotencyKey>,
+        served: &Served,
+    ) -> Option<Once> {
+        let (key, caller) = key.zip(served.caller.as_ref())?;
+        let meaning = request.meaning();
+        let once = || Once::new(caller, key, meaning, now_ms(), self.kept_ms);
+        let_through(served).then(once)
+    }
+
+    /// The answer to a repeat.
+    pub(super) async fn first(&self, once: Option<&Once>) -> Option<Answer> {
+        match self.objects.first(once?).await {
+            Ok(first) => Some(self.tell(first?).await),
+            Err(error) => Some(unavailable(&error)),
+        }
+    }
+
+    /// The answer to a refused request. If it may be repeated, the refusal is kept first; should a
+    /// repeat have been quicker, the answer is that one's.
+    pub(super) async fn refuse(&self, once: Option<&Once>, refused: Refused) -> Answer {
+        let Some(once) = once.filter(|_| refused.is_final()) else {
+            return Answer::new(Err(refused));
+        };
+        match self.objects.keep(once, &refused).await {
+            Ok(First::Refused(kept)) if kept == refused => Answer::new(Err(refused)),
+            Ok(first) => self.tell(first).await,
+            Err(error) => unavailable(&error),
+        }
+    }
+
+    async fn tell(&self, first: First) -> Answer {
+        let outcome = match first {
+            First::Another => return Answer::new(Err(Refused::KeyReused)),
+            First::Refused(refused) => Err(refused),
+            First::Erased(doomed) if self.gone(&doomed).await => Ok(()),
+            First::Erased(_) => Err(Refused::Pending),
+        };
+        Answer {
+            outcome,
+            repeated: true,
+        }
+    }
+
+    /// Waits, as the first does, for those who remove the bytes. It looks and does not remove, or they
+    /// would find the bytes absent, and say so.
+    async fn gone(&self, doomed: &[BlobKey]) -> bool {
+        let mut pause = FIRST_PAUSE;
+        for look in 1..=LOOKS {
+            if self.absent(doomed).await {
+                return true;
+            }
+            if look < LOOKS {
+                tokio::time::sleep(pause).await;
+                pause *= 2;
+            }
+        }
+        false
+    }
+
+    async fn absent(&self, doomed: &[BlobKey]) -> bool {
+        for key in doomed {
+            if !matches!(self.blobs.open(*key).await, Ok(None)) {
+                return false;
+            }
+        }
+        true
+    }
+}
+
+/// Whether the plugin let the caller through to the object, as far as its answer tells.
+fn let_through(served: &Served) -> bool {
+    match &served.staged {
+        Ok(_) => true,
+        Err(Refused::Plugin { reason, .. }) => match reason {
+            Reason::NotFound | Reason::Denied | Reason::Held | Reason::Unavailable(_) => true,
+            Reason::InvalidRequest
+            | Reason::Unauthenticated
+            | Reason::Forbidden
+            | Reason::Throttled(_)
+            | Reason::Other(_) => false,
+        },
+        Err(_) => false,
+    }
+}
+
+fn unavailable(error: &StoreError) -> Answer {
+    tracing::error!(
+        error = error as &dyn std::error::Error,
+        "what became of a request cannot be told or kept"
+    );
+    Answer::new(Err(Refused::Unavailable))
+}
