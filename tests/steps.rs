@@ -3,6 +3,7 @@
 //! Which steps there are is not written here: each scenario is run once with nothing going wrong, its
 //! log tells what it passes, and every step it passes first is made to go wrong.
 
+mod deed;
 mod ground;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -13,10 +14,10 @@ use std::time::{Duration, Instant};
 use atropos::step::Step;
 use atropos::target::Kind;
 
-use crate::support::asking::{Answer, ask};
-use crate::support::site::{keys, wait_until};
-use crate::support::{PHOTO_USER, Server, Starting, at_once};
-use ground::{Ground, KEEPER_WEBSITE, Left, OBJECTS, Plot, picture};
+use crate::support::site::wait_until;
+use crate::support::{Server, Starting, at_once};
+use deed::{Deed, TOLD, word};
+use ground::{Ground, Plot};
 
 /// How many cases are under way at once.
 const AT_ONCE: usize = 6;
@@ -39,18 +40,6 @@ const MOMENT: Duration = Duration::from_secs(1);
 const PATIENT: &str = "[plugin]\ndeadline-ms = 60000\n[policy]\ndeadline-ms = 60000\n\
     [http]\nrequest-timeout-ms = 60000\n[log]\nfilter = \"info,atropos::step=trace\"\n";
 
-/// What a caller asks for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Deed {
-    /// Nothing; the server starts.
-    Start,
-    Delete(Kind),
-    /// A delete that a policy denies.
-    Denied,
-    Upload,
-    Read,
-}
-
 /// A deed, and what it happens in.
 #[derive(Clone, Copy, Debug)]
 struct Scenario {
@@ -62,7 +51,7 @@ struct Scenario {
     doomed: bool,
 }
 
-const SCENARIOS: [Scenario; 8] = [
+const SCENARIOS: [Scenario; 10] = [
     scenario("delete of a photo", Deed::Delete(Kind::Photo), ""),
     scenario("delete of a document", Deed::Delete(Kind::Document), ""),
     scenario(
@@ -70,7 +59,9 @@ const SCENARIOS: [Scenario; 8] = [
         Deed::Delete(Kind::Photo),
         "bytes.unlink=2*return",
     ),
+    scenario("delete of a photo with a key", Deed::Once, ""),
     scenario("delete that a policy denies", Deed::Denied, ""),
+    scenario("the same with a key", Deed::DeniedOnce, ""),
     scenario("upload of a photo", Deed::Upload, ""),
     scenario(
         "upload that cannot be written",
@@ -123,34 +114,6 @@ struct Cell {
     again: &'static str,
 }
 
-/// What a caller is told: what is in the answer, the word for it, and what it means.
-const TOLD: [(&str, &str, &str); 8] = [
-    ("", "done", "success"),
-    ("Invalid Photo Id", "not found", "there is no such object"),
-    ("no such document", "not found", "there is no such object"),
-    ("Denied by policy", "denied", "a policy denies it"),
-    (
-        "Try again later",
-        "unavailable",
-        "503: the storage failed; try again",
-    ),
-    (
-        "service is not available",
-        "unavailable",
-        "503: the storage failed; try again",
-    ),
-    (
-        "storage is not available",
-        "unavailable",
-        "503: the storage failed; try again",
-    ),
-    (
-        "bytes are not deleted yet",
-        "pending",
-        "503: the row is gone, the bytes are about to go",
-    ),
-];
-
 /// The other words of the table.
 const WORDS: [(&str, &str); 10] = [
     ("cut off", "no answer: the process was gone"),
@@ -179,103 +142,6 @@ const WORDS: [(&str, &str); 10] = [
     ("whole", "what was uploaded is there to the last byte"),
     ("nothing", "nothing is left of the upload"),
 ];
-
-fn word(answer: &Answer) -> &'static str {
-    let Some((status, body)) = answer else {
-        return "cut off";
-    };
-    if *status == 200 {
-        return "done";
-    }
-    let known = TOLD.iter().skip(1).find(|(part, ..)| body.contains(part));
-    known
-        .unwrap_or_else(|| panic!("unexplained: {status} {body}"))
-        .1
-}
-
-impl Deed {
-    /// Deeds of one surface pass their first steps alike; each step is made to go wrong in the first of
-    /// them that passes it.
-    fn surface(self) -> &'static str {
-        match self {
-            Self::Start => "start",
-            Self::Delete(_) | Self::Denied => "delete",
-            Self::Upload => "upload",
-            Self::Read => "download",
-        }
-    }
-
-    /// Asks for it, for the first or second time.
-    fn ask(self, server: &Server, time: usize) -> Answer {
-        let id = OBJECTS[time];
-        match self {
-            Self::Start => Some((200, String::new())),
-            Self::Delete(kind) => ask(server.deletion(kind, id)),
-            Self::Denied => {
-                let path = format!("DeleteUserPhoto?userId={PHOTO_USER}&photoId={id}");
-                let url = server.url(&format!("/api/4/UploadImage/{path}"));
-                let request = server.http.get(url).header("websiteId", KEEPER_WEBSITE);
-                ask(request.header("webApiClientKey", crate::support::SITE_KEY))
-            }
-            Self::Upload => ask(server.upload(Kind::Photo, "new.png", &picture())),
-            Self::Read => {
-                let url = ground::address(server.data_dir(), id);
-                let response = server.bytes(&url).send().ok()?;
-                let status = response.status().as_u16();
-                let bytes = response.bytes().ok()?;
-                assert!(status != 200 || *bytes == *picture(), "other bytes");
-                Some((status, String::from_utf8_lossy(&bytes).into_owned()))
-            }
-        }
-    }
-
-    /// Whether nothing of what was asked for is under way any more; so many times it was.
-    fn settled(self, plot: &Plot, times: usize) -> bool {
-        let decided = || plot.count("SELECT count(*) FROM decisions") >= times as i64;
-        match self {
-            Self::Delete(_) => decided() && keys(&plot.data_dir(), "shreds").is_empty(),
-            Self::Denied => decided(),
-            Self::Start => keys(&plot.data_dir(), "shreds").is_empty(),
-            Self::Upload | Self::Read => true,
-        }
-    }
-
-    /// What is left of what was asked for.
-    fn left(self, plot: &Plot, time: usize) -> &'static str {
-        let delete = |kind| match plot.left(kind, OBJECTS[time]) {
-            Left::Intact => "intact",
-            Left::Gone => "gone",
-        };
-        match self {
-            Self::Start | Self::Read | Self::Denied => delete(Kind::Photo),
-            Self::Delete(kind) => delete(kind),
-            Self::Upload => {
-                let photos = "SELECT count(*) FROM objects WHERE tenant = 1 AND kind = 'photo'";
-                match plot.count(photos) - OBJECTS.len() as i64 > time as i64 {
-                    true => "whole",
-                    false => "nothing",
-                }
-            }
-        }
-    }
-
-    /// What a repetition must be told.
-    fn truth(self, left: &str) -> &'static str {
-        match (self, left) {
-            (Self::Denied, _) => "denied",
-            (Self::Delete(_) | Self::Start, "gone") => "not found",
-            _ => "done",
-        }
-    }
-
-    /// What is asked again to see that the truth is told.
-    fn again(self) -> Self {
-        match self {
-            Self::Start => Self::Delete(Kind::Photo),
-            other => other,
-        }
-    }
-}
 
 impl Scenario {
     fn ground<'a>(&self, fresh: &'a Ground, doomed: &'a Ground) -> &'a Ground {
@@ -483,7 +349,7 @@ impl Case {
         let deed = self.scenario.deed;
         if told == "done" {
             let done = match deed {
-                Deed::Delete(_) => "gone",
+                Deed::Delete(_) | Deed::Once => "gone",
                 Deed::Upload => "whole",
                 _ => return,
             };

@@ -90,9 +90,9 @@ impl Stage {
         let put = [&["photo", &*self.file, "--user", PHOTO_USER][..], &tenant].concat();
         let rest: &[&str] = match verb {
             "serve" => &["--listen", "127.0.0.1:0"],
-            "tenant list" | "client list" | "policy list" => &[],
+            "tenant list" | "client list" | "policy list" | "doctor" | "status" => &[],
             "tenant create" => &[&fresh, "--website-id", &website],
-            "key issue" | "key list" | "policy show" | "decision list" => &tenant,
+            "key issue" | "key list" | "policy show" | "decision list" | "budget show" => &tenant,
             "key revoke" => {
                 id = issued(&["key", "issue", "--tenant", TENANT]);
                 &[&id]
@@ -111,6 +111,7 @@ impl Stage {
             "hold place" => &reason,
             "activity" => &["--tenant", TENANT, "--user", PHOTO_USER],
             "policy assign" => &["--tenant", TENANT, "--policy", "allow-all"],
+            "budget set" => &["tenant", "day=5000", "--tenant", TENANT],
             "component check" => &[&self.component],
             "component choose" => &["default"],
             new => panic!("this table does not know how to run `{new}`"),
