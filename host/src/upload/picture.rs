@@ -65,8 +65,11 @@ impl Picture {
         reader.limits(memory);
         let mut decoder = reader.into_decoder().map_err(refused)?;
         let (width, height) = decoder.dimensions();
-        if u64::from(width) * u64::from(height) > limit {
-            return Err(UploadError::TooManyPixels { limit });
+        match u64::from(width) * u64::from(height) {
+            // A GIF can say so.
+            0 => return Err(UploadError::NotAPicture),
+            pixels if pixels > limit => return Err(UploadError::TooManyPixels { limit }),
+            _ => {}
         }
         let orientation = decoder.orientation().map_err(refused)?;
         let mut picture = DynamicImage::from_decoder(decoder).map_err(refused)?;

@@ -214,6 +214,21 @@ async fn a_picture_of_too_many_pixels_is_not_decoded() {
 }
 
 #[tokio::test]
+async fn a_picture_without_a_pixel_is_none() {
+    let house = House::new(small()).await;
+    let palette = DynamicImage::from(RgbaImage::from_pixel(1, 3, Rgba([1, 2, 3, 255])));
+    let mut empty = encoded(palette, ImageFormat::Gif);
+    // The width of the whole; that of its one frame stays.
+    empty[6..8].copy_from_slice(&[0, 0]);
+    let refused = house.photo(&empty).await;
+    assert!(
+        matches!(refused, Err(UploadError::NotAPicture)),
+        "{refused:?}"
+    );
+    assert_eq!(house.files(), 0);
+}
+
+#[tokio::test]
 async fn a_frame_larger_than_its_picture_says_is_not_decoded() {
     let house = House::new(small()).await;
     let frame = [

@@ -94,7 +94,7 @@ mod tests {
             (vec![small.clone()], 15),
             (vec![odd.clone(), small.clone()], 15),
             (vec![odd, small.clone(), large.clone()], largest),
-            (vec![frame(&[small.clone()])], 15),
+            (vec![frame(std::slice::from_ref(&small))], 15),
             (vec![frame(&[alpha.clone(), unnamed])], largest),
             (vec![frame(&[small]), frame(&[alpha, large])], largest),
             (vec![chunk(b"VP8L", &[0x2f; 20])], 0),
