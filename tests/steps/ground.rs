@@ -62,7 +62,11 @@ impl Ground {
     pub(super) fn copy(&self) -> Plot {
         let folder = tempfile::tempdir().expect("a directory");
         let plot = Plot(folder);
-        for file in files(self.0.path()) {
+        // A socket that a killed server left cannot be copied.
+        let files = files(self.0.path())
+            .into_iter()
+            .filter(|file| file.is_file());
+        for file in files {
             let path = file.strip_prefix(self.0.path()).expect("beneath");
             let to = plot.0.path().join(path);
             let beneath = to.parent().expect("a folder");

@@ -220,6 +220,7 @@ fn erase(rows: &Connection, erasure: &Erasure) -> Result<Result<Doomed, Conflict
         let conflict = conflict(rows, judged, erasure.at_ms)?;
         return Ok(Err(conflict.unwrap_or(Conflict::Changed)));
     };
+    step::pass_blocking(Step::EraseBudget)?;
     account.spend(rows)?;
     step::pass_blocking(Step::EraseBlobs)?;
     let take = "DELETE FROM blobs WHERE object = ? RETURNING key";
