@@ -24,7 +24,12 @@ const AT_ONCE: usize = 6;
 
 /// Passed by the clock and not by a request, so that how often is not certain. They are made to go
 /// wrong while the server starts.
-const BY_THE_CLOCK: [Step; 3] = [Step::ShredLook, Step::ShredClaim, Step::WriteCheckpoint];
+const BY_THE_CLOCK: [Step; 4] = [
+    Step::ShredHasten,
+    Step::ShredLook,
+    Step::ShredClaim,
+    Step::WriteCheckpoint,
+];
 
 /// Passed once while a server runs, unless it fails.
 const ONCE: [Step; 1] = [Step::ChainComponent];
@@ -34,7 +39,7 @@ const ONCE: [Step; 1] = [Step::ChainComponent];
 const AS_IT_ANSWERS: [Step; 2] = [Step::ShredPostpone, Step::RowsRecord];
 
 /// How long an answer may take that does not wait for what hangs.
-const MOMENT: Duration = Duration::from_secs(1);
+const MOMENT: Duration = Duration::from_secs(3);
 
 /// No deadline interferes with what hangs.
 const PATIENT: &str = "[plugin]\ndeadline-ms = 60000\n[policy]\ndeadline-ms = 60000\n\

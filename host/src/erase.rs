@@ -99,7 +99,8 @@ impl Atropos {
     /// bytes are unreadable, through any crash.
     ///
     /// # Errors
-    /// [`Refused`]: nothing was erased, except for [`Refused::Pending`].
+    /// [`Refused`]: nothing was erased, except for [`Refused::Pending`]; after
+    /// [`Refused::Unavailable`] nobody knows, and a repetition is told.
     pub async fn delete(&self, request: Request) -> Result<(), Refused> {
         self.delete_once(request, None).await.outcome
     }
