@@ -202,6 +202,7 @@ impl Chains for Memory {
         Ok(Some(Arc::new(Chain {
             revision: self.revision.load(Ordering::Relaxed),
             entries,
+            ..Chain::default()
         })))
     }
 

@@ -105,6 +105,7 @@ fn why(review: &PolicyReview) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::PolicyLimits;
     use crate::store::decision::Finding;
     use crate::target::Digest;
 
@@ -125,6 +126,7 @@ mod tests {
                 finding("minimum-age", FindingOutcome::Failed),
             ],
             fuel: 1,
+            limits: PolicyLimits::default(),
             duration_us: 1,
         };
         assert_eq!(why(&review), ["minimum-age: is 3 days old, must be 30"]);

@@ -112,10 +112,10 @@ async fn assign(service: &Service, tenant: Tenant, chain: &[Link]) -> Result<Ans
     shown(&tenant, revision, &entries)
 }
 
-type Prepared = ((ChainEntry, Vec<u8>), Vec<SettingsRefusal>);
+pub(crate) type Prepared = ((ChainEntry, Vec<u8>), Vec<SettingsRefusal>);
 
 /// Finds the component, and has it check its settings.
-async fn prepare(service: &Service, link: &Link) -> Result<Prepared, Failure> {
+pub(crate) async fn prepare(service: &Service, link: &Link) -> Result<Prepared, Failure> {
     let settings = link.settings().await?;
     let bytes = bytes(service, &link.policy).await?;
     let report = check(service, &bytes, &link.policy, POLICY_PLUGIN).await?;

@@ -2,11 +2,31 @@
 
 use super::bindings::plugin::atropos::deletion::types as deletion;
 use super::bindings::plugin::exports::atropos::deletion::deletion as export;
+use super::bindings::policy::exports::atropos::policy::policy::Request;
 use super::bindings::types as wit;
 use crate::error::Reason;
 use crate::request::{DocumentRequest, PhotoRequest};
-use crate::store::decision::{Finding, FindingOutcome};
+use crate::store::decision::{Finding, FindingOutcome, Question};
 use crate::target::{Caller, CallerKind, Kind, Object, Permission};
+
+pub(super) fn question(question: &Question) -> Request {
+    let Question {
+        tenant,
+        caller,
+        object: facts,
+        at_ms,
+    } = question;
+    Request {
+        tenant: tenant.to_string(),
+        caller: wit::CallerFacts {
+            kind: caller_kind(caller.kind),
+            id: caller.id.clone(),
+            permissions: permissions(&caller.permissions),
+        },
+        object: object(facts),
+        at_ms: *at_ms,
+    }
+}
 
 pub(super) fn object(object: &Object) -> wit::ObjectFacts {
     wit::ObjectFacts {
@@ -27,12 +47,16 @@ pub(super) fn object(object: &Object) -> wit::ObjectFacts {
 
 pub(super) fn caller(caller: &Caller) -> wit::CallerFacts {
     wit::CallerFacts {
-        kind: match caller.kind {
-            CallerKind::SiteKey => wit::CallerKind::SiteKey,
-            CallerKind::ApiClient => wit::CallerKind::ApiClient,
-        },
+        kind: caller_kind(caller.kind),
         id: caller.id.clone(),
         permissions: permissions(&caller.permissions),
+    }
+}
+
+fn caller_kind(kind: CallerKind) -> wit::CallerKind {
+    match kind {
+        CallerKind::SiteKey => wit::CallerKind::SiteKey,
+        CallerKind::ApiClient => wit::CallerKind::ApiClient,
     }
 }
 

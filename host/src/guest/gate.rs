@@ -17,7 +17,7 @@ use crate::config::{Config, GuestLimits};
 use crate::error::{Fault, FaultKind, Guest};
 use crate::step::{self, Step};
 use crate::store::decision::{Decision, DecisionCaller, PolicyReview, Verdict};
-use crate::store::{Chain, ChainEntry, Chains, StoreError};
+use crate::store::{Chain, ChainEntry, Chains, PolicyLimits, StoreError};
 use crate::target::{Caller, Digest, Object, TenantId};
 
 /// Asks policies.
@@ -42,16 +42,19 @@ struct Link<'chain> {
     tenant: TenantId,
     subject: Subject,
     revision: u64,
+    limits: GuestLimits,
 }
 
 /// The links of a chain, in the order in which they are asked.
-fn links(chain: &Chain, tenant: TenantId) -> impl Iterator<Item = Link<'_>> {
+fn links(chain: &Chain, tenant: TenantId, rest: GuestLimits) -> impl Iterator<Item = Link<'_>> {
+    let limits = chain.limits.over(rest);
     let entries = chain.entries.iter().enumerate();
     entries.map(move |(place, entry)| Link {
         entry,
         tenant,
         subject: Subject::policy(tenant, entry.digest, place),
         revision: chain.revision,
+        limits,
     })
 }
 
@@ -124,14 +127,9 @@ impl Gate {
         caller: &Caller,
         held_off: &mut Option<Duration>,
     ) -> Result<Verdict, Undecided> {
-        let request = Request {
-            tenant: caller.tenant.subdomain.to_string(),
-            caller: convert::caller(caller),
-            object: convert::object(&decision.object),
-            at_ms: decision.at_ms,
-        };
-        for link in links(chain, caller.tenant.id) {
-            let mut review = unasked(link.entry);
+        let request = convert::question(&decision.question());
+        for link in links(chain, caller.tenant.id, self.limits) {
+            let mut review = unasked(&link);
             let answer = self.ask_one(&link, &request, &mut review).await?;
             if let Err(FaultKind::HeldOff(left)) = answer {
                 *held_off = Some(left);
@@ -167,7 +165,7 @@ impl Gate {
                 };
                 let settings = &link.entry.settings;
                 let ask = |limits| policy.review(request, settings, limits);
-                let run = match self.lane.quickly(link.subject, self.limits, ask) {
+                let run = match self.lane.quickly(link.subject, link.limits, ask) {
                     Some(run) => run,
                     None => {
                         let granted = self.lane.turn(link.tenant).await;
@@ -180,7 +178,7 @@ impl Gate {
                         let asked = (request.clone(), settings.clone());
                         let slowly =
                             self.lane
-                                .slowly(granted, link.subject, policy, asked, self.limits);
+                                .slowly(granted, link.subject, policy, asked, link.limits);
                         let run;
                         (run, turn) = slowly.await;
                         run
@@ -203,7 +201,8 @@ impl Gate {
 }
 
 /// The part of a policy before it says anything.
-fn unasked(entry: &ChainEntry) -> PolicyReview {
+fn unasked(link: &Link<'_>) -> PolicyReview {
+    let entry = link.entry;
     PolicyReview {
         policy: entry.policy.clone(),
         digest: entry.digest,
@@ -211,6 +210,7 @@ fn unasked(entry: &ChainEntry) -> PolicyReview {
         outcome: String::new(),
         findings: Vec::new(),
         fuel: 0,
+        limits: PolicyLimits::of(link.limits),
         duration_us: 0,
     }
 }

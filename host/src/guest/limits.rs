@@ -15,6 +15,8 @@ const TABLE_ELEMENTS: usize = 100_000;
 /// Watches one store.
 pub(super) struct Meter {
     limits: GuestLimits,
+    /// Of all memories together.
+    memory_bytes: usize,
     memory_refused: bool,
     host_calls: u32,
 }
@@ -23,9 +25,15 @@ impl Meter {
     pub(super) fn new(limits: GuestLimits) -> Self {
         Self {
             limits,
+            memory_bytes: 0,
             memory_refused: false,
             host_calls: 0,
         }
+    }
+
+    /// How much memory the guest has come to.
+    pub(super) fn memory_bytes(&self) -> u64 {
+        self.memory_bytes as u64
     }
 
     /// Counts one call to the host; past the limit the guest traps.
@@ -92,11 +100,16 @@ fn is_transfer_limit(error: &wasmtime::Error) -> bool {
 impl ResourceLimiter for Meter {
     fn memory_growing(
         &mut self,
-        _current: usize,
+        current: usize,
         desired: usize,
         _maximum: Option<usize>,
     ) -> wasmtime::Result<bool> {
-        let fits = desired as u64 <= self.limits.memory_bytes;
+        let grown = desired.saturating_sub(current);
+        let all = self.memory_bytes.saturating_add(grown);
+        let fits = all as u64 <= self.limits.memory_bytes;
+        if fits {
+            self.memory_bytes = all;
+        }
         self.memory_refused |= !fits;
         Ok(fits)
     }

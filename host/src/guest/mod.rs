@@ -18,6 +18,7 @@ mod component;
 mod convert;
 mod engine;
 mod gate;
+mod judge;
 mod lane;
 mod limits;
 mod permit;
@@ -47,6 +48,8 @@ use crate::target::{Caller, Digest};
 
 pub use self::breakers::HeldOff;
 pub use self::built_in::{ALLOW_ALL, POLICIES as BUILT_IN_POLICIES};
+pub use self::judge::Judge;
+pub use self::policy::{Answer, Run};
 
 /// Largest settings that a policy is given, in bytes.
 pub const MAX_SETTINGS_BYTES: usize = 64 << 10;

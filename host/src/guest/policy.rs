@@ -29,10 +29,16 @@ const MAX_SCHEMA_BYTES: usize = 64 << 10;
 pub(super) struct Policy(PolicyPluginPre<Meter>);
 
 /// What one run of a policy came to.
-pub(super) struct Run {
-    pub(super) answer: Result<Answer, FaultKind>,
-    pub(super) fuel: u64,
-    pub(super) duration_us: u64,
+#[derive(Clone, Debug)]
+pub struct Run {
+    /// Its answer, or how it failed.
+    pub answer: Result<Answer, FaultKind>,
+    /// What it consumed, in wasmtime's units. The same on every run.
+    pub fuel: u64,
+    /// The most memory it had.
+    pub memory_bytes: u64,
+    /// How long it took, in microseconds. Differs from run to run.
+    pub duration_us: u64,
 }
 
 impl Run {
@@ -41,15 +47,26 @@ impl Run {
         Self {
             answer: Err(kind),
             fuel: 0,
+            memory_bytes: 0,
             duration_us: 0,
         }
     }
 }
 
 /// A policy's verdict and why.
-pub(super) struct Answer {
-    pub(super) allows: bool,
-    pub(super) findings: Vec<Finding>,
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answer {
+    /// Whether it has nothing against it.
+    pub allows: bool,
+    /// What led to it, in the order of its rules.
+    pub findings: Vec<Finding>,
+}
+
+/// What a call consumed.
+#[derive(Default)]
+struct Spent {
+    fuel: u64,
+    memory_bytes: u64,
 }
 
 /// Checks against the world and its types. A policy gets an empty linker: there is nothing to link.
@@ -68,7 +85,7 @@ impl Policy {
     /// Has the policy judge `request`.
     pub(super) fn review(&self, request: &Request, settings: &str, limits: GuestLimits) -> Run {
         let started = Instant::now();
-        let (answer, fuel) = self.call(limits, |policy, store| {
+        let (answer, spent) = self.call(limits, |policy, store| {
             let guest = policy.atropos_policy_policy();
             guest.call_review(store, request, settings)
         });
@@ -80,7 +97,8 @@ impl Policy {
         });
         Run {
             answer,
-            fuel,
+            fuel: spent.fuel,
+            memory_bytes: spent.memory_bytes,
             duration_us: u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX),
         }
     }
@@ -130,23 +148,27 @@ impl Policy {
         Ok(problems.into_iter().map(problem).collect())
     }
 
-    /// Instantiates, calls, and tells the fuel that both consumed.
+    /// Instantiates, calls, and tells what both consumed.
     fn call<R>(
         &self,
         limits: GuestLimits,
         call: impl FnOnce(&PolicyPlugin, &mut Store<Meter>) -> wasmtime::Result<R>,
-    ) -> (Result<R, (FaultKind, super::Source)>, u64) {
+    ) -> (Result<R, (FaultKind, super::Source)>, Spent) {
         let engine = self.0.engine();
         let mut store = match store(engine, Meter::new(limits), limits, |meter| meter) {
             Ok(store) => store,
-            Err(error) => return (Err((FaultKind::Trap, error.into())), 0),
+            Err(error) => return (Err((FaultKind::Trap, error.into())), Spent::default()),
         };
         store.set_epoch_deadline(ticks(limits.deadline_ms));
         let instance = self.0.instantiate(&mut store);
         let answer = instance.and_then(|policy| call(&policy, &mut store));
         let left = store.get_fuel().unwrap_or(0);
+        let spent = Spent {
+            fuel: limits.fuel.saturating_sub(left),
+            memory_bytes: store.data().memory_bytes(),
+        };
         let fault = |error: wasmtime::Error| (store.data().fault(&error), error.into());
-        (answer.map_err(fault), limits.fuel.saturating_sub(left))
+        (answer.map_err(fault), spent)
     }
 }
 

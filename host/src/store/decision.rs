@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use super::chains::PolicyLimits;
 use crate::target::{CallerKind, Digest, Object, Permission, Subdomain, Target};
 
 /// What the chain of a tenant said on one request, and what led to it.
@@ -26,7 +27,30 @@ pub struct Decision {
     pub verdict: Verdict,
 }
 
+/// What every policy of a chain is asked: nothing else reaches one but its settings.
+#[derive(Clone, Debug)]
+pub struct Question {
+    /// Subdomain of the tenant whose object it is.
+    pub tenant: Subdomain,
+    /// Who asks.
+    pub caller: DecisionCaller,
+    /// What is to be erased.
+    pub object: Object,
+    /// When, in milliseconds since the epoch.
+    pub at_ms: u64,
+}
+
 impl Decision {
+    /// What its policies were asked.
+    pub fn question(&self) -> Question {
+        Question {
+            tenant: self.tenant.clone(),
+            caller: self.caller.clone(),
+            object: self.object.clone(),
+            at_ms: self.at_ms,
+        }
+    }
+
     /// The object that was judged.
     pub fn target(&self) -> &Target {
         &self.object.target
@@ -99,6 +123,8 @@ pub struct PolicyReview {
     pub findings: Vec<Finding>,
     /// What it consumed, in wasmtime's units. The same on every replay.
     pub fuel: u64,
+    /// What it might have consumed, by which a replay goes.
+    pub limits: PolicyLimits,
     /// How long it took, in microseconds. Differs from run to run.
     pub duration_us: u64,
 }

@@ -19,6 +19,7 @@ pub mod local;
 pub mod objects;
 mod record;
 pub mod repeat;
+pub mod report;
 mod settle;
 pub mod shred;
 pub mod sqlite;
@@ -28,10 +29,11 @@ mod tests;
 
 pub use blobs::{BlobReader, Blobs, Removal};
 pub use catalogue::{Activity, Catalogue, NewObject, Page, Rendition, Stored};
-pub use chains::{Chain, ChainEntry, Chains};
+pub use chains::{Chain, ChainEntry, Chains, PolicyLimits};
 pub use ledger::{Inventory, Ledger};
 pub use objects::{Conflict, Doomed, Erasure, Objects, Shred};
 pub use repeat::{First, Once};
+pub use report::Report;
 pub use tenants::{ClientInfo, KeyInfo, NewTenant, Tenants};
 
 use crate::step;

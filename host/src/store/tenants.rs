@@ -2,10 +2,12 @@
 
 use async_trait::async_trait;
 use serde::Serialize;
+use uuid::Uuid;
 
 use super::Result;
 use super::budget::{Limit, Spent};
 use super::chains::ChainEntry;
+use super::report::Report;
 use crate::target::{Caller, Digest, Permission, Subdomain, Tenant, TenantId, WebsiteId};
 
 /// Tenants and whatever belongs to one. Credentials come and go as digests only.
@@ -95,6 +97,15 @@ pub trait Tenants: Send + Sync + 'static {
     /// # Errors
     /// [`super::StoreError::Missing`] if there is no such tenant, or a component is not kept.
     async fn assign(&self, tenant: TenantId, entries: &[ChainEntry], at_ms: u64) -> Result<u64>;
+
+    /// Keeps what a replay found.
+    ///
+    /// # Errors
+    /// [`super::StoreError::Missing`] if there is no such tenant.
+    async fn add_report(&self, report: &Report) -> Result<()>;
+
+    /// One report of a tenant.
+    async fn report(&self, tenant: TenantId, id: Uuid) -> Result<Option<Report>>;
 
     /// The limits that were set for a tenant, in place of the configuration's.
     async fn limits(&self, tenant: TenantId) -> Result<Vec<Limit>>;

@@ -45,6 +45,7 @@ pub(super) fn latest(rows: &Connection, tenant: TenantId) -> Result<Option<Chain
         Ok(Chain {
             revision: unsigned(row, "revision")?,
             entries: json(row, "entries")?,
+            ..Chain::default()
         })
     })
 }

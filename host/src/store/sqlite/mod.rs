@@ -15,6 +15,7 @@ mod ledger;
 mod objects;
 mod outcomes;
 mod readers;
+mod reports;
 mod rows;
 mod schema;
 mod tenants;

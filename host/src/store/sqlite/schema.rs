@@ -9,7 +9,7 @@ use super::error::damaged;
 use crate::store::{Result, StoreError};
 
 /// Migration n leads from schema n to schema n + 1.
-const MIGRATIONS: [&str; 3] = [INITIAL, BUDGETS, OUTCOMES];
+const MIGRATIONS: [&str; 4] = [INITIAL, BUDGETS, OUTCOMES, REPORTS];
 
 /// Rows that outlive an object (events, decisions) copy its id, and never the name that its owner
 /// gave it. `blobs` and `holds` refer to their object at the end of the transaction only, so that
@@ -196,6 +196,15 @@ const OUTCOMES: &str = "
         CHECK ((doomed IS NULL) <> (refused IS NULL))
     ) STRICT, WITHOUT ROWID;
     CREATE INDEX outcomes_by_time ON outcomes (at_ms);
+";
+
+/// A report is read whole, and found by its id.
+const REPORTS: &str = "
+    CREATE TABLE reports (
+        id TEXT PRIMARY KEY,
+        tenant INTEGER NOT NULL REFERENCES tenants (id),
+        report TEXT NOT NULL
+    ) STRICT, WITHOUT ROWID;
 ";
 
 /// Sets the file up for this version and brings its tables up to date.

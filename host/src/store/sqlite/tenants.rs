@@ -2,17 +2,21 @@
 
 use async_trait::async_trait;
 use rusqlite::{Connection, params};
+use uuid::Uuid;
 
 use super::Sqlite;
 use super::budgets;
 use super::chains;
 use super::error::Named as _;
+use super::reports;
 use super::rows::{
     all, digest, execute, first, json, optional, signed, tenant, to_json, unsigned, word,
 };
 use crate::store::budget::{Limit, Spent};
 use crate::store::tenants::{GrantInfo, NewCredential};
-use crate::store::{ChainEntry, ClientInfo, KeyInfo, NewTenant, Result, StoreError, Tenants};
+use crate::store::{
+    ChainEntry, ClientInfo, KeyInfo, NewTenant, Report, Result, StoreError, Tenants,
+};
 use crate::target::{
     Caller, CallerKind, Digest, Permission, Subdomain, Tenant, TenantId, WebsiteId, now_ms,
 };
@@ -206,6 +210,20 @@ impl Tenants for Sqlite {
                 chains::assign(rows, tenant, &entries, at_ms)
             })
             .await
+    }
+
+    async fn add_report(&self, report: &Report) -> Result<()> {
+        let report = report.clone();
+        self.writer
+            .write(move |rows| {
+                known(rows, report.tenant)?;
+                reports::add(rows, &report)
+            })
+            .await
+    }
+
+    async fn report(&self, tenant: TenantId, id: Uuid) -> Result<Option<Report>> {
+        self.readers.read(|rows| reports::find(rows, tenant, id))
     }
 
     async fn limits(&self, tenant: TenantId) -> Result<Vec<Limit>> {

@@ -176,6 +176,7 @@ pub(super) fn allowed(object: &Object) -> Decision {
             outcome: "allow".to_owned(),
             findings: Vec::new(),
             fuel: 1,
+            limits: PolicyLimits::default(),
             duration_us: 1,
         }],
         verdict: Verdict::Allowed,

@@ -1,0 +1,65 @@
+//! One policy outside any chain: for its author's tests and benchmarks, and to ask again what was
+//! decided.
+
+use std::sync::Arc;
+
+use super::policy::{self, Policy, Run};
+use super::{Description, GuestError, Sandbox, SettingsProblem, component, convert};
+use crate::config::GuestLimits;
+use crate::store::decision::Question;
+use crate::target::Digest;
+
+/// A policy that is compiled and can be asked. Cheap to clone; each call has a fresh instance.
+#[derive(Clone)]
+pub struct Judge {
+    policy: Arc<Policy>,
+    digest: Digest,
+}
+
+impl Sandbox {
+    /// Compiles a policy to ask it directly.
+    ///
+    /// # Errors
+    /// It is none; the error says exactly what is wrong.
+    pub async fn judge(&self, bytes: &[u8]) -> Result<Judge, GuestError> {
+        let engine = &self.sandboxing.engine;
+        let component = component::compile(engine.clone(), bytes.to_vec()).await?;
+        Ok(Judge {
+            policy: Arc::new(policy::prepare(engine)(&component)?),
+            digest: Digest::of(bytes),
+        })
+    }
+}
+
+impl Judge {
+    /// Which component it is.
+    pub fn digest(&self) -> Digest {
+        self.digest
+    }
+
+    /// What the policy says of itself.
+    ///
+    /// # Errors
+    /// It fails, or says what the contract does not allow.
+    pub fn describe(&self, limits: GuestLimits) -> Result<Description, GuestError> {
+        self.policy.describe(limits)
+    }
+
+    /// Has the policy check settings; no problem is good.
+    ///
+    /// # Errors
+    /// It fails.
+    pub fn validate(
+        &self,
+        settings: &str,
+        limits: GuestLimits,
+    ) -> Result<Vec<SettingsProblem>, GuestError> {
+        self.policy.validate(settings, limits)
+    }
+
+    /// Has the policy judge. It computes on the calling thread, within its limits.
+    pub fn ask(&self, question: &Question, settings: &str, limits: GuestLimits) -> Run {
+        self.policy
+            .review(&convert::question(question), settings, limits)
+    }
+}
