@@ -169,9 +169,9 @@ impl Failure {
                 _ => (Exit::Refused, "upload-refused"),
             },
             Self::Component { source, .. } => match source {
-                ComponentError::Guest(
-                    GuestError::Engine(_) | GuestError::Ticker(_) | GuestError::Interrupted,
-                ) => (Exit::Unavailable, "unavailable"),
+                ComponentError::Guest(error) if error.is_passing() => {
+                    (Exit::Unavailable, "unavailable")
+                }
                 _ => (Exit::Refused, "component-refused"),
             },
             Self::Settings(_) => (Exit::Refused, "settings-refused"),

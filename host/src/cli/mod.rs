@@ -34,6 +34,7 @@ use clap::{Args, Parser, Subcommand};
 pub use self::failure::{ComponentError, Exit, Failure, SettingsRefusal};
 use self::output::Answer;
 use crate::config::{Config, Log};
+use crate::guest::{self, COMPILE_VERB};
 use crate::service::Service;
 
 const EXAMPLES: &str = "\
@@ -95,6 +96,7 @@ impl Global {
         if let Some(dir) = &self.data_dir {
             config.data_dir.clone_from(dir);
         }
+        config.components.worker = Some(this_program());
         Ok(config)
     }
 }
@@ -112,6 +114,14 @@ enum Command {
     Doctor(doctor::Doctor),
     /// Show at a glance what a server does, what is stored, and what resists
     Status,
+    /// Compile the component on stdin to an image on stdout: what the program runs itself as
+    #[command(name = COMPILE_VERB, hide = true)]
+    Compile {
+        /// How much address space that may take
+        memory_bytes: u64,
+        /// How long that may take
+        deadline_ms: u64,
+    },
 }
 
 /// What works on an open data directory.
@@ -191,6 +201,11 @@ impl Cli {
             Command::Serve(typed) => return serve::run(typed, config).await,
             Command::Doctor(typed) => return doctor::run(typed, config, self.global.json).await,
             Command::Status => status::run(config).await?,
+            // Its caller reads nothing but what it ends with.
+            Command::Compile {
+                memory_bytes,
+                deadline_ms,
+            } => std::process::exit(guest::compile(memory_bytes, deadline_ms)),
             Command::Component(verb) => component::run(verb, config).await?,
             Command::Verb(verb) => {
                 with_service(config, async |service| verb.run(service).await).await?
@@ -215,6 +230,15 @@ impl Verb {
             Self::Budget(verb) => budget::run(verb, service).await,
             Self::Decision(verb) => decision::run(verb, service).await,
         }
+    }
+}
+
+/// This program, even if its file has been replaced meanwhile by that of another version.
+fn this_program() -> PathBuf {
+    let running = PathBuf::from("/proc/self/exe");
+    match running.exists() {
+        true => running,
+        false => std::env::current_exe().unwrap_or_else(|_| "atropos".into()),
     }
 }
 

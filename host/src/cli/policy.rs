@@ -12,7 +12,7 @@ use super::output::{Answer, Columns};
 use super::{Failure, SettingsRefusal, tenant};
 use crate::guest::{BUILT_IN_POLICIES, Description};
 use crate::service::Service;
-use crate::store::ChainEntry;
+use crate::store::{ChainEntry, PolicyLimits};
 use crate::target::{Digest, Subdomain, Tenant, now_ms};
 
 const LISTED: Columns = &[
@@ -120,7 +120,8 @@ pub(crate) async fn prepare(service: &Service, link: &Link) -> Result<Prepared, 
     let bytes = bytes(service, &link.policy).await?;
     let report = check(service, &bytes, &link.policy, POLICY_PLUGIN).await?;
     let sandbox = service.atropos.sandbox();
-    let problems = sandbox.validate_settings(&bytes, &settings).await;
+    let limits = PolicyLimits::default();
+    let problems = sandbox.validate_settings(&bytes, &settings, limits).await;
     let problems = problems.map_err(|error| unusable(&link.policy, error))?;
     let name = match report.description {
         Some(description) => description.name,

@@ -9,11 +9,12 @@ use std::time::Duration;
 use super::GuestError;
 use super::bindings::policy::exports::atropos::policy::policy::Request;
 use super::breakers::{Breakers, Subject};
-use super::component::Components;
+use super::component::{Components, Patience};
+use super::convert;
+use super::failure::LoadError;
 use super::lane::Lane;
-use super::policy::{self, Answer, Policy};
-use super::{convert, engine};
-use crate::config::{Config, GuestLimits};
+use super::policy::{Answer, Policy};
+use crate::config::{Allowance, Config, GuestLimits};
 use crate::error::{Fault, FaultKind, Guest};
 use crate::step::{self, Step};
 use crate::store::decision::{Decision, DecisionCaller, PolicyReview, Verdict};
@@ -23,8 +24,8 @@ use crate::target::{Caller, Digest, Object, TenantId};
 /// Asks policies.
 pub(super) struct Gate {
     chains: Arc<dyn Chains>,
-    policies: Components<Policy>,
-    limits: GuestLimits,
+    components: Components,
+    allowance: Allowance,
     breakers: Breakers,
     lane: Lane,
 }
@@ -32,8 +33,8 @@ pub(super) struct Gate {
 /// What the gate came to.
 pub(super) struct Judged {
     pub(super) decision: Decision,
-    /// For how much longer a policy that was to be asked is held off.
-    pub(super) held_off: Option<Duration>,
+    /// When to try again, if a policy that was to be asked is held off or being compiled.
+    pub(super) wait: Option<Duration>,
 }
 
 /// A policy at its place in a tenant's chain.
@@ -46,8 +47,8 @@ struct Link<'chain> {
 }
 
 /// The links of a chain, in the order in which they are asked.
-fn links(chain: &Chain, tenant: TenantId, rest: GuestLimits) -> impl Iterator<Item = Link<'_>> {
-    let limits = chain.limits.over(rest);
+fn links(chain: &Chain, tenant: TenantId, allowance: Allowance) -> impl Iterator<Item = Link<'_>> {
+    let limits = chain.limits.within(allowance);
     let entries = chain.entries.iter().enumerate();
     entries.map(move |(place, entry)| Link {
         entry,
@@ -60,17 +61,15 @@ fn links(chain: &Chain, tenant: TenantId, rest: GuestLimits) -> impl Iterator<It
 
 impl Gate {
     pub(super) fn new(
-        sandboxing: &engine::Sandboxing,
+        components: &Components,
         chains: &Arc<dyn Chains>,
         config: &Config,
         breakers: Breakers,
     ) -> Self {
-        let engine = &sandboxing.engine;
-        let prepare = policy::prepare(engine);
         Self {
             chains: Arc::clone(chains),
-            policies: Components::new(engine.clone(), Arc::clone(chains), prepare),
-            limits: config.policy,
+            components: components.clone(),
+            allowance: config.allowance(),
             breakers,
             lane: Lane::new(config.erase.max_in_flight),
         }
@@ -105,18 +104,17 @@ impl Gate {
         decision.chain_revision = chain.as_ref().map_or(0, |chain| chain.revision);
         let chain = chain.filter(|chain| !chain.entries.is_empty());
 
-        let mut held_off = None;
+        let mut wait = None;
         decision.verdict = if object.held {
             Verdict::Held
         } else if object.retain_until_ms.is_some_and(|until| until > at_ms) {
             Verdict::Retained
         } else if let Some(chain) = &chain {
-            self.ask(chain, &mut decision, caller, &mut held_off)
-                .await?
+            self.ask(chain, &mut decision, caller, &mut wait).await?
         } else {
             fault(FaultKind::Missing, None)
         };
-        Ok(Judged { decision, held_off })
+        Ok(Judged { decision, wait })
     }
 
     /// Asks each policy in turn, up to the first that does not allow.
@@ -125,15 +123,13 @@ impl Gate {
         chain: &Chain,
         decision: &mut Decision,
         caller: &Caller,
-        held_off: &mut Option<Duration>,
+        wait: &mut Option<Duration>,
     ) -> Result<Verdict, Undecided> {
         let request = convert::question(&decision.question());
-        for link in links(chain, caller.tenant.id, self.limits) {
+        for link in links(chain, caller.tenant.id, self.allowance) {
             let mut review = unasked(&link);
             let answer = self.ask_one(&link, &request, &mut review).await?;
-            if let Err(FaultKind::HeldOff(left)) = answer {
-                *held_off = Some(left);
-            }
+            *wait = answer.as_ref().err().and_then(|kind| kind.retry_after());
             let verdict = verdict(answer, &mut review);
             decision.reviews.push(review);
             if verdict != Verdict::Allowed {
@@ -141,6 +137,18 @@ impl Gate {
             }
         }
         Ok(Verdict::Allowed)
+    }
+
+    /// The component of a link. Of what may be in the sandbox at once, those who wait for one tenant's
+    /// components take at most a half.
+    async fn policy(&self, link: &Link<'_>) -> Result<Arc<Policy>, LoadError> {
+        let digest = link.entry.digest;
+        if let Some(policy) = self.components.loaded_policy(digest) {
+            return Ok(policy);
+        }
+        let place = self.lane.place(link.tenant);
+        let _place = place.ok_or(LoadError::Compiling)?;
+        self.components.policy(digest, Patience::Brief).await
     }
 
     async fn ask_one(
@@ -156,7 +164,7 @@ impl Gate {
             Err(left) => return Ok(Err(FaultKind::HeldOff(left))),
         };
         let mut turn = None;
-        let answer = match self.policies.get(link.entry.digest).await {
+        let answer = match self.policy(link).await {
             Ok(policy) => {
                 // Many may have waited for one compilation, and would all be asked before any failed.
                 pass = match pass.again() {
@@ -189,7 +197,7 @@ impl Gate {
             }
             Err(error) => {
                 let kind = error.fault().ok_or(Undecided)?;
-                tracing::warn!(digest = %link.entry.digest, error = %GuestError::one_line(&*error), "a policy cannot be loaded");
+                tracing::warn!(digest = %link.entry.digest, error = %GuestError::one_line(&error), "a policy cannot be loaded");
                 Err(kind)
             }
         };

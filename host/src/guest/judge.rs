@@ -3,8 +3,8 @@
 
 use std::sync::Arc;
 
-use super::policy::{self, Policy, Run};
-use super::{Description, GuestError, Sandbox, SettingsProblem, component, convert};
+use super::policy::{Policy, Run};
+use super::{Description, GuestError, Sandbox, SettingsProblem, convert};
 use crate::config::GuestLimits;
 use crate::store::decision::Question;
 use crate::target::Digest;
@@ -22,10 +22,9 @@ impl Sandbox {
     /// # Errors
     /// It is none; the error says exactly what is wrong.
     pub async fn judge(&self, bytes: &[u8]) -> Result<Judge, GuestError> {
-        let engine = &self.sandboxing.engine;
-        let component = component::compile(engine.clone(), bytes.to_vec()).await?;
+        let loaded = self.components.of_bytes(bytes).await?;
         Ok(Judge {
-            policy: Arc::new(policy::prepare(engine)(&component)?),
+            policy: self.components.policy_of(&loaded)?,
             digest: Digest::of(bytes),
         })
     }

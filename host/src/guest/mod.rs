@@ -14,10 +14,13 @@ mod bindings;
 mod breaker;
 mod breakers;
 mod built_in;
+mod compiler;
 mod component;
 mod convert;
 mod engine;
+mod failure;
 mod gate;
+mod images;
 mod judge;
 mod lane;
 mod limits;
@@ -32,135 +35,30 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use self::breakers::{Breakers, Subject};
-use self::component::{Components, LoadError};
+use self::component::{Components, Patience};
 use self::engine::Sandboxing;
+use self::failure::LoadError;
 use self::gate::{Gate, StoreUnavailable};
 use self::plugin::Powers;
-use self::serve::Plugin;
 use self::world::{Surface, World};
-use crate::config::{Config, GuestLimits};
+use crate::config::{Allowance, Config, GuestLimits};
 use crate::error::{Fault, FaultKind, Refused};
 use crate::platform::Platform;
 use crate::request::Request;
 use crate::store::decision::Decision;
-use crate::store::{Chains, StoreError};
+use crate::store::{Chains, PolicyLimits, StoreError};
 use crate::target::{Caller, Digest};
 
 pub use self::breakers::HeldOff;
 pub use self::built_in::{ALLOW_ALL, POLICIES as BUILT_IN_POLICIES};
+pub use self::compiler::{VERB as COMPILE_VERB, compile};
+pub use self::component::Stock;
+pub use self::failure::GuestError;
 pub use self::judge::Judge;
 pub use self::policy::{Answer, Run};
 
 /// Largest settings that a policy is given, in bytes.
 pub const MAX_SETTINGS_BYTES: usize = 64 << 10;
-
-/// What the runtime said.
-type Source = Box<dyn std::error::Error + Send + Sync>;
-
-/// Why a component or the sandbox cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub enum GuestError {
-    /// The engine cannot be set up on this machine.
-    #[error("the WebAssembly engine cannot be set up")]
-    Engine(#[source] Source),
-    /// The thread that interrupts guests cannot be started.
-    #[error("the epoch ticker cannot be started")]
-    Ticker(#[source] std::io::Error),
-    /// More bytes than are compiled.
-    #[error("the component has {size} bytes, and at most {limit} are compiled")]
-    TooLarge {
-        /// Its size.
-        size: usize,
-        /// The limit.
-        limit: usize,
-    },
-    /// It is not a WebAssembly component, or uses what the engine does not offer.
-    #[error("this is not a WebAssembly component that can be compiled")]
-    Compile(#[source] Source),
-    /// The compilation did not end: the service is stopping.
-    #[error("the compilation was interrupted")]
-    Interrupted,
-    /// It exports neither world's interface.
-    #[error(
-        "the component exports {exports}; it must export atropos:policy/policy@0.1.0 (a policy) or \
-         atropos:deletion/deletion@0.1.0 (a deletion plugin)"
-    )]
-    NoWorld {
-        /// What it does export.
-        exports: String,
-    },
-    /// It imports something outside its world.
-    #[error("the component imports {import}, which the world {world} does not offer")]
-    ForeignImport {
-        /// The first such import.
-        import: String,
-        /// The world it was held against.
-        world: &'static str,
-    },
-    /// It lacks its world's export.
-    #[error("the component does not export {export}, which the world {world} asks for")]
-    MissingExport {
-        /// What is missing.
-        export: &'static str,
-        /// The world it was held against.
-        world: &'static str,
-    },
-    /// Names are right, types are not; the source names the function or type.
-    #[error("the component's types differ from its world's")]
-    Types(#[source] Source),
-    /// A call that should tell about the component failed.
-    #[error("the component's `{function}` failed ({kind:?})")]
-    Call {
-        /// Which function.
-        function: &'static str,
-        /// How.
-        kind: FaultKind,
-        /// What the runtime said.
-        source: Source,
-    },
-    /// What a policy says of itself is not what the contract asks for.
-    #[error("the component describes itself with a {field} that is not {expected}")]
-    Description {
-        /// Which part.
-        field: &'static str,
-        /// What the contract asks for.
-        expected: &'static str,
-    },
-    /// More than a policy is given.
-    #[error(
-        "the settings have {size} bytes, and at most {MAX_SETTINGS_BYTES} are given to a policy"
-    )]
-    SettingsTooLarge {
-        /// Their size.
-        size: usize,
-    },
-}
-
-impl GuestError {
-    fn engine(error: wasmtime::Error) -> Self {
-        Self::Engine(error.into())
-    }
-
-    fn compile(error: wasmtime::Error) -> Self {
-        Self::Compile(error.into())
-    }
-
-    fn types(error: wasmtime::Error) -> Self {
-        Self::Types(error.into())
-    }
-
-    /// An error and its causes on one line, for a log.
-    fn one_line(error: &dyn std::error::Error) -> String {
-        let mut line = error.to_string();
-        let mut next = error.source();
-        while let Some(cause) = next {
-            line.push_str(": ");
-            line.push_str(&cause.to_string());
-            next = cause.source();
-        }
-        line
-    }
-}
 
 /// What a call into the plugin came to.
 pub struct Served {
@@ -195,11 +93,11 @@ impl Served {
 pub struct Sandbox {
     sandboxing: Sandboxing,
     chains: Arc<dyn Chains>,
-    plugins: Components<Plugin>,
+    components: Components,
     powers: Arc<Powers>,
     breakers: Breakers,
     plugin_limits: GuestLimits,
-    policy_limits: GuestLimits,
+    allowance: Allowance,
 }
 
 impl Sandbox {
@@ -209,21 +107,20 @@ impl Sandbox {
     /// The engine cannot be set up on this machine.
     pub fn start(platform: &Platform, config: &Config) -> Result<Self, GuestError> {
         let sandboxing = Sandboxing::start(config)?;
-        let engine = sandboxing.engine.clone();
-        let prepare = serve::prepare(&engine)?;
+        let components = Components::new(&sandboxing.engine, &platform.chains, config)?;
         let breakers = Breakers::new(&config.breaker);
         let powers = Powers {
             authority: Arc::clone(&platform.authority),
             objects: Arc::clone(&platform.objects),
-            gate: Gate::new(&sandboxing, &platform.chains, config, breakers.clone()),
+            gate: Gate::new(&components, &platform.chains, config, breakers.clone()),
         };
         Ok(Self {
-            plugins: Components::new(engine, Arc::clone(&platform.chains), prepare),
+            components,
             chains: Arc::clone(&platform.chains),
             powers: Arc::new(powers),
             breakers,
             plugin_limits: config.plugin,
-            policy_limits: config.policy,
+            allowance: config.allowance(),
             sandboxing,
         })
     }
@@ -244,7 +141,7 @@ impl Sandbox {
                 return Served::refused(serve::fault(FaultKind::HeldOff(left), digest));
             }
         };
-        match self.plugins.get(digest).await {
+        match self.components.plugin(digest, Patience::Brief).await {
             Ok(plugin) => {
                 let powers = Arc::clone(&self.powers);
                 plugin
@@ -276,7 +173,7 @@ impl Sandbox {
         let chosen = self.chains.plugin().await;
         let chosen = chosen.map_err(|_| Refused::Unavailable)?;
         let digest = chosen.unwrap_or(*built_in::PLUGIN_DIGEST);
-        let plugin = self.plugins.get(digest).await;
+        let plugin = self.components.plugin(digest, Patience::Endless).await;
         plugin
             .map(|_| ())
             .map_err(|error| Self::unloaded(&error, digest))
@@ -311,17 +208,17 @@ impl Sandbox {
     /// It meets neither world; the error says exactly what is wrong.
     pub async fn check(&self, bytes: &[u8]) -> Result<Report, GuestError> {
         let engine = &self.sandboxing.engine;
-        let component = component::compile(engine.clone(), bytes.to_vec()).await?;
-        let surface = Surface::of(engine, &component);
+        let loaded = self.components.of_bytes(bytes).await?;
+        let surface = Surface::of(engine, &loaded.component);
         let world = surface.world()?;
         let description = match world {
             World::DeletionPlugin => {
-                serve::prepare(engine)?(&component)?;
+                self.components.plugin_of(&loaded)?;
                 None
             }
             World::PolicyPlugin => {
-                let policy = policy::prepare(engine)(&component)?;
-                Some(policy.describe(self.policy_limits)?)
+                let policy = self.components.policy_of(&loaded)?;
+                Some(policy.describe(self.allowance.most)?)
             }
         };
         Ok(Report {
@@ -334,7 +231,12 @@ impl Sandbox {
         })
     }
 
-    /// Has a policy check settings before a chain takes them on.
+    /// What is loaded, and how it came to be.
+    pub fn stock(&self) -> Stock {
+        self.components.stock()
+    }
+
+    /// Has a policy check settings before a chain takes them on, within the limits of that chain.
     ///
     /// # Errors
     /// The component cannot be asked. Problems with the settings are the value; none is good.
@@ -342,15 +244,16 @@ impl Sandbox {
         &self,
         policy: &[u8],
         settings: &str,
+        limits: PolicyLimits,
     ) -> Result<Vec<SettingsProblem>, GuestError> {
         if settings.len() > MAX_SETTINGS_BYTES {
             return Err(GuestError::SettingsTooLarge {
                 size: settings.len(),
             });
         }
-        let engine = &self.sandboxing.engine;
-        let component = component::compile(engine.clone(), policy.to_vec()).await?;
-        policy::prepare(engine)(&component)?.validate(settings, self.policy_limits)
+        let loaded = self.components.of_bytes(policy).await?;
+        let policy = self.components.policy_of(&loaded)?;
+        policy.validate(settings, limits.within(self.allowance))
     }
 }
 
