@@ -93,7 +93,8 @@ impl Stage {
             "serve" => &["--listen", "127.0.0.1:0"],
             "tenant list" | "client list" | "policy list" | "doctor" | "status" => &[],
             "tenant create" => &[&fresh, "--website-id", &website],
-            "key issue" | "key list" | "policy show" | "decision list" | "budget show" => &tenant,
+            "key issue" | "key list" | "policy show" | "policy history" | "policy rollback"
+            | "decision list" | "budget show" => &tenant,
             "key revoke" => {
                 id = issued(&["key", "issue", "--tenant", TENANT]);
                 &[&id]
@@ -112,6 +113,18 @@ impl Stage {
             "hold place" => &reason,
             "activity" => &["--tenant", TENANT, "--user", PHOTO_USER],
             "policy assign" => &["--tenant", TENANT, "--policy", "allow-all"],
+            "policy deploy" => &["allow-all", "--tenant", TENANT],
+            "policy promote" | "policy withdraw" | "policy shadow" => {
+                let assign = [
+                    "policy",
+                    "assign",
+                    "--policy",
+                    "labels={\"forbidden\":[\"x\"]}",
+                ];
+                support::verb(dir, &[&assign[..], &tenant, &["--shadow"]].concat());
+                &tenant
+            }
+            "policy require-replay" => &["off", "--tenant", TENANT],
             "budget set" => &["tenant", "day=5000", "--tenant", TENANT],
             "component check" => &[&self.component],
             "component choose" => &["default"],
