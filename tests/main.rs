@@ -23,6 +23,8 @@ mod chains;
 mod clocks;
 // The command line: exit codes, JSON, secrets, and the server beside it.
 mod commands;
+// The contract: what may change of it, what is kept of it, and who meets it.
+mod contract;
 // The power goes in the middle.
 mod crashes;
 // The two documented calls, as documented.
