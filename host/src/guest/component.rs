@@ -33,7 +33,7 @@ use super::images::{self, Images};
 use super::policy::Policy;
 use super::serve::Plugin;
 use super::world::{Surface, World};
-use crate::config::Config;
+use crate::config::{Config, GuestLimits};
 use crate::store::Chains;
 use crate::target::Digest;
 
@@ -411,6 +411,23 @@ pub(super) fn memory_bytes(component: &Component) -> u64 {
     let needs = component.resources_required();
     let pages = needs.and_then(|needs| needs.max_initial_memory_size);
     pages.unwrap_or_default().saturating_mul(PAGE_BYTES)
+}
+
+/// Refuses a component that would fail for want of memory before it does anything.
+pub(super) fn fits(
+    memory_bytes: u64,
+    limits: GuestLimits,
+    remedy: &'static str,
+) -> Result<(), GuestError> {
+    let (needed, given) = (memory_bytes, limits.memory_bytes);
+    match needed > given {
+        true => Err(GuestError::Memory {
+            needed,
+            given,
+            remedy,
+        }),
+        false => Ok(()),
+    }
 }
 
 /// Refuses a component that is not of `world`.

@@ -68,22 +68,23 @@ pub enum GuestError {
     Misfit(#[source] Source),
     /// It begins with more memory than it is given.
     #[error(
-        "the component begins with {needed} bytes of memory, and {given} are given to it; raise \
-         `policy.memory-bytes` in the configuration, or the limits of its tenant"
+        "the component begins with {needed} bytes of memory, and {given} are given to it; {remedy}"
     )]
     Memory {
         /// How much it needs.
         needed: u64,
         /// How much it may have.
         given: u64,
+        /// What gives it more.
+        remedy: &'static str,
     },
     /// The compilation did not end: the service is stopping.
     #[error("the compilation was interrupted")]
     Interrupted,
     /// It exports neither world's interface.
     #[error(
-        "the component exports {exports}; it must export atropos:policy/policy@0.1.0 (a policy) or \
-         atropos:deletion/deletion@0.1.0 (a deletion plugin)"
+        "the component exports {exports}; it must export atropos:policy/policy@0.1 (a policy) or \
+         atropos:deletion/deletion@0.1 (a deletion plugin)"
     )]
     NoWorld {
         /// What it does export.
@@ -104,6 +105,14 @@ pub enum GuestError {
         export: &'static str,
         /// The world it was held against.
         world: &'static str,
+    },
+    /// Its world's export lacks a function.
+    #[error("the component's export {export} has no function `{function}`")]
+    MissingFunction {
+        /// What is missing.
+        function: &'static str,
+        /// Where.
+        export: &'static str,
     },
     /// Names are right, types are not; the source names the function or type.
     #[error("the component's types differ from its world's")]

@@ -1,5 +1,7 @@
 //! The gate: has every policy of a tenant's chain judge an object, and writes down what they said.
 //!
+//! A chain that is tried beside the one in force is shown what was decided, and has no say.
+//!
 //! **Invariant:** a policy that is held off is not asked, and the decision says so.
 //! **Invariant:** a decision is `Allowed` only if the chain has a policy and every one allowed.
 
@@ -14,11 +16,13 @@ use super::convert;
 use super::failure::LoadError;
 use super::lane::Lane;
 use super::policy::{Answer, Policy};
+use super::trial::Trial;
 use crate::config::{Allowance, Config, GuestLimits};
 use crate::error::{Fault, FaultKind, Guest};
+use crate::platform::Platform;
 use crate::step::{self, Step};
 use crate::store::decision::{Decision, DecisionCaller, PolicyReview, Verdict};
-use crate::store::{Chain, ChainEntry, Chains, PolicyLimits, StoreError};
+use crate::store::{Chain, ChainEntry, Chains, StoreError};
 use crate::target::{Caller, Digest, Object, TenantId};
 
 /// Asks policies.
@@ -28,6 +32,7 @@ pub(super) struct Gate {
     allowance: Allowance,
     breakers: Breakers,
     lane: Lane,
+    trial: Trial,
 }
 
 /// What the gate came to.
@@ -62,14 +67,16 @@ fn links(chain: &Chain, tenant: TenantId, allowance: Allowance) -> impl Iterator
 impl Gate {
     pub(super) fn new(
         components: &Components,
-        chains: &Arc<dyn Chains>,
+        platform: &Platform,
         config: &Config,
         breakers: Breakers,
     ) -> Self {
+        let allowance = config.allowance();
         Self {
-            chains: Arc::clone(chains),
+            chains: Arc::clone(&platform.chains),
+            trial: Trial::new(platform.shadows.clone(), components.clone(), allowance),
             components: components.clone(),
-            allowance: config.allowance(),
+            allowance,
             breakers,
             lane: Lane::new(config.erase.max_in_flight),
         }
@@ -110,10 +117,21 @@ impl Gate {
         } else if object.retain_until_ms.is_some_and(|until| until > at_ms) {
             Verdict::Retained
         } else if let Some(chain) = &chain {
-            self.ask(chain, &mut decision, caller, &mut wait).await?
+            let asked = self.ask(chain, &mut decision, caller, &mut wait);
+            asked.await?
         } else {
-            fault(FaultKind::Missing, None)
+            let missing = fault(FaultKind::Missing, None);
+            super::count_fault(&missing);
+            Verdict::Fault(missing.code().to_owned())
         };
+        let asked = !decision.reviews.is_empty();
+        if let Some(shadow) = chain
+            .as_ref()
+            .and_then(|chain| chain.shadow.as_ref())
+            .filter(|_| asked)
+        {
+            self.trial.show(shadow, &decision);
+        }
         Ok(Judged { decision, wait })
     }
 
@@ -127,9 +145,12 @@ impl Gate {
     ) -> Result<Verdict, Undecided> {
         let request = convert::question(&decision.question());
         for link in links(chain, caller.tenant.id, self.allowance) {
-            let mut review = unasked(&link);
+            let mut review = PolicyReview::unasked(link.entry, link.limits);
             let answer = self.ask_one(&link, &request, &mut review).await?;
-            *wait = answer.as_ref().err().and_then(|kind| kind.retry_after());
+            if let Err(kind) = answer {
+                super::count_fault(&fault(kind, Some(link.entry.digest)));
+                *wait = kind.retry_after();
+            }
             let verdict = verdict(answer, &mut review);
             decision.reviews.push(review);
             if verdict != Verdict::Allowed {
@@ -208,51 +229,32 @@ impl Gate {
     }
 }
 
-/// The part of a policy before it says anything.
-fn unasked(link: &Link<'_>) -> PolicyReview {
-    let entry = link.entry;
-    PolicyReview {
-        policy: entry.policy.clone(),
-        digest: entry.digest,
-        settings: entry.settings.clone(),
-        outcome: String::new(),
-        findings: Vec::new(),
-        fuel: 0,
-        limits: PolicyLimits::of(link.limits),
-        duration_us: 0,
-    }
-}
-
 /// Writes down what a policy said, and tells what it comes to.
-fn verdict(answer: Result<Answer, FaultKind>, review: &mut PolicyReview) -> Verdict {
+pub(super) fn verdict(answer: Result<Answer, FaultKind>, review: &mut PolicyReview) -> Verdict {
     let (verdict, outcome) = match answer {
         Ok(answer) => {
             review.findings = answer.findings;
-            if answer.allows {
-                (Verdict::Allowed, "allow".to_owned())
-            } else {
-                (Verdict::Denied, "deny".to_owned())
+            match answer.allows {
+                true => (Verdict::Allowed, "allow"),
+                false => (Verdict::Denied, "deny"),
             }
         }
         Err(kind) => {
-            let verdict = fault(kind, Some(review.digest));
-            let outcome = verdict.as_str().to_owned();
-            (verdict, outcome)
+            let code = fault(kind, Some(review.digest)).code();
+            (Verdict::Fault(code.to_owned()), code)
         }
     };
-    review.outcome = outcome;
+    review.outcome = outcome.to_owned();
     verdict
 }
 
-/// The verdict when nobody could judge: counted, and never an allowance.
-fn fault(kind: FaultKind, digest: Option<Digest>) -> Verdict {
-    let fault = Fault {
+/// Nobody could judge, which is never an allowance.
+pub(super) fn fault(kind: FaultKind, digest: Option<Digest>) -> Fault {
+    Fault {
         guest: Guest::Policy,
         kind,
         digest,
-    };
-    super::count_fault(&fault);
-    Verdict::Fault(fault.code().to_owned())
+    }
 }
 
 /// The storage could not be asked; what it said is in the log.

@@ -28,6 +28,7 @@ mod permit;
 mod plugin;
 mod policy;
 mod serve;
+mod trial;
 mod world;
 
 use std::sync::Arc;
@@ -112,7 +113,7 @@ impl Sandbox {
         let powers = Powers {
             authority: Arc::clone(&platform.authority),
             objects: Arc::clone(&platform.objects),
-            gate: Gate::new(&components, &platform.chains, config, breakers.clone()),
+            gate: Gate::new(&components, platform, config, breakers.clone()),
         };
         Ok(Self {
             components,
@@ -202,23 +203,26 @@ impl Sandbox {
         Ok(in_force)
     }
 
-    /// Compiles a component and tells what it is.
+    /// Compiles a component and tells what it is. A policy is asked under `limits`.
     ///
     /// # Errors
     /// It meets neither world; the error says exactly what is wrong.
-    pub async fn check(&self, bytes: &[u8]) -> Result<Report, GuestError> {
+    pub async fn check(&self, bytes: &[u8], limits: PolicyLimits) -> Result<Report, GuestError> {
         let engine = &self.sandboxing.engine;
         let loaded = self.components.of_bytes(bytes).await?;
         let surface = Surface::of(engine, &loaded.component);
         let world = surface.world()?;
         let description = match world {
             World::DeletionPlugin => {
+                const REMEDY: &str = "raise `plugin.memory-bytes`";
                 self.components.plugin_of(&loaded)?;
+                let memory_bytes = component::memory_bytes(&loaded.component);
+                component::fits(memory_bytes, self.plugin_limits, REMEDY)?;
                 None
             }
             World::PolicyPlugin => {
                 let policy = self.components.policy_of(&loaded)?;
-                Some(policy.describe(self.allowance.most)?)
+                Some(policy.describe(limits.within(self.allowance))?)
             }
         };
         Ok(Report {
@@ -236,7 +240,7 @@ impl Sandbox {
         self.components.stock()
     }
 
-    /// Has a policy check settings before a chain takes them on, within the limits of that chain.
+    /// Has a policy check settings before a chain takes them on, under the chain's `limits`.
     ///
     /// # Errors
     /// The component cannot be asked. Problems with the settings are the value; none is good.
