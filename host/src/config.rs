@@ -290,7 +290,7 @@ impl Default for Components {
             compilations: 0,
             max_queued: 256,
             deadline_ms: 60_000,
-            compiler_memory_bytes: 4 << 30,
+            compiler_memory_bytes: 2 << 30,
             memory_bytes: 256 << 20,
             disk_bytes: 4 << 30,
             worker: None,

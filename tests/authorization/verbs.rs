@@ -39,7 +39,9 @@ fn verbs() -> Vec<String> {
         if !command.has_subcommands() {
             into.push(words.trim_start().to_owned());
         }
-        for verb in command.get_subcommands() {
+        // What is hidden is what the program runs itself as.
+        let verbs = command.get_subcommands().filter(|verb| !verb.is_hide_set());
+        for verb in verbs {
             walk(verb, &format!("{words} {}", verb.get_name()), into);
         }
     }

@@ -6,8 +6,7 @@
 //! ```
 //!
 //! **Invariant:** of many who want one component at once, one loads it.
-//! **Invariant:** whoever serves a request waits for a component only while that is [`Patience`]; then the
-//! loading goes on without it.
+//! **Invariant:** a loading goes on whether or not anybody still waits for it.
 //! **Invariant:** a component that fails to compile takes at most a tenth of a compiler's time, however
 //! often it is asked for.
 
@@ -46,11 +45,12 @@ const REST: u32 = 10;
 /// Makes a checked component ready: typechecks it against its world's bindings.
 pub(super) type Prepare<Pre> = Arc<dyn Fn(&Component) -> Result<Pre, GuestError> + Send + Sync>;
 
-/// For how long a component is waited for.
+/// For how long a component is waited for, counted from when its loading began, so that of many who ask
+/// for it only the first ones wait.
 #[derive(Clone, Copy)]
 pub(super) enum Patience {
-    /// As a request may, counted from when the loading began.
-    Brief,
+    /// For so long.
+    Within(Duration),
     /// Until it is loaded or failed.
     Endless,
 }
@@ -67,7 +67,6 @@ struct Shared {
     loaded: Cache<Digest, Arc<Loaded>>,
     loading: Mutex<HashMap<Digest, Loading>>,
     failed: Cache<Digest, Failed>,
-    brief: Duration,
     first_rest: Duration,
     policy: Prepare<Policy>,
     plugin: Prepare<Plugin>,
@@ -145,8 +144,6 @@ impl Components {
             loaded: cache(settings.memory_bytes, Arc::clone(&counts)),
             loading: Mutex::default(),
             failed: Cache::new(MAX_FAILED),
-            // The rest is for what the component has to do.
-            brief: Duration::from_millis(config.plugin.deadline_ms) * 3 / 4,
             first_rest: Duration::from_millis(config.breaker.first_pause_ms),
             policy: super::policy::prepare(engine),
             plugin: super::serve::prepare(engine)?,
@@ -230,8 +227,8 @@ impl Shared {
         let done = outcome.wait_for(Option::is_some);
         let done = match patience {
             Patience::Endless => done.await,
-            Patience::Brief => {
-                let done = tokio::time::timeout_at(since + self.brief, done).await;
+            Patience::Within(patience) => {
+                let done = tokio::time::timeout_at(since + patience, done).await;
                 done.map_err(|_| LoadError::Compiling)?
             }
         };

@@ -29,6 +29,8 @@ use crate::target::{Caller, Digest, Object, TenantId};
 pub(super) struct Gate {
     chains: Arc<dyn Chains>,
     components: Components,
+    /// How long a request waits for a policy to be loaded.
+    patience: Patience,
     allowance: Allowance,
     breakers: Breakers,
     lane: Lane,
@@ -72,10 +74,14 @@ impl Gate {
         breakers: Breakers,
     ) -> Self {
         let allowance = config.allowance();
+        // What is left of the plugin's time is for the policies and the plugin itself.
+        let patience = Duration::from_millis(config.plugin.deadline_ms) * 3 / 4;
+        let patience = Patience::Within(patience);
         Self {
             chains: Arc::clone(&platform.chains),
             trial: Trial::new(platform.shadows.clone(), components.clone(), allowance),
             components: components.clone(),
+            patience,
             allowance,
             breakers,
             lane: Lane::new(config.erase.max_in_flight),
@@ -169,7 +175,7 @@ impl Gate {
         }
         let place = self.lane.place(link.tenant);
         let _place = place.ok_or(LoadError::Compiling)?;
-        self.components.policy(digest, Patience::Brief).await
+        self.components.policy(digest, self.patience).await
     }
 
     async fn ask_one(

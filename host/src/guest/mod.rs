@@ -32,6 +32,7 @@ mod trial;
 mod world;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::Serialize;
 
@@ -57,6 +58,9 @@ pub use self::component::Stock;
 pub use self::failure::GuestError;
 pub use self::judge::Judge;
 pub use self::policy::{Answer, Run};
+
+/// How long a request waits for the plugin to be loaded, which counts for none of its limits.
+const PATIENCE: Patience = Patience::Within(Duration::from_secs(5));
 
 /// Largest settings that a policy is given, in bytes.
 pub const MAX_SETTINGS_BYTES: usize = 64 << 10;
@@ -142,7 +146,7 @@ impl Sandbox {
                 return Served::refused(serve::fault(FaultKind::HeldOff(left), digest));
             }
         };
-        match self.components.plugin(digest, Patience::Brief).await {
+        match self.components.plugin(digest, PATIENCE).await {
             Ok(plugin) => {
                 let powers = Arc::clone(&self.powers);
                 plugin

@@ -4,6 +4,7 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use tokio::sync::mpsc;
 use uuid::Uuid;
@@ -22,6 +23,9 @@ const QUEUED: usize = 4096;
 
 /// How many are kept in one transaction.
 const AT_ONCE: usize = 256;
+
+/// How long one policy is waited for, while the others of all tenants wait behind it.
+const PATIENCE: Patience = Patience::Within(Duration::from_secs(1));
 
 /// Shows decisions to the shadows of their tenants' chains.
 pub(super) struct Trial {
@@ -151,7 +155,7 @@ impl Asking {
         let mut last = None;
         for entry in shadow.entries {
             let mut review = PolicyReview::unasked(&entry, limits);
-            let answer = match self.components.policy(entry.digest, Patience::Brief).await {
+            let answer = match self.components.policy(entry.digest, PATIENCE).await {
                 Ok(policy) => {
                     let request = Arc::clone(&request);
                     let run = move || policy.review(&request, &entry.settings, limits);
