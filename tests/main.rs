@@ -39,6 +39,8 @@ mod guessing;
 mod holding_off;
 // The house: directions, sizes, and words that must agree.
 mod house;
+// Components on their way from a digest to an instance: compiled, kept on disk, loaded, let go.
+mod loading;
 // Many who hold on, and some who take their time.
 mod load;
 // How much memory large files take.

@@ -22,6 +22,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::time::{sleep, timeout};
 
+use crate::guest::Stock;
 use crate::service::{Service, Storage};
 use crate::store::catalogue::Backlog;
 use crate::store::ledger::{Overdue, Room, Totals};
@@ -93,6 +94,8 @@ pub struct Live {
     pub deletes_under_way: usize,
     /// Decisions that it could not record.
     pub decisions_lost: u64,
+    /// Which components are loaded, and how they came to be.
+    pub components: Stock,
     /// How many components are held off.
     pub breakers_open: usize,
     /// The first of them.
@@ -161,6 +164,7 @@ impl Teller {
             started_at_ms: self.started_at_ms,
             deletes_under_way: atropos.under_way(),
             decisions_lost: atropos.decisions_lost(),
+            components: atropos.sandbox().stock(),
             breakers_open: held_off.len(),
             breakers: breakers.collect(),
         })

@@ -22,6 +22,13 @@ pub(crate) fn padded(component: &[u8], size: usize) -> Vec<u8> {
     bytes
 }
 
+/// The component with a number in it that means nothing: another one, of another digest, that does the
+/// same.
+pub(crate) fn numbered(component: &[u8], number: u64) -> Vec<u8> {
+    let name_and_number = [&[1, b'n'][..], &number.to_be_bytes()].concat();
+    [component.to_vec(), section(CUSTOM_SECTION, name_and_number)].concat()
+}
+
 /// A component that exports nothing but a type: lists of lists, this deep.
 pub(crate) fn nested(levels: u32) -> Vec<u8> {
     let mut types = leb(u64::from(levels) + 1);

@@ -25,13 +25,13 @@ use tokio::time::{Duration, Instant};
 use wasmtime::Engine;
 use wasmtime::component::Component;
 
-use super::built_in;
 use super::compiler::Compiler;
-use super::failure::{GuestError, LoadError};
+use super::failure::{GuestError, LoadError, source};
 use super::images::{self, Images};
 use super::policy::Policy;
 use super::serve::Plugin;
 use super::world::{Surface, World};
+use super::{built_in, engine};
 use crate::config::{Config, GuestLimits};
 use crate::store::Chains;
 use crate::target::Digest;
@@ -68,6 +68,8 @@ struct Shared {
     loading: Mutex<HashMap<Digest, Loading>>,
     failed: Cache<Digest, Failed>,
     first_rest: Duration,
+    /// What a memory may have.
+    memory_bytes: u64,
     policy: Prepare<Policy>,
     plugin: Prepare<Plugin>,
     counts: Arc<Counts>,
@@ -145,6 +147,7 @@ impl Components {
             loading: Mutex::default(),
             failed: Cache::new(MAX_FAILED),
             first_rest: Duration::from_millis(config.breaker.first_pause_ms),
+            memory_bytes: engine::memory_bytes(config),
             policy: super::policy::prepare(engine),
             plugin: super::serve::prepare(engine)?,
             counts,
@@ -260,6 +263,8 @@ impl Shared {
             };
             if let Ok(loaded) = &outcome {
                 this.loaded.insert(digest, Arc::clone(loaded));
+                // Has those go at once that have to.
+                this.loaded.run_pending_tasks();
             }
             tell.send_replace(Some(outcome));
         });
@@ -303,8 +308,10 @@ impl Shared {
             return Ok(None);
         };
         let mapped = tokio::task::spawn_blocking(move || images.load(digest)).await;
-        let mapped = mapped.unwrap_or(Err(GuestError::Interrupted));
-        mapped.map_err(LoadError::Component)
+        mapped
+            .map_err(|_| GuestError::Interrupted)
+            .and_then(|mapped| mapped.map_err(|error| self.misfit(error)))
+            .map_err(LoadError::Component)
     }
 
     async fn fetch(&self, digest: Digest) -> Result<Vec<u8>, LoadError> {
@@ -337,8 +344,17 @@ impl Shared {
             images::copied(&engine, &image)
         };
         let component = tokio::task::spawn_blocking(load).await;
-        let component = component.unwrap_or(Err(GuestError::Interrupted))?;
+        let component = component.map_err(|_| GuestError::Interrupted)?;
+        let component = component.map_err(|error| self.misfit(error))?;
         Ok(Arc::new(Loaded::new(component)))
+    }
+
+    /// All that can be wrong with an image that the compiler made.
+    fn misfit(&self, error: wasmtime::Error) -> GuestError {
+        GuestError::Misfit {
+            memory_bytes: self.memory_bytes,
+            source: source(error),
+        }
     }
 }
 

@@ -91,9 +91,6 @@ fn settings(config: &config::Config) -> Config {
     let in_flight = config.erase.max_in_flight;
     // Each request holds a plugin and one policy at a time; a few more for components being checked.
     let components = in_flight * 2 + 8;
-    let (plugin, policy) = (config.plugin.memory_bytes, config.policy.memory_bytes);
-    let memory_bytes = plugin.max(policy).max(config.ceiling.memory_bytes);
-
     let mut pool = PoolingAllocationConfig::default();
     // The totals are what all need if each takes the most that it may, so that nobody finds the pool
     // exhausted. They reserve address space and no memory.
@@ -106,7 +103,7 @@ fn settings(config: &config::Config) -> Config {
         .total_tables(components * TABLES)
         .table_elements(TABLE_ELEMENTS)
         .total_stacks(in_flight + 8)
-        .max_memory_size(usize::try_from(memory_bytes).unwrap_or(usize::MAX))
+        .max_memory_size(usize::try_from(memory_bytes(config)).unwrap_or(usize::MAX))
         .linear_memory_keep_resident(1 << 20)
         .table_keep_resident(64 << 10)
         .pagemap_scan(wasmtime::Enabled::Auto)
@@ -118,6 +115,12 @@ fn settings(config: &config::Config) -> Config {
         // Where nothing else compiles, this process does: on one core, so that requests have the rest.
         .parallel_compilation(false);
     settings
+}
+
+/// How large any memory may be.
+pub(super) fn memory_bytes(config: &config::Config) -> u64 {
+    let policies = config.allowance().most.memory_bytes;
+    config.plugin.memory_bytes.max(policies)
 }
 
 /// One ticker per engine; it ends when the sandbox is dropped.
@@ -140,4 +143,32 @@ fn tick(engine: EngineWeak, alive: Weak<()>) -> Result<(), GuestError> {
         .spawn(run)
         .map_err(|error| GuestError::Ticker(source(error)))?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+
+    use super::*;
+
+    fn hash(engine: &Engine) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        engine.precompile_compatibility_hash().hash(&mut hasher);
+        hasher.finish()
+    }
+
+    #[tokio::test]
+    async fn what_a_process_compiles_is_what_the_server_would_have_compiled() {
+        let server = Sandboxing::start(&config::Config::default()).unwrap();
+        assert_eq!(hash(&compiler().unwrap()), hash(&server.engine));
+        let large = config::Config {
+            plugin: GuestLimits {
+                memory_bytes: 256 << 20,
+                ..GuestLimits::default()
+            },
+            ..config::Config::default()
+        };
+        let other = Sandboxing::start(&large).unwrap();
+        assert_eq!(hash(&other.engine), hash(&server.engine), "limits matter");
+    }
 }

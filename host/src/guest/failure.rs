@@ -62,10 +62,15 @@ pub enum GuestError {
     Compiler(#[source] Source),
     /// It compiles, and is more than the sandbox has room for; the source names need and limit.
     #[error(
-        "the component does not fit into the sandbox; its memory may begin as large as the larger of \
-         `ceiling.memory-bytes` and `plugin.memory-bytes`, and all else is fixed"
+        "the component does not fit into the sandbox, where a memory may have {memory_bytes} bytes (the \
+         larger of `ceiling.memory-bytes` and `plugin.memory-bytes`) and all else is fixed"
     )]
-    Misfit(#[source] Source),
+    Misfit {
+        /// What a memory may have.
+        memory_bytes: u64,
+        /// What the runtime said.
+        source: Source,
+    },
     /// It begins with more memory than it is given.
     #[error(
         "the component begins with {needed} bytes of memory, and {given} are given to it; {remedy}"
@@ -152,10 +157,6 @@ impl GuestError {
 
     pub(super) fn compile(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
         Self::Compile(source(error))
-    }
-
-    pub(super) fn misfit(error: wasmtime::Error) -> Self {
-        Self::Misfit(source(error))
     }
 
     pub(super) fn types(error: wasmtime::Error) -> Self {

@@ -23,7 +23,6 @@ use tempfile::NamedTempFile;
 use wasmtime::Engine;
 use wasmtime::component::Component;
 
-use super::failure::GuestError;
 use crate::target::Digest;
 
 /// The end of an image's name.
@@ -65,7 +64,7 @@ impl Images {
     ///
     /// # Errors
     /// There is, and what it describes does not fit into the sandbox.
-    pub(super) fn load(&self, component: Digest) -> Result<Option<Component>, GuestError> {
+    pub(super) fn load(&self, component: Digest) -> wasmtime::Result<Option<Component>> {
         let path = self.path(component);
         let read = File::open(&path).and_then(|mut file| {
             let mut bytes = Vec::new();
@@ -152,7 +151,7 @@ impl Images {
     /// Maps a good file, so that its pages are read when they are needed and can be dropped when they
     /// are not; where it cannot be mapped to run, such as on a volume that forbids it, its bytes are
     /// copied.
-    fn map(&self, file: &File, bytes: &[u8]) -> Result<Component, GuestError> {
+    fn map(&self, file: &File, bytes: &[u8]) -> wasmtime::Result<Component> {
         // By its descriptor: under the name there may be another one by now.
         let path = format!("/proc/self/fd/{}", file.as_raw_fd());
         // SAFETY: the bytes are those that the compiler made, held against their seal just now, and
@@ -165,9 +164,9 @@ impl Images {
 }
 
 /// A component from an image in memory. The bytes must be those that a compiler made.
-pub(super) fn copied(engine: &Engine, image: &[u8]) -> Result<Component, GuestError> {
+pub(super) fn copied(engine: &Engine, image: &[u8]) -> wasmtime::Result<Component> {
     // SAFETY: both callers have the bytes from the compiler, one through a seal that holds them.
-    unsafe { Component::deserialize(engine, image) }.map_err(GuestError::misfit)
+    unsafe { Component::deserialize(engine, image) }
 }
 
 /// Names the settings and the version of a compiler.
@@ -189,4 +188,129 @@ fn compatibility(engine: &Engine) -> Digest {
     let mut feed = Feed(Sha256::new());
     engine.precompile_compatibility_hash().hash(&mut feed);
     Digest(feed.0.finalize().into())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::guest::{ALLOW_ALL, engine};
+
+    struct Stage {
+        images: Images,
+        image: Vec<u8>,
+        folder: tempfile::TempDir,
+    }
+
+    impl Stage {
+        fn set(most_bytes: u64) -> Self {
+            let engine = engine::compiler().unwrap();
+            let folder = tempfile::tempdir().unwrap();
+            Self {
+                images: Images::open(&folder.path().join("images"), most_bytes, &engine).unwrap(),
+                image: engine.precompile_component(ALLOW_ALL.1).unwrap(),
+                folder,
+            }
+        }
+
+        fn keep(&self, name: &str) -> Digest {
+            let digest = Digest::of(name.as_bytes());
+            self.images.keep(digest, &self.image).unwrap();
+            digest
+        }
+
+        fn is_there(&self, digest: Digest) -> bool {
+            self.images.path(digest).exists()
+        }
+
+        fn loads(&self, digest: Digest) -> bool {
+            self.images.load(digest).unwrap().is_some()
+        }
+
+        /// Makes it a while ago that an image was last used.
+        fn age(&self, digest: Digest, seconds: u64) {
+            let file = File::open(self.images.path(digest)).unwrap();
+            let then = SystemTime::now() - Duration::from_secs(seconds);
+            file.set_modified(then).unwrap();
+        }
+    }
+
+    #[test]
+    fn the_folder_and_all_in_it_are_for_their_owner_alone() {
+        let stage = Stage::set(u64::MAX);
+        let image = stage.images.path(stage.keep("a"));
+        let mode = |path: &Path| path.metadata().unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode(&stage.folder.path().join("images")), 0o700);
+        assert_eq!(mode(&image), 0o600);
+    }
+
+    #[test]
+    fn an_image_with_any_other_bytes_is_removed_and_never_mapped() {
+        let stage = Stage::set(u64::MAX);
+        let other = stage.images.path(stage.keep("other"));
+        let other = std::fs::read(other).unwrap();
+        let good = stage.images.path(stage.keep("good"));
+        let good = std::fs::read(good).unwrap();
+        let flipped = |at: usize| {
+            let mut bytes = good.clone();
+            bytes[at] ^= 1;
+            bytes
+        };
+        let table = [
+            ("first byte", flipped(0)),
+            ("a byte of code", flipped(good.len() / 2)),
+            ("last byte", flipped(good.len() - 1)),
+            ("cut short", good[..good.len() - 1].to_vec()),
+            ("longer", [&good[..], b"x"].concat()),
+            ("empty", Vec::new()),
+            ("of another component", other),
+        ];
+        for (what, bytes) in table {
+            let digest = stage.keep("good");
+            assert!(stage.loads(digest), "{what}");
+            std::fs::write(stage.images.path(digest), bytes).unwrap();
+            assert!(!stage.loads(digest), "{what}");
+            assert!(!stage.is_there(digest), "{what}: it is still there");
+        }
+    }
+
+    #[test]
+    fn an_image_of_another_engine_is_another_file() {
+        let stage = Stage::set(u64::MAX);
+        let digest = stage.keep("a");
+        let mut settings = wasmtime::Config::new();
+        settings.consume_fuel(true);
+        let engine = Engine::new(&settings).unwrap();
+        let folder = stage.folder.path().join("images");
+        let other = Images::open(&folder, u64::MAX, &engine).unwrap();
+        assert!(other.load(digest).unwrap().is_none());
+        assert!(stage.loads(digest), "it was taken for damaged");
+    }
+
+    #[test]
+    fn those_that_were_loaded_least_lately_make_room() {
+        let size = Stage::set(0).image.len() as u64 + SEAL_BYTES as u64;
+        let stage = Stage::set(size * 3);
+        let [a, b, c] = ["a", "b", "c"].map(|name| stage.keep(name));
+        for (digest, seconds) in [(a, 30), (b, 20), (c, 10)] {
+            stage.age(digest, seconds);
+        }
+        assert!(stage.loads(a), "it is used");
+        let d = stage.keep("d");
+        let left = [a, b, c, d].map(|digest| stage.is_there(digest));
+        assert_eq!(left, [true, false, true, true]);
+    }
+
+    #[test]
+    fn what_a_killed_process_left_is_removed_in_the_end() {
+        let stage = Stage::set(u64::MAX);
+        let left = stage.folder.path().join("images/.tmpleft");
+        let lately = stage.folder.path().join("images/.tmplately");
+        let then = SystemTime::now() - ABANDONED - Duration::from_secs(1);
+        File::create(&left).unwrap().set_modified(then).unwrap();
+        File::create(&lately).unwrap();
+        stage.keep("a");
+        assert!(!left.exists() && lately.exists());
+    }
 }
