@@ -23,6 +23,8 @@ mod clocks;
 mod commands;
 // The power goes in the middle.
 mod crashes;
+// Decisions on record: there before the answer, found, explained and exported.
+mod decisions;
 // The two documented calls, as documented.
 mod deletes;
 // What has come apart between rows and bytes.

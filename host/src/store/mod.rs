@@ -26,6 +26,7 @@ pub mod sqlite;
 pub mod tenants;
 #[cfg(test)]
 mod tests;
+pub mod wanted;
 
 pub use blobs::{BlobReader, Blobs, Removal};
 pub use catalogue::{Activity, Catalogue, NewObject, Page, Rendition, Stored};
@@ -35,6 +36,7 @@ pub use objects::{Conflict, Doomed, Erasure, Objects, Shred};
 pub use repeat::{First, Once};
 pub use report::Report;
 pub use tenants::{ClientInfo, KeyInfo, NewTenant, Tenants};
+pub use wanted::{Order, Stretch, Wanted};
 
 use crate::step;
 

@@ -100,8 +100,7 @@ async fn queued_writes_are_finished_before_closing() {
     let hasty = tokio::time::timeout(Duration::ZERO, rows.record(&batch));
     let _ = hasty.await;
     drop(rows);
-    let decisions = backend.catalogue.decisions(backend.tenant.id, FIRST);
-    assert_eq!(decisions.await.unwrap().len(), 1);
+    assert_eq!(decisions(&backend).await.len(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -146,13 +145,7 @@ async fn a_file_of_a_newer_version_is_refused_untouched() {
     drop(newer);
     let before = std::fs::read(&path).unwrap();
     let refused = Sqlite::open(dir.path());
-    assert!(matches!(
-        refused,
-        Err(StoreError::Newer {
-            found: 99,
-            known: 3
-        })
-    ));
+    assert!(matches!(refused, Err(StoreError::Newer { found: 99, .. })));
     assert_eq!(std::fs::read(&path).unwrap(), before);
 }
 
