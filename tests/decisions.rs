@@ -183,7 +183,7 @@ fn an_explanation_names_rule_policy_settings_facts_and_what_would_have_to_change
             "2. retention denied",
             r#"settings: {"minimum-age-days":{"photo":30}}"#,
             "- failed minimum-age: the photo is 0 days old and must be 30",
-            "Chain:     revision 2 of mytenant",
+            "Chain:     revision 2 of mytenant, in force since",
             "no labels; no hold; no retention date",
             "site-key",
             "What would have to change:\n- what the rule minimum-age of retention found",

@@ -17,6 +17,8 @@ mod authorization;
 mod budgets;
 // A mixed load, the power goes, and a model says what may be left.
 mod campaign;
+// Chains that are changed: deployed, taken back, tried beside others, held to a replay.
+mod chains;
 // Clocks that are set.
 mod clocks;
 // The command line: exit codes, JSON, secrets, and the server beside it.

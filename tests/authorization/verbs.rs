@@ -100,7 +100,8 @@ impl Stage {
             "serve" => &["--listen", "127.0.0.1:0"],
             "tenant list" | "client list" | "policy list" | "doctor" | "status" => &[],
             "tenant create" => &[&fresh, "--website-id", &website],
-            "key issue" | "key list" | "policy show" | "budget show" => &tenant,
+            "key issue" | "key list" | "policy show" | "policy history" | "policy rollback"
+            | "budget show" => &tenant,
             "decision list" | "decision export" => &tenant,
             "decision show" | "decision explain" => {
                 id = self.decision();
@@ -124,6 +125,18 @@ impl Stage {
             "hold place" => &reason,
             "activity" => &["--tenant", TENANT, "--user", PHOTO_USER],
             "policy assign" => &["--tenant", TENANT, "--policy", "allow-all"],
+            "policy deploy" => &["allow-all", "--tenant", TENANT],
+            "policy promote" | "policy withdraw" | "policy shadow" => {
+                let assign = [
+                    "policy",
+                    "assign",
+                    "--policy",
+                    "labels={\"forbidden\":[\"x\"]}",
+                ];
+                support::verb(dir, &[&assign[..], &tenant, &["--shadow"]].concat());
+                &tenant
+            }
+            "policy require-replay" => &["off", "--tenant", TENANT],
             "budget set" => &["tenant", "day=5000", "--tenant", TENANT],
             "component check" => &[&self.component],
             "component choose" => &["default"],

@@ -6,11 +6,14 @@ use clap::Subcommand;
 use serde_json::json;
 
 use super::bare::sandbox;
+use super::limits::Limits;
 use super::output::{Answer, Columns};
 use super::{ComponentError, Failure, with_service};
 use crate::config::Config;
 use crate::guest::Report;
 use crate::service::Service;
+use crate::store::{NewComponent, PolicyLimits};
+use crate::target::now_ms;
 
 /// The world of a deletion plugin, as reports name it.
 const DELETION_PLUGIN: &str = "deletion-plugin";
@@ -36,6 +39,8 @@ Needs no data directory. With --json a policy's answer includes the JSON Schema 
     Check {
         /// The component (.wasm)
         file: PathBuf,
+        #[command(flatten)]
+        limits: Limits,
     },
     /// Choose the deletion plugin of this instance
     #[command(after_help = "\
@@ -54,9 +59,10 @@ Examples:
 
 pub(crate) async fn run(verb: Verb, config: Config) -> Result<Answer, Failure> {
     match verb {
-        Verb::Check { file } => {
+        Verb::Check { file, limits } => {
             let bytes = read(&file).await?;
-            let report = sandbox(&config)?.check(&bytes).await;
+            let limits = limits.over(PolicyLimits::default());
+            let report = sandbox(&config)?.check(&bytes, limits).await;
             let report = report.map_err(|error| unusable(file.display(), error))?;
             Answer::fields(&report, FIELDS)
         }
@@ -68,16 +74,18 @@ pub(crate) async fn run(verb: Verb, config: Config) -> Result<Answer, Failure> {
 
 async fn choose(plugin: &Path, service: &Service) -> Result<Answer, Failure> {
     if plugin == Path::new("default") {
-        service.tenants.choose_plugin(None).await?;
+        service.policies.choose_plugin(None).await?;
         let value = json!({ "plugin": null });
         return Answer::line(&value, "the built-in plugin serves");
     }
     let bytes = read(plugin).await?;
-    let report = check(service, &bytes, plugin.display(), DELETION_PLUGIN).await?;
+    let limits = PolicyLimits::default();
+    let report = check(service, &bytes, plugin.display(), DELETION_PLUGIN, limits).await?;
     let name = plugin.file_stem().unwrap_or_default().to_string_lossy();
-    let tenants = &service.tenants;
-    tenants.add_component(report.digest, &name, &bytes).await?;
-    tenants.choose_plugin(Some(report.digest)).await?;
+    let policies = &service.policies;
+    let component = NewComponent::new(&name, &bytes, now_ms());
+    policies.add_component(component).await?;
+    policies.choose_plugin(Some(report.digest)).await?;
     let value = json!({ "plugin": report.digest });
     Answer::line(&value, format!("{} serves", report.digest))
 }
@@ -88,8 +96,9 @@ pub(crate) async fn check(
     bytes: &[u8],
     component: impl ToString,
     wanted: &'static str,
+    limits: PolicyLimits,
 ) -> Result<Report, Failure> {
-    match service.atropos.sandbox().check(bytes).await {
+    match service.atropos.sandbox().check(bytes, limits).await {
         Ok(report) if report.world == wanted => Ok(report),
         Ok(report) => {
             let found = report.world;

@@ -199,7 +199,10 @@ pub(crate) async fn run(verb: Verb, service: &Service) -> Result<Answer, Failure
             answer.seen_as(&record.seen())
         }
         Verb::Explain(named) => {
-            let explanation = explain::explain(&one(service, named).await?);
+            let decision = one(service, named).await?;
+            let (tenant, number) = (decision.target().tenant, decision.chain_revision);
+            let revision = service.policies.revision(tenant, number).await?;
+            let explanation = explain::explain(&decision, revision.as_ref());
             let text = explanation.text();
             Answer::line(&explanation, text)
         }

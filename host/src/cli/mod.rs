@@ -17,6 +17,7 @@ mod doctor;
 mod failure;
 mod hold;
 mod key;
+mod limits;
 mod lock;
 mod object;
 mod output;

@@ -25,6 +25,7 @@ mod permit;
 mod plugin;
 mod policy;
 mod serve;
+mod trial;
 mod world;
 
 use std::sync::Arc;
@@ -43,7 +44,7 @@ use crate::error::{Fault, FaultKind, Refused};
 use crate::platform::Platform;
 use crate::request::Request;
 use crate::store::decision::Decision;
-use crate::store::{Chains, StoreError};
+use crate::store::{Chains, PolicyLimits, StoreError};
 use crate::target::{Caller, Digest};
 
 pub use self::breakers::HeldOff;
@@ -215,7 +216,7 @@ impl Sandbox {
         let powers = Powers {
             authority: Arc::clone(&platform.authority),
             objects: Arc::clone(&platform.objects),
-            gate: Gate::new(&sandboxing, &platform.chains, config, breakers.clone()),
+            gate: Gate::new(&sandboxing, platform, config, breakers.clone()),
         };
         Ok(Self {
             plugins: Components::new(engine, Arc::clone(&platform.chains), prepare),
@@ -305,11 +306,11 @@ impl Sandbox {
         Ok(in_force)
     }
 
-    /// Compiles a component and tells what it is.
+    /// Compiles a component and tells what it is. A policy is asked under `limits`.
     ///
     /// # Errors
     /// It meets neither world; the error says exactly what is wrong.
-    pub async fn check(&self, bytes: &[u8]) -> Result<Report, GuestError> {
+    pub async fn check(&self, bytes: &[u8], limits: PolicyLimits) -> Result<Report, GuestError> {
         let engine = &self.sandboxing.engine;
         let component = component::compile(engine.clone(), bytes.to_vec()).await?;
         let surface = Surface::of(engine, &component);
@@ -321,7 +322,7 @@ impl Sandbox {
             }
             World::PolicyPlugin => {
                 let policy = policy::prepare(engine)(&component)?;
-                Some(policy.describe(self.policy_limits)?)
+                Some(policy.describe(limits.over(self.policy_limits))?)
             }
         };
         Ok(Report {
@@ -334,7 +335,7 @@ impl Sandbox {
         })
     }
 
-    /// Has a policy check settings before a chain takes them on.
+    /// Has a policy check settings before a chain takes them on, under the chain's `limits`.
     ///
     /// # Errors
     /// The component cannot be asked. Problems with the settings are the value; none is good.
@@ -342,6 +343,7 @@ impl Sandbox {
         &self,
         policy: &[u8],
         settings: &str,
+        limits: PolicyLimits,
     ) -> Result<Vec<SettingsProblem>, GuestError> {
         if settings.len() > MAX_SETTINGS_BYTES {
             return Err(GuestError::SettingsTooLarge {
@@ -350,7 +352,8 @@ impl Sandbox {
         }
         let engine = &self.sandboxing.engine;
         let component = component::compile(engine.clone(), policy.to_vec()).await?;
-        policy::prepare(engine)(&component)?.validate(settings, self.policy_limits)
+        let limits = limits.over(self.policy_limits);
+        policy::prepare(engine)(&component)?.validate(settings, limits)
     }
 }
 

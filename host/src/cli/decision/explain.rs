@@ -9,6 +9,7 @@ use uuid::Uuid;
 use super::record::{failed, refusing, sentence};
 use crate::cli::output::{time, visible};
 use crate::store::decision::{Decision, PolicyReview, Verdict};
+use crate::store::policies::Revision;
 use crate::target::Object;
 
 /// Why it came to what it came to.
@@ -39,7 +40,8 @@ struct Said {
     findings: Vec<String>,
 }
 
-pub(super) fn explain(decision: &Decision) -> Explanation {
+/// Of the revision by which it was decided, the history tells who made it, when and why.
+pub(super) fn explain(decision: &Decision, revision: Option<&Revision>) -> Explanation {
     let target = decision.target();
     let came_to = match decision.verdict {
         Verdict::Allowed => "allowed",
@@ -57,7 +59,7 @@ pub(super) fn explain(decision: &Decision) -> Explanation {
         ),
         caller: caller(decision),
         facts: facts(&decision.object, decision.at_ms),
-        chain: chain(decision),
+        chain: chain(decision, revision),
         policies: decision.reviews.iter().map(said).collect(),
         remedies: remedies(decision),
     }
@@ -155,12 +157,24 @@ fn facts(object: &Object, at_ms: u64) -> Vec<String> {
     ]
 }
 
-/// Who set the revision, when and why, is the history's to tell.
-fn chain(decision: &Decision) -> String {
-    match decision.chain_revision {
-        0 => format!("{} had none", decision.tenant),
-        revision => format!("revision {revision} of {}", decision.tenant),
-    }
+fn chain(decision: &Decision, revision: Option<&Revision>) -> String {
+    let (tenant, number) = (&decision.tenant, decision.chain_revision);
+    let Some(revision) = revision else {
+        return match number {
+            0 => format!("{tenant} had none"),
+            _ => format!("revision {number} of {tenant}, which the history does not have"),
+        };
+    };
+    let or = |said: &str, instead: &str| match said {
+        "" => instead.to_owned(),
+        said => said.to_owned(),
+    };
+    format!(
+        "revision {number} of {tenant}, in force since {}; made by {}: {}",
+        at(revision.at_ms),
+        or(&revision.by, "nobody who is named"),
+        or(&revision.why, "nobody said why")
+    )
 }
 
 fn said(review: &PolicyReview) -> Said {

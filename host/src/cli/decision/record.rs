@@ -40,7 +40,7 @@ pub(super) struct Record {
 impl Record {
     pub(super) fn of(decision: Decision) -> Self {
         let (policy, why) = match refusing(&decision) {
-            Some(review) => (Some(review.policy.clone()), why(review)),
+            Some(review) => (Some(review.policy.clone()), review.why()),
             None => (None, Vec::new()),
         };
         let object = decision.object;
@@ -103,41 +103,4 @@ pub(super) fn sentence(finding: &Finding) -> String {
         FindingOutcome::NotApplicable => "not applicable",
     };
     format!("{outcome} {}: {}", finding.rule, finding.detail)
-}
-
-fn why(review: &PolicyReview) -> Vec<String> {
-    let failed = failed(review);
-    failed
-        .map(|finding| format!("{}: {}", finding.rule, finding.detail))
-        .collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::store::PolicyLimits;
-    use crate::target::Digest;
-
-    #[test]
-    fn the_why_is_what_failed() {
-        let finding = |rule: &str, outcome| Finding {
-            rule: rule.to_owned(),
-            outcome,
-            detail: "is 3 days old, must be 30".to_owned(),
-        };
-        let review = PolicyReview {
-            policy: "retention".to_owned(),
-            digest: Digest::of(b""),
-            settings: "{}".to_owned(),
-            outcome: "deny".to_owned(),
-            findings: vec![
-                finding("label", FindingOutcome::Passed),
-                finding("minimum-age", FindingOutcome::Failed),
-            ],
-            fuel: 1,
-            limits: PolicyLimits::default(),
-            duration_us: 1,
-        };
-        assert_eq!(why(&review), ["minimum-age: is 3 days old, must be 30"]);
-    }
 }

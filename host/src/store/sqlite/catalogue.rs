@@ -4,9 +4,9 @@ use async_trait::async_trait;
 use rusqlite::{Connection, Row, params};
 use uuid::Uuid;
 
-use super::error::{Named as _, damaged};
+use super::error::Named as _;
 use super::objects::name;
-use super::rows::{all, execute, first, kind, object, signed, to_json, unsigned, word};
+use super::rows::{all, execute, first, kind, maybe, object, signed, to_json, unsigned, word};
 use super::{Sqlite, decisions};
 use crate::step::{self, Step};
 use crate::store::catalogue::{Backlog, Change};
@@ -260,15 +260,13 @@ fn stored(rows: &Connection, row: &Row<'_>) -> Result<Stored> {
 }
 
 fn activity(row: &Row<'_>) -> Result<Activity> {
-    let decision: Option<String> = row.get("decision")?;
-    let decision = decision.map(|id| id.parse()).transpose();
     Ok(Activity {
         activity: row.get("activity")?,
         kind: kind(row)?,
         object_id: row.get("object_id")?,
         at_ms: unsigned(row, "at_ms")?,
         caller: row.get("caller")?,
-        decision_id: decision.map_err(|_| damaged("decision"))?,
+        decision_id: maybe(row, "decision")?,
         bytes_absent: row.get("bytes_absent")?,
     })
 }

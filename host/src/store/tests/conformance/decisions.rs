@@ -179,13 +179,11 @@ pub(super) async fn a_list_goes_on_where_it_ended_whatever_is_recorded_meanwhile
 
 /// Two decisions that have nothing in common but a policy that both were asked.
 async fn recorded(backend: &Backend) -> [Decision; 2] {
-    let digest = Digest::of(b"retention");
-    let kept = backend
-        .tenants
-        .add_component(digest, "retention", b"retention");
-    kept.await.unwrap();
-    let chain = [entry("allow-all"), entry("retention")];
-    let revision = backend.tenants.assign(backend.tenant.id, &chain, 5).await;
+    let component = NewComponent::new("retention", b"retention", 5);
+    let digest = component.digest;
+    backend.policies.add_component(component).await.unwrap();
+    let chain = NewRevision::new(vec![entry("allow-all"), entry("retention")], 5);
+    let revision = backend.policies.revise(backend.tenant.id, chain).await;
     let object = backend.upload("p1", b"bytes").await;
     let mut one = allowed(&object);
     one.at_ms = 1_000;
@@ -199,7 +197,7 @@ async fn recorded(backend: &Backend) -> [Decision; 2] {
         id: "d1".to_owned(),
         ..other.object.target
     };
-    other.chain_revision = revision.unwrap();
+    other.chain_revision = revision.unwrap().unwrap();
     other.reviews.push(PolicyReview {
         policy: "retention".to_owned(),
         digest,
