@@ -14,7 +14,7 @@ use arbitrary::Arbitrary;
 use atropos::config::{Breaker, Config, GuestLimits};
 use atropos::erase::{Atropos, PhotoRequest, Request};
 use atropos::guest::{BUILT_IN_POLICIES, Report};
-use atropos::store::{ChainEntry, PolicyLimits};
+use atropos::store::PolicyLimits;
 use atropos::store::decision::Verdict;
 use atropos::target::Digest;
 use libfuzzer_sys::fuzz_target;
@@ -72,7 +72,7 @@ static STAGE: LazyLock<Stage> = LazyLock::new(|| {
         ..Config::default()
     };
     let inside = runtime.enter();
-    let atropos = Atropos::start(memory.platform(), &config).expect("the sandbox");
+    let atropos = Atropos::start(memory.clone().into(), &config).expect("the sandbox");
     drop(inside);
     Stage {
         memory,
@@ -92,7 +92,7 @@ fuzz_target!(|input: Input<'_>| {
     };
     says_what_it_is(&report, &bytes);
     if report.world == "policy-plugin" {
-        keeps_to_the_floor(report.digest, bytes);
+        keeps_to_the_floor(&bytes);
     }
 });
 
@@ -124,19 +124,15 @@ fn says_what_it_is(report: &Report, bytes: &[u8]) {
 }
 
 /// The photo is gone exactly if the one who asked was told so, and then a decision allowed it.
-fn keeps_to_the_floor(digest: Digest, bytes: Vec<u8>) {
+fn keeps_to_the_floor(bytes: &[u8]) {
     let memory = &STAGE.memory;
     memory.components.lock().clear();
-    memory.components.lock().insert(digest, bytes);
     memory.rows.lock().clear();
     memory.bytes.lock().clear();
     memory.decisions.lock().clear();
     memory.add_photo("u-1", "p-1", b"bytes");
-    memory.put(ChainEntry {
-        policy: "edited".to_owned(),
-        digest,
-        settings: r#"{"forbidden":["in-order"]}"#.to_owned(),
-    });
+    let edited = memory.keep("edited", bytes, r#"{"forbidden":["in-order"]}"#);
+    memory.put(vec![edited]);
     let text = |text: &str| Some(text.to_owned());
     let request = PhotoRequest {
         website_id: text("7"),

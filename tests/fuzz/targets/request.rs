@@ -77,7 +77,7 @@ static STAGE: LazyLock<Stage> = LazyLock::new(|| {
         ..Config::default()
     };
     let inside = runtime.enter();
-    let atropos = Atropos::start(memory.platform(), &config).expect("the sandbox");
+    let atropos = Atropos::start(memory.clone().into(), &config).expect("the sandbox");
     drop(inside);
     Stage {
         memory,

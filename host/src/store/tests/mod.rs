@@ -143,11 +143,7 @@ impl Backend {
 }
 
 pub(super) fn entry(policy: &str) -> ChainEntry {
-    ChainEntry {
-        policy: policy.to_owned(),
-        digest: Digest::of(policy.as_bytes()),
-        settings: "{}".to_owned(),
-    }
+    ChainEntry::new(policy, policy.as_bytes(), "{}")
 }
 
 pub(super) fn target(tenant: TenantId, id: &str) -> Target {
