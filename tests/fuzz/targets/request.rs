@@ -4,6 +4,7 @@
 
 #![no_main]
 
+#[allow(dead_code, reason = "an example has more than one target needs")]
 #[path = "../../../host/examples/embed/platform.rs"]
 mod platform;
 
