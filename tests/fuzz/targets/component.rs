@@ -88,7 +88,10 @@ fuzz_target!(|input: Input<'_>| {
         Input::Raw(bytes) => bytes.to_vec(),
     };
     let sandbox = STAGE.atropos.sandbox();
-    let Ok(report) = STAGE.runtime.block_on(sandbox.check(&bytes, PolicyLimits::default())) else {
+    let Ok(report) = STAGE
+        .runtime
+        .block_on(sandbox.check(&bytes, PolicyLimits::default()))
+    else {
         return;
     };
     says_what_it_is(&report, &bytes);
