@@ -27,6 +27,8 @@ mod commands;
 mod contract;
 // The power goes in the middle.
 mod crashes;
+// Decisions on record: there before the answer, found, explained and exported.
+mod decisions;
 // The two documented calls, as documented.
 mod deletes;
 // What has come apart between rows and bytes.

@@ -124,7 +124,7 @@ pub struct PolicyReview {
     pub findings: Vec<Finding>,
     /// What it consumed, in wasmtime's units. The same on every replay.
     pub fuel: u64,
-    /// What it might have consumed, by which a replay goes.
+    /// What it might have consumed, by which a replay goes. Nothing in records of earlier versions.
     #[serde(default)]
     pub limits: PolicyLimits,
     /// How long it took, in microseconds. Differs from run to run.

@@ -50,7 +50,11 @@ pub trait Objects: Send + Sync + 'static {
         Err(KEEPS_NOTHING)
     }
 
-    /// Records decisions that erase nothing. No caller waits for it.
+    /// Records decisions that erase nothing, in one transaction with one durable barrier. Callers wait
+    /// for it: their refusals are answered only once this returns.
+    ///
+    /// # Errors
+    /// None of them is recorded, or it is unknown whether they are.
     async fn record(&self, decisions: &[Decision]) -> Result<()>;
 
     /// Takes shred records over that are due at `by_ms`, soonest first, at most `limit`: from now on

@@ -142,6 +142,15 @@ impl Backend {
     }
 }
 
+/// What the backend's tenant has on record, latest first.
+pub(super) async fn decisions(backend: &Backend) -> Vec<Decision> {
+    let every = Wanted::default();
+    let all = backend
+        .catalogue
+        .decisions(backend.tenant.id, &every, LATEST);
+    all.await.unwrap()
+}
+
 pub(super) fn entry(policy: &str) -> ChainEntry {
     ChainEntry::new(policy, policy.as_bytes(), "{}")
 }
@@ -213,4 +222,10 @@ pub(super) fn cases(usual: u32) -> ProptestConfig {
 pub(super) const FIRST: Page = Page {
     offset: 0,
     limit: 100,
+};
+
+pub(super) const LATEST: Stretch = Stretch {
+    order: Order::LatestFirst,
+    after: None,
+    limit: 1000,
 };
