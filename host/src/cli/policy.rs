@@ -4,7 +4,7 @@ mod change;
 mod deploy;
 mod history;
 mod list;
-mod prepare;
+pub(super) mod prepare;
 mod shadow;
 
 use clap::Subcommand;
@@ -109,7 +109,7 @@ settings, and so cannot allow more, or if --report names what `atropos replay` f
 beside the one in force.")]
     RequireReplay {
         /// `on` or `off`
-        #[arg(value_parser = values::switch)]
+        #[arg(value_parser = values::switch, action = clap::ArgAction::Set)]
         switch: bool,
         /// Subdomain of the tenant
         #[arg(long)]
