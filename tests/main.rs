@@ -23,6 +23,8 @@ mod chains;
 mod clocks;
 // The command line: exit codes, JSON, secrets, and the server beside it.
 mod commands;
+// The contract: what may change of it, what is kept of it, and who meets it.
+mod contract;
 // The power goes in the middle.
 mod crashes;
 // Decisions on record: there before the answer, found, explained and exported.
@@ -70,6 +72,8 @@ mod status;
 mod steps;
 // The real binary, and the words to speak with it.
 mod support;
+// Components that are swapped under a load, again and again.
+mod swaps;
 // How long answers take that must look alike.
 mod timing;
 // What is left of a name in the files.

@@ -9,9 +9,10 @@ use atropos::cli::Cli;
 use atropos::guest::ALLOW_ALL;
 use clap::CommandFactory as _;
 
-use super::{Caller, WRONG, assert_reviewed, callers, table};
+use super::{Caller, WRONG, callers, table};
 use crate::support::photos::picture;
 use crate::support::site::Site;
+use crate::support::written::assert_written;
 use crate::support::{
     self, DOCUMENT_USER, PHOTO, PHOTO_USER, SITE_KEY, Server, TENANT, WEBSITE, atropos,
 };
@@ -240,7 +241,8 @@ fn each_verb_serves_whom_the_reviewed_table_says() {
         operator.push([verb.clone()].into_iter().chain(cells).collect());
     }
     let (operator, typed) = (table(&operator), table(&typed));
-    assert_reviewed("verbs.md", &format!("{OPERATOR}{operator}{CALLERS}{typed}"));
+    let text = format!("{OPERATOR}{operator}{CALLERS}{typed}");
+    assert_written("tests/authorization/verbs.md", &text);
 }
 
 /// Types the delete of something that is there.

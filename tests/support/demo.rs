@@ -163,7 +163,7 @@ impl Demo {
 
     /// The decisions of a tenant, latest first. Of whatever was answered, they are on record.
     pub(crate) fn decisions(&self, tenant: &str) -> Vec<Value> {
-        let list = ["decision", "list", "--tenant", tenant, "--limit", "10000"];
+        let list = ["decision", "list", "--tenant", tenant, "--limit", "1000000"];
         let decisions = self.verb(&list);
         decisions.as_array().expect("an array").clone()
     }

@@ -109,7 +109,7 @@ settings, and so cannot allow more, or if --report names what `atropos replay` f
 beside the one in force.")]
     RequireReplay {
         /// `on` or `off`
-        #[arg(value_parser = values::switch, action = clap::ArgAction::Set)]
+        #[arg(action = clap::ArgAction::Set, value_parser = values::switch)]
         switch: bool,
         /// Subdomain of the tenant
         #[arg(long)]

@@ -55,7 +55,7 @@ pub(crate) fn operator() -> String {
         .into_iter()
         .filter_map(|name| std::env::var(name).ok())
         .find(|name| !name.is_empty());
-    named.unwrap_or_else(|| format!("uid {}", rustix::process::getuid().as_raw()))
+    named.unwrap_or_else(|| "unknown".to_owned())
 }
 
 /// A length of time such as `90d`, `24h` or `1h 30m`, in milliseconds.

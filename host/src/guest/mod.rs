@@ -83,8 +83,8 @@ pub enum GuestError {
     Interrupted,
     /// It exports neither world's interface.
     #[error(
-        "the component exports {exports}; it must export atropos:policy/policy@0.1.0 (a policy) or \
-         atropos:deletion/deletion@0.1.0 (a deletion plugin)"
+        "the component exports {exports}; it must export atropos:policy/policy@0.1 (a policy) or \
+         atropos:deletion/deletion@0.1 (a deletion plugin)"
     )]
     NoWorld {
         /// What it does export.
@@ -105,6 +105,14 @@ pub enum GuestError {
         export: &'static str,
         /// The world it was held against.
         world: &'static str,
+    },
+    /// Its world's export lacks a function.
+    #[error("the component's export {export} has no function `{function}`")]
+    MissingFunction {
+        /// What is missing.
+        function: &'static str,
+        /// Where.
+        export: &'static str,
     },
     /// Names are right, types are not; the source names the function or type.
     #[error("the component's types differ from its world's")]
