@@ -61,6 +61,8 @@ mod plugins;
 mod policies;
 // What happens to an object between its decision and its end.
 mod races;
+// Recorded decisions, judged again.
+mod replay;
 // Requests that delete nothing, and the exact answers to them.
 mod requests;
 // Deletes that have a key, repeated.

@@ -103,7 +103,7 @@ impl Stage {
             "tenant create" => &[&fresh, "--website-id", &website],
             "key issue" | "key list" | "policy show" | "policy history" | "policy rollback"
             | "budget show" => &tenant,
-            "decision list" | "decision export" => &tenant,
+            "decision list" | "decision export" | "replay" => &tenant,
             "decision show" | "decision explain" => {
                 id = self.decision();
                 &[&id, "--tenant", TENANT]
