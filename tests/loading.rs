@@ -13,10 +13,15 @@ use atropos_test_guests as guests;
 use tempfile::TempDir;
 
 use crate::support::demo::{Demo, deleted, refused, sunset};
-use crate::support::forge::numbered;
+use crate::support::forge::with_section;
 use crate::support::site::Site;
 use crate::support::stage::Stage;
 use crate::support::{TENANT, files, verb};
+
+/// One of many components that do the same.
+fn numbered(component: &[u8], number: u64) -> Vec<u8> {
+    with_section(component, &number.to_be_bytes())
+}
 
 /// How components are loaded by the program: compiled by it, kept on disk.
 fn as_the_program(folder: &TempDir) -> Components {

@@ -92,8 +92,6 @@ pub struct Live {
     pub started_at_ms: u64,
     /// Deletes under way.
     pub deletes_under_way: usize,
-    /// Decisions that it could not record.
-    pub decisions_lost: u64,
     /// Which components are loaded, and how they came to be.
     pub components: Stock,
     /// How many components are held off.
@@ -163,7 +161,6 @@ impl Teller {
             version: env!("CARGO_PKG_VERSION"),
             started_at_ms: self.started_at_ms,
             deletes_under_way: atropos.under_way(),
-            decisions_lost: atropos.decisions_lost(),
             components: atropos.sandbox().stock(),
             breakers_open: held_off.len(),
             breakers: breakers.collect(),

@@ -22,11 +22,11 @@ pub(crate) fn padded(component: &[u8], size: usize) -> Vec<u8> {
     bytes
 }
 
-/// The component with a number in it that means nothing: another one, of another digest, that does the
-/// same.
-pub(crate) fn numbered(component: &[u8], number: u64) -> Vec<u8> {
-    let name_and_number = [&[1, b'n'][..], &number.to_be_bytes()].concat();
-    [component.to_vec(), section(CUSTOM_SECTION, name_and_number)].concat()
+/// The component with a section that nobody reads, which makes it another one.
+pub(crate) fn with_section(component: &[u8], content: &[u8]) -> Vec<u8> {
+    let name = b"\x04mine".to_vec();
+    let custom = section(CUSTOM_SECTION, [&name, content].concat());
+    [component, &custom].concat()
 }
 
 /// A component that exports nothing but a type: lists of lists, this deep.

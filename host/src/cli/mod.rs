@@ -22,6 +22,7 @@ mod lock;
 mod object;
 mod output;
 mod policy;
+mod replay;
 mod serve;
 mod status;
 mod tenant;
@@ -46,9 +47,10 @@ Examples:
   atropos object put photo beach.jpg --tenant acme --user u-7
   atropos policy assign --tenant acme --policy retention='{\"minimum-age-days\":{\"photo\":30}}'
   atropos decision list --tenant acme               why deletes were allowed or refused
+  atropos replay --tenant acme                      judge all that is on record again
   atropos status                                    what runs, what is held off, what resists
 
-Exit status: 0 done; 1 refused or not found; 2 usage or configuration; 3 unavailable; 4 `doctor`
+Exit status: 0 done; 1 refused, not found, or not reproduced; 2 usage or configuration; 3 unavailable; 4 `doctor`
 found what is left to be mended.";
 
 /// Serves irreversible deletes of user photos and documents
@@ -113,6 +115,8 @@ enum Command {
     Component(component::Verb),
     /// Compare rows with bytes, and mend what has come apart
     Doctor(doctor::Doctor),
+    /// Judge recorded decisions again: as they were, or by another chain
+    Replay(replay::Typed),
     /// Show at a glance what a server does, what is stored, and what resists
     Status,
     /// Compile the component on stdin to an image on stdout: what the program runs itself as
@@ -201,6 +205,7 @@ impl Cli {
         let answer = match self.command {
             Command::Serve(typed) => return serve::run(typed, config).await,
             Command::Doctor(typed) => return doctor::run(typed, config, self.global.json).await,
+            Command::Replay(typed) => return replay::run(typed, config, self.global.json).await,
             Command::Status => status::run(config).await?,
             // Its caller reads nothing but what it ends with.
             Command::Compile {

@@ -4,7 +4,7 @@ mod change;
 mod deploy;
 mod history;
 mod list;
-mod prepare;
+pub(super) mod prepare;
 mod shadow;
 
 use clap::Subcommand;

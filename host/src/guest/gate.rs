@@ -118,17 +118,14 @@ impl Gate {
         let chain = chain.filter(|chain| !chain.entries.is_empty());
 
         let mut wait = None;
-        decision.verdict = if object.held {
-            Verdict::Held
-        } else if object.retain_until_ms.is_some_and(|until| until > at_ms) {
-            Verdict::Retained
+        decision.verdict = if let Some(verdict) = Verdict::before_asking(object, at_ms) {
+            verdict
         } else if let Some(chain) = &chain {
             let asked = self.ask(chain, &mut decision, caller, &mut wait);
             asked.await?
         } else {
-            let missing = fault(FaultKind::Missing, None);
-            super::count_fault(&missing);
-            Verdict::Fault(missing.code().to_owned())
+            super::count_fault(&fault(FaultKind::Missing, None));
+            Verdict::nobody_asked()
         };
         let asked = !decision.reviews.is_empty();
         if let Some(shadow) = chain
