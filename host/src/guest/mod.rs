@@ -48,7 +48,7 @@ use crate::store::{Chains, PolicyLimits, StoreError};
 use crate::target::{Caller, Digest};
 
 pub use self::breakers::HeldOff;
-pub use self::built_in::{ALLOW_ALL, POLICIES as BUILT_IN_POLICIES};
+pub use self::built_in::{ALLOW_ALL, POLICIES as BUILT_IN_POLICIES, policy as built_in_policy};
 pub use self::judge::Judge;
 pub use self::policy::{Answer, Run};
 

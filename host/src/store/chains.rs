@@ -130,16 +130,23 @@ pub struct ChainEntry {
     pub settings: String,
 }
 
+impl ChainEntry {
+    /// This component under this name, with these settings, which it is not asked about.
+    pub fn new(policy: impl Into<String>, component: &[u8], settings: impl Into<String>) -> Self {
+        Self {
+            policy: policy.into(),
+            digest: Digest::of(component),
+            settings: settings.into(),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn entry(policy: &str, settings: &str) -> ChainEntry {
-        ChainEntry {
-            policy: policy.to_owned(),
-            digest: Digest::of(policy.as_bytes()),
-            settings: settings.to_owned(),
-        }
+        ChainEntry::new(policy, policy.as_bytes(), settings)
     }
 
     fn chain(entries: &[(&str, &str)]) -> Chain {

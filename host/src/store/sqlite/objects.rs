@@ -229,21 +229,10 @@ fn erase(rows: &Connection, erasure: &Erasure) -> Result<Result<Doomed, Conflict
     Ok(Ok(Doomed { blobs }))
 }
 
-/// What stands against the erasure of an object as it was judged, its budget aside; the most telling
-/// reason first.
+/// What stands against the erasure of an object as it was judged.
 pub(super) fn conflict(rows: &Connection, judged: &Object, at_ms: u64) -> Result<Option<Conflict>> {
-    let found = find(rows, &judged.target)?;
-    let as_judged = |object: &Object| {
-        (object.version, object.created_at_ms) == (judged.version, judged.created_at_ms)
-    };
-    Ok(match found {
-        None => Some(Conflict::Gone),
-        Some(object) if object.held => Some(Conflict::Held),
-        Some(object) => match object.retain_until_ms {
-            Some(until) if until > at_ms => Some(Conflict::RetainedUntil(until)),
-            _ => (!as_judged(&object)).then_some(Conflict::Changed),
-        },
-    })
+    let now = find(rows, &judged.target)?;
+    Ok(Conflict::between(judged, now.as_ref(), at_ms))
 }
 
 /// Writes the event that the owner's activity shows, and returns its row.

@@ -152,11 +152,7 @@ pub(super) async fn decisions(backend: &Backend) -> Vec<Decision> {
 }
 
 pub(super) fn entry(policy: &str) -> ChainEntry {
-    ChainEntry {
-        policy: policy.to_owned(),
-        digest: Digest::of(policy.as_bytes()),
-        settings: "{}".to_owned(),
-    }
+    ChainEntry::new(policy, policy.as_bytes(), "{}")
 }
 
 pub(super) fn target(tenant: TenantId, id: &str) -> Target {
