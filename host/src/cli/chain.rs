@@ -30,9 +30,12 @@ pub(crate) enum PolicyName {
     File(PathBuf),
 }
 
+/// The settings of one policy, as they were typed.
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Settings {
+pub(crate) enum Settings {
+    /// JSON.
     Text(String),
+    /// A file with JSON in it.
     File(PathBuf),
 }
 
@@ -94,9 +97,16 @@ impl FromStr for Settings {
 impl Link {
     /// The settings as JSON text, just as they were given.
     pub(crate) async fn settings(&self) -> Result<String, Failure> {
-        match &self.settings {
-            Settings::Text(text) => Ok(text.clone()),
-            Settings::File(file) => {
+        self.settings.text().await
+    }
+}
+
+impl Settings {
+    /// The JSON text, just as it was given.
+    pub(crate) async fn text(&self) -> Result<String, Failure> {
+        match self {
+            Self::Text(text) => Ok(text.clone()),
+            Self::File(file) => {
                 let text = tokio::fs::read_to_string(file).await;
                 let text = text.map_err(|source| Failure::Io {
                     what: format!("cannot read {}", file.display()),

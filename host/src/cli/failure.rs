@@ -3,7 +3,7 @@
 //! | exit | meaning |
 //! |---|---|
 //! | 0 | done |
-//! | 1 | refused, or not found |
+//! | 1 | refused, not found, or not as expected |
 //! | 2 | usage: the command line or the configuration makes no sense |
 //! | 3 | unavailable: storage, sandbox, input or output |
 //! | 4 | rows and bytes differ, says `doctor` |
@@ -17,6 +17,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::output::visible;
+use crate::author::{CaseError, RequestError};
 use crate::config::ConfigError;
 use crate::demo::DemoError;
 use crate::error::{Reason, Refused};
@@ -60,6 +61,20 @@ pub enum Failure {
         component: String,
         /// Why.
         source: ComponentError,
+    },
+    /// Cases for a policy cannot be read.
+    #[error(transparent)]
+    Case(#[from] CaseError),
+    /// A request for a policy cannot be read.
+    #[error(transparent)]
+    Request(#[from] RequestError),
+    /// A policy did not answer as its cases say; what the answer shows is what it said instead.
+    #[error("{failed} of {of} cases failed")]
+    CasesFailed {
+        /// How many.
+        failed: usize,
+        /// Of how many.
+        of: usize,
     },
     /// Policies refused the settings that a chain was to give them.
     #[error("the settings are refused")]
@@ -174,6 +189,10 @@ impl Failure {
                 ) => (Exit::Unavailable, "unavailable"),
                 _ => (Exit::Refused, "component-refused"),
             },
+            Self::Case(CaseError::Read { .. }) => (Exit::Unavailable, "io"),
+            Self::Case(_) => (Exit::Usage, "case"),
+            Self::Request(_) => (Exit::Usage, "request"),
+            Self::CasesFailed { .. } => (Exit::Refused, "cases-failed"),
             Self::Settings(_) => (Exit::Refused, "settings-refused"),
             Self::Store(source) => store_class(source),
             Self::Service(_) | Self::Demo(_) => (Exit::Unavailable, "unavailable"),
@@ -213,10 +232,16 @@ impl Failure {
         text
     }
 
-    /// What mends a storage that failed in a way an operator can do something about.
+    /// What whoever typed the verb can do about it.
     fn remedy(&self) -> Option<&'static str> {
+        if let Self::Case(_) | Self::Request(_) = self {
+            return Some("`atropos policy test --help` shows every key and its default");
+        }
         let mut next: Option<&(dyn Error + 'static)> = Some(self);
         while let Some(error) = next {
+            if let Some(error) = error.downcast_ref::<GuestError>() {
+                return error.remedy();
+            }
             if let Some(error) = error.downcast_ref::<StoreError>() {
                 return match error {
                     StoreError::Full(_) => Some("free some space; nothing was lost"),

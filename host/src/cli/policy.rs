@@ -1,5 +1,9 @@
 //! Policies: which there are, and which of them judge the deletes of a tenant.
 
+mod asking;
+mod run;
+mod test;
+
 use std::collections::HashMap;
 
 use clap::Subcommand;
@@ -9,7 +13,8 @@ use serde_json::json;
 use super::chain::{Link, PolicyName};
 use super::component::{POLICY_PLUGIN, check, read, unusable};
 use super::output::{Answer, Columns};
-use super::{Failure, SettingsRefusal, tenant};
+use super::{Failure, SettingsRefusal, tenant, with_service};
+use crate::config::Config;
 use crate::guest::{BUILT_IN_POLICIES, Description};
 use crate::service::Service;
 use crate::store::ChainEntry;
@@ -29,6 +34,30 @@ const CHAIN: Columns = &[
     ("DIGEST", "/digest"),
     ("SETTINGS", "/settings"),
 ];
+
+/// The verbs of a policy's author need no data directory, and those of chains do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Try a policy against cases
+    Test(test::Test),
+    /// Have a policy judge one request, and show why
+    Run(run::Run),
+    #[command(flatten)]
+    OfChains(Verb),
+}
+
+impl Command {
+    pub(crate) async fn run(self, config: Config, json: bool) -> Result<(), Failure> {
+        match self {
+            Self::Test(typed) => test::run(typed, config, json).await,
+            Self::Run(typed) => run::run(typed, config).await?.print(json),
+            Self::OfChains(verb) => {
+                let answer = with_service(config, async |service| run(verb, service).await);
+                answer.await?.print(json)
+            }
+        }
+    }
+}
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Verb {

@@ -30,6 +30,21 @@ impl From<Paging> for Page {
     }
 }
 
+/// A size such as `64MiB`, in bytes.
+pub(crate) fn bytes(text: &str) -> Result<u64, String> {
+    let unit = text.find(|char: char| !char.is_ascii_digit());
+    let (number, unit) = text.split_at(unit.unwrap_or(text.len()));
+    let shift = match unit.trim_start() {
+        "" | "B" => Some(0),
+        "KiB" => Some(10),
+        "MiB" => Some(20),
+        "GiB" => Some(30),
+        _ => None,
+    };
+    let size = shift.and_then(|shift| number.parse::<u64>().ok()?.checked_mul(1 << shift));
+    size.ok_or_else(|| "must be a size such as 65536, 64KiB or 64MiB".to_owned())
+}
+
 /// A length of time such as `90d`, `24h` or `1h 30m`, in milliseconds.
 pub(crate) fn duration_ms(text: &str) -> Result<u64, String> {
     let days = jiff::SpanRelativeTo::days_are_24_hours();
@@ -101,6 +116,16 @@ pub(crate) fn id(kind: Kind, typed: &str) -> Result<String, Failure> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_size_has_a_binary_unit_or_none() {
+        assert_eq!(bytes("65536"), Ok(65_536));
+        assert_eq!(bytes("64KiB"), Ok(65_536));
+        assert_eq!(bytes("64 MiB"), Ok(64 << 20));
+        for text in ["", "MiB", "64MB", "-1", "1.5MiB", "99999999999GiB"] {
+            assert!(bytes(text).is_err(), "{text}");
+        }
+    }
 
     #[test]
     fn a_length_of_time_has_a_unit() {
