@@ -8,8 +8,6 @@ mod endpoints;
 // Every verb, run.
 mod verbs;
 
-use std::path::Path;
-
 use serde_json::Value;
 
 use crate::support::demo::OTHER_TENANT;
@@ -109,33 +107,4 @@ fn table(rows: &[Vec<String>]) -> String {
         text += "|\n";
     }
     text
-}
-
-/// Holds a table against the one that was reviewed.
-fn assert_reviewed(name: &str, found: &str) {
-    let file = format!(
-        "{}/../tests/authorization/{name}",
-        env!("CARGO_MANIFEST_DIR")
-    );
-    let file = Path::new(&file);
-    if std::env::var_os("ATROPOS_BLESS").is_some() {
-        std::fs::write(file, found).expect("a file");
-    }
-    let reviewed = std::fs::read_to_string(file).unwrap_or_default();
-    let changed = |one: &str, other: &str, sign: char| {
-        let lines = one
-            .lines()
-            .filter(|line| !other.lines().any(|known| known == *line));
-        lines
-            .map(|line| format!("{sign} {line}\n"))
-            .collect::<String>()
-    };
-    let (gone, new) = (
-        changed(&reviewed, found, '-'),
-        changed(found, &reviewed, '+'),
-    );
-    assert!(
-        reviewed == found,
-        "{name} is not what was reviewed; if it is meant, ATROPOS_BLESS=1 writes it:\n{gone}{new}"
-    );
 }

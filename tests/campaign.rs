@@ -10,7 +10,9 @@ use atropos::auth::Issued;
 use atropos::guest::{ALLOW_ALL, BUILT_IN_POLICIES};
 use atropos::store::catalogue::Change;
 use atropos::store::sqlite::Sqlite;
-use atropos::store::{Catalogue as _, ChainEntry, StoreError, Tenants as _};
+use atropos::store::{
+    Catalogue as _, ChainEntry, NewComponent, NewRevision, Policies as _, StoreError, Tenants as _,
+};
 use atropos::target::{Digest, Kind, Target, TenantId, now_ms};
 use parking_lot::Mutex;
 use rusqlite::Connection;
@@ -282,11 +284,13 @@ impl Desk {
             settings: settings.to_owned(),
         };
         let assigned = async {
-            let (store, digest) = (&self.store, entry.digest);
-            store.add_component(digest, name, bytes).await?;
-            store.assign(self.tenant, &[entry], now_ms()).await
+            let component = NewComponent::new(name, bytes, now_ms());
+            self.store.add_component(component).await?;
+            let chain = NewRevision::new(vec![entry], now_ms());
+            self.store.revise(self.tenant, chain).await
         };
-        self.runtime.block_on(assigned).expect("a chain");
+        let revised: Result<_, StoreError> = self.runtime.block_on(assigned);
+        revised.expect("a storage").expect("a chain");
     }
 
     /// Places a hold or a retention date, or takes all of that kind away.

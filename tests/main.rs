@@ -17,10 +17,14 @@ mod authorization;
 mod budgets;
 // A mixed load, the power goes, and a model says what may be left.
 mod campaign;
+// Chains that are changed: deployed, taken back, tried beside others, held to a replay.
+mod chains;
 // Clocks that are set.
 mod clocks;
 // The command line: exit codes, JSON, secrets, and the server beside it.
 mod commands;
+// The contract: what may change of it, what is kept of it, and who meets it.
+mod contract;
 // The power goes in the middle.
 mod crashes;
 // The two documented calls, as documented.

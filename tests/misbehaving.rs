@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use atropos::config::{Config, GuestLimits};
 use atropos::error::Refused;
+use atropos::store::PolicyLimits;
 use atropos::target::Digest;
 use atropos_test_guests as guests;
 use metrics_exporter_prometheus::PrometheusBuilder;
@@ -145,7 +146,11 @@ fn refuses_a_component_that_is_too_large_or_too_deep_to_compile() {
     for (name, component, message) in table {
         let shown = counted(async {
             let stage = Stage::set();
-            let checked = stage.atropos.sandbox().check(component).await;
+            let checked = stage
+                .atropos
+                .sandbox()
+                .check(component, PolicyLimits::default())
+                .await;
             let checked = checked.expect_err(name).to_string();
             assert!(checked.contains(message), "{name}: {checked}");
             refuses_a_policy(stage, name, component, "policy-unreadable").await;
@@ -218,7 +223,11 @@ async fn a_policy_whose_schema_is_too_long_or_no_schema_is_refused_when_it_is_ch
         (guests::WRONG_SCHEMA, "a JSON object"),
     ];
     for (component, expected) in table {
-        let checked = stage.atropos.sandbox().check(component).await;
+        let checked = stage
+            .atropos
+            .sandbox()
+            .check(component, PolicyLimits::default())
+            .await;
         let message = checked.expect_err("it is refused").to_string();
         let expected = format!("a settings-schema that is not {expected}");
         assert!(message.contains(&expected), "{message}");
@@ -230,7 +239,7 @@ async fn a_component_with_a_foreign_import_is_refused_by_name() {
     let stage = Stage::set();
     let sandbox = stage.atropos.sandbox();
     let refused = sandbox
-        .check(guests::WASI_IMPORT)
+        .check(guests::WASI_IMPORT, PolicyLimits::default())
         .await
         .expect_err("foreign");
     let message = refused.to_string();

@@ -10,8 +10,8 @@ use atropos::config::{Breaker, Config};
 use atropos::erase::{PhotoRequest, Request};
 use atropos::error::Refused;
 use atropos::service::Service;
-use atropos::store::{ChainEntry, Page};
-use atropos::target::{Digest, Kind, Tenant, now_ms};
+use atropos::store::{ChainEntry, NewComponent, NewRevision, Page};
+use atropos::target::{Kind, Tenant, now_ms};
 use atropos::upload::NewUpload;
 use atropos_test_guests as guests;
 use tempfile::TempDir;
@@ -73,26 +73,27 @@ impl Street {
     }
 
     async fn assign(&self, household: &Household, name: &str, component: &[u8], settings: &str) {
-        let digest = Digest::of(component);
-        let tenants = &self.service.tenants;
-        let kept = tenants.add_component(digest, name, component).await;
-        kept.expect("a component");
+        let policies = &self.service.policies;
+        let component = NewComponent::new(name, component, now_ms());
         let entry = ChainEntry {
             policy: name.to_owned(),
-            digest,
+            digest: component.digest,
             settings: settings.to_owned(),
         };
-        let chain = [entry];
-        let assigned = tenants.assign(household.tenant.id, &chain, now_ms());
-        assigned.await.expect("a chain");
+        let kept = policies.add_component(component).await;
+        kept.expect("a component");
+        let chain = NewRevision::new(vec![entry], now_ms());
+        let revised = policies.revise(household.tenant.id, chain).await;
+        revised.expect("a storage").expect("a chain");
     }
 
     async fn choose(&self, component: &[u8]) {
-        let digest = Digest::of(component);
-        let tenants = &self.service.tenants;
-        let kept = tenants.add_component(digest, "plugin", component).await;
+        let policies = &self.service.policies;
+        let component = NewComponent::new("plugin", component, now_ms());
+        let digest = component.digest;
+        let kept = policies.add_component(component).await;
         kept.expect("a component");
-        let chosen = tenants.choose_plugin(Some(digest)).await;
+        let chosen = policies.choose_plugin(Some(digest)).await;
         chosen.expect("a plugin");
     }
 
@@ -109,7 +110,9 @@ impl Household {
     async fn new(service: &Service, name: &str, website: u64) -> Self {
         let subdomain = name.parse().expect("a label");
         let website = website.to_string().parse().expect("a number");
-        let tenant = service.create_tenant(subdomain, website).await;
+        let tenant = service
+            .create_tenant(subdomain, website, String::new())
+            .await;
         let tenant = tenant.expect("a tenant");
         let Issued { secret, stored } = Issued::new("a key", None);
         let kept = service.tenants.add_key(tenant.id, stored).await;

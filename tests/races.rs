@@ -128,7 +128,8 @@ async fn service(data_dir: &Path) -> (Service, TenantId, String) {
     };
     let service = Service::open(config).expect("a service");
     let website = WebsiteId::new(7).expect("a positive number");
-    let tenant = service.create_tenant(TENANT.parse().expect("a DNS label"), website);
+    let tenant =
+        service.create_tenant(TENANT.parse().expect("a DNS label"), website, String::new());
     let tenant = tenant.await.expect("a tenant").id;
     let (client, token) = (Issued::new("crm", None), Issued::new("a token", None));
     let id = client.stored.id.clone();

@@ -8,13 +8,13 @@ mod ground;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
-use std::path::Path;
 use std::time::{Duration, Instant};
 
 use atropos::step::Step;
 use atropos::target::Kind;
 
 use crate::support::site::wait_until;
+use crate::support::written::assert_written;
 use crate::support::{Server, Starting, at_once};
 use deed::{Deed, TOLD, word};
 use ground::{Ground, Plot};
@@ -424,7 +424,7 @@ fn whichever_step_fails_hangs_or_is_cut_short_nothing_is_lost() {
         cases.len(),
         started.elapsed()
     );
-    compare(&table);
+    assert_written("tests/steps.md", &table);
 }
 
 /// The table as it stands in the repository.
@@ -453,15 +453,4 @@ fn table(cases: &[Case], cells: &[Cell]) -> String {
         let _ = writeln!(text, "- **{word}**: {meaning}.");
     }
     text
-}
-
-/// Holds the table against the one in the repository.
-fn compare(table: &str) {
-    let host = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let golden = host.parent().expect("the workspace").join("tests/steps.md");
-    if std::env::var_os("ATROPOS_BLESS").is_some() {
-        std::fs::write(&golden, table).expect("the table");
-    }
-    let known = std::fs::read_to_string(&golden).unwrap_or_default();
-    assert!(known == table, "the table has changed; see tests/steps.md");
 }

@@ -177,7 +177,10 @@ pub fn knows(tenant: &Tenant) -> bool {
 /// The storage does not take something.
 pub async fn furnish(service: &Service, base: &str) -> Result<String, DemoError> {
     for (subdomain, website_id) in tenants() {
-        match service.create_tenant(subdomain, website_id).await {
+        match service
+            .create_tenant(subdomain, website_id, "demo".to_owned())
+            .await
+        {
             Ok(_) | Err(StoreError::Taken { .. }) => {}
             Err(error) => return Err(error.into()),
         }

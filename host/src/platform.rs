@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::auth::Authority;
-use crate::store::{Blobs, Chains, Objects};
+use crate::store::{Blobs, Chains, Objects, Shadows};
 
 /// What a platform brings: who may ask, what there is, who judges, and the bytes.
 #[derive(Clone)]
@@ -16,4 +16,6 @@ pub struct Platform {
     pub chains: Arc<dyn Chains>,
     /// The bytes.
     pub blobs: Arc<dyn Blobs>,
+    /// Where it is kept what chains said that are tried beside others; without one, none is asked.
+    pub shadows: Option<Arc<dyn Shadows>>,
 }

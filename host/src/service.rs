@@ -13,8 +13,10 @@ use crate::store::doctor::Doctor;
 use crate::store::local::Local;
 use crate::store::sqlite::Sqlite;
 use crate::store::tenants::NewTenant;
-use crate::store::{Blobs, Catalogue, ChainEntry, Chains, Objects, StoreError, Tenants};
-use crate::target::{Digest, Subdomain, Tenant, WebsiteId, now_ms};
+use crate::store::{
+    Blobs, Catalogue, ChainEntry, Chains, NewComponent, Objects, Policies, StoreError, Tenants,
+};
+use crate::target::{Subdomain, Tenant, WebsiteId, now_ms};
 use crate::upload::Uploads;
 
 /// The parts of a running service. Cheap to clone.
@@ -26,8 +28,10 @@ pub struct Service {
     pub atropos: Atropos,
     /// Who is asking.
     pub credentials: Credentials,
-    /// Tenants, keys, clients, chains.
+    /// Tenants, keys, clients, budgets.
     pub tenants: Arc<dyn Tenants>,
+    /// Components, and what tenants make of them.
+    pub policies: Arc<dyn Policies>,
     /// The chains in force and the components they name.
     pub chains: Arc<dyn Chains>,
     /// Objects with all that their owners may see.
@@ -133,11 +137,13 @@ impl Service {
             objects: rows.clone() as Arc<dyn Objects>,
             chains: rows.clone(),
             blobs: Arc::clone(&blobs),
+            shadows: Some(rows.clone()),
         };
         Ok(Self {
             atropos: start(platform, &config)?,
             credentials,
             tenants: rows.clone(),
+            policies: rows.clone(),
             chains: rows.clone(),
             catalogue: rows.clone(),
             uploads: Uploads::new(rows.clone(), Arc::clone(&blobs), &config.upload),
@@ -147,7 +153,8 @@ impl Service {
         })
     }
 
-    /// Creates a tenant whose chain is, visibly, the built-in `allow-all`.
+    /// Creates a tenant whose chain is, visibly, the built-in `allow-all`. `by` says who creates it, for
+    /// the history of its chain.
     ///
     /// # Errors
     /// [`StoreError::Taken`] if subdomain or website is.
@@ -155,20 +162,22 @@ impl Service {
         &self,
         subdomain: Subdomain,
         website_id: WebsiteId,
+        by: String,
     ) -> Result<Tenant, StoreError> {
-        let (name, bytes) = ALLOW_ALL;
-        let digest = Digest::of(bytes);
-        self.tenants.add_component(digest, name, bytes).await?;
+        let ((name, bytes), at_ms) = (ALLOW_ALL, now_ms());
+        let component = NewComponent::new(name, bytes, at_ms);
         let allow_all = ChainEntry {
             policy: name.to_owned(),
-            digest,
+            digest: component.digest,
             settings: "{}".to_owned(),
         };
+        self.policies.add_component(component).await?;
         let new = NewTenant {
             subdomain,
             website_id,
             chain: vec![allow_all],
-            at_ms: now_ms(),
+            at_ms,
+            by,
         };
         self.tenants.create_tenant(new).await
     }

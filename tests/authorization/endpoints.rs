@@ -6,8 +6,9 @@ use reqwest::blocking::RequestBuilder;
 use reqwest::header::HeaderName;
 use serde_json::{Value, json};
 
-use super::{Caller, assert_reviewed, callers, table};
+use super::{Caller, callers, table};
 use crate::support::photos::picture;
+use crate::support::written::assert_written;
 use crate::support::{self, DOCUMENT_USER, GUID, PHOTO, PHOTO_USER, Server, TENANT, WEBSITE};
 
 const NOTE: &str = "\
@@ -194,7 +195,8 @@ fn each_endpoint_serves_whom_the_reviewed_table_says() {
         let row = [named, serves(endpoint.access)].into_iter().chain(cells);
         rows.push(row.collect());
     }
-    assert_reviewed("endpoints.md", &format!("{NOTE}{}", table(&rows)));
+    let text = format!("{NOTE}{}", table(&rows));
+    assert_written("tests/authorization/endpoints.md", &text);
 }
 
 #[test]

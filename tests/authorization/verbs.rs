@@ -9,9 +9,10 @@ use atropos::cli::Cli;
 use atropos::guest::ALLOW_ALL;
 use clap::CommandFactory as _;
 
-use super::{Caller, WRONG, assert_reviewed, callers, table};
+use super::{Caller, WRONG, callers, table};
 use crate::support::photos::picture;
 use crate::support::site::Site;
+use crate::support::written::assert_written;
 use crate::support::{
     self, DOCUMENT_USER, PHOTO, PHOTO_USER, SITE_KEY, Server, TENANT, WEBSITE, atropos,
 };
@@ -92,7 +93,8 @@ impl Stage {
             "serve" => &["--listen", "127.0.0.1:0"],
             "tenant list" | "client list" | "policy list" | "doctor" | "status" => &[],
             "tenant create" => &[&fresh, "--website-id", &website],
-            "key issue" | "key list" | "policy show" | "decision list" | "budget show" => &tenant,
+            "key issue" | "key list" | "policy show" | "policy history" | "policy rollback"
+            | "decision list" | "budget show" => &tenant,
             "key revoke" => {
                 id = issued(&["key", "issue", "--tenant", TENANT]);
                 &[&id]
@@ -111,6 +113,18 @@ impl Stage {
             "hold place" => &reason,
             "activity" => &["--tenant", TENANT, "--user", PHOTO_USER],
             "policy assign" => &["--tenant", TENANT, "--policy", "allow-all"],
+            "policy deploy" => &["allow-all", "--tenant", TENANT],
+            "policy promote" | "policy withdraw" | "policy shadow" => {
+                let assign = [
+                    "policy",
+                    "assign",
+                    "--policy",
+                    "labels={\"forbidden\":[\"x\"]}",
+                ];
+                support::verb(dir, &[&assign[..], &tenant, &["--shadow"]].concat());
+                &tenant
+            }
+            "policy require-replay" => &["off", "--tenant", TENANT],
             "budget set" => &["tenant", "day=5000", "--tenant", TENANT],
             "component check" => &[&self.component],
             "component choose" => &["default"],
@@ -214,7 +228,8 @@ fn each_verb_serves_whom_the_reviewed_table_says() {
         operator.push([verb.clone()].into_iter().chain(cells).collect());
     }
     let (operator, typed) = (table(&operator), table(&typed));
-    assert_reviewed("verbs.md", &format!("{OPERATOR}{operator}{CALLERS}{typed}"));
+    let text = format!("{OPERATOR}{operator}{CALLERS}{typed}");
+    assert_written("tests/authorization/verbs.md", &text);
 }
 
 /// Types the delete of something that is there.

@@ -7,9 +7,9 @@ use atropos::auth::Issued;
 use atropos::config::Config;
 use atropos::guest::ALLOW_ALL;
 use atropos::service::Service;
-use atropos::store::ChainEntry;
 use atropos::store::tenants::NewCredential;
-use atropos::target::{Digest, Kind, Permission, TenantId};
+use atropos::store::{ChainEntry, NewComponent, NewRevision};
+use atropos::target::{Kind, Permission, TenantId};
 use atropos::upload::NewUpload;
 use rusqlite::Connection;
 use tempfile::TempDir;
@@ -95,17 +95,21 @@ async fn fill(data_dir: &Path) {
     ] {
         let subdomain = subdomain.parse().expect("a subdomain");
         let website = website.parse().expect("a website");
-        let tenant = service.create_tenant(subdomain, website).await;
+        let tenant = service
+            .create_tenant(subdomain, website, String::new())
+            .await;
         let tenant = tenant.expect("a tenant").id;
-        let digest = Digest::of(bytes);
-        let kept = tenants.add_component(digest, policy, bytes).await;
-        kept.expect("a component");
+        let component = NewComponent::new(policy, bytes, 1);
         let entry = ChainEntry {
             policy: policy.to_owned(),
-            digest,
+            digest: component.digest,
             settings: "{}".to_owned(),
         };
-        tenants.assign(tenant, &[entry], 1).await.expect("a chain");
+        let kept = service.policies.add_component(component).await;
+        kept.expect("a component");
+        let chain = NewRevision::new(vec![entry], 1);
+        let revised = service.policies.revise(tenant, chain).await;
+        revised.expect("a storage").expect("a chain");
         let key = Issued::known(SITE_KEY, "steps", None).stored;
         tenants.add_key(tenant, key).await.expect("a key");
         for id in OBJECTS {

@@ -16,6 +16,8 @@ pub(crate) mod demo;
 pub(crate) mod machine;
 // Requests that may get no answer.
 pub(crate) mod asking;
+// Files that tests write and people review.
+pub(crate) mod written;
 // A platform in memory, set for guests that misbehave.
 pub(crate) mod stage;
 

@@ -97,6 +97,7 @@ impl Memory {
             objects: self.clone(),
             chains: self.clone(),
             blobs: self.clone(),
+            shadows: None,
         }
     }
 }

@@ -26,6 +26,7 @@ pub(crate) fn sandbox(config: &Config) -> Result<Sandbox, Failure> {
         objects: nothing.clone(),
         chains: nothing.clone(),
         blobs: nothing,
+        shadows: None,
     };
     Ok(Sandbox::start(&platform, config).map_err(ServiceError::Guest)?)
 }

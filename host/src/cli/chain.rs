@@ -30,12 +30,11 @@ pub(crate) enum PolicyName {
     File(PathBuf),
 }
 
-/// The settings of one policy, as they were typed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Settings {
-    /// JSON.
+    /// JSON as it was typed.
     Text(String),
-    /// A file with JSON in it.
+    /// A file with JSON.
     File(PathBuf),
 }
 
@@ -45,13 +44,10 @@ impl FromStr for Link {
     /// The first `=` ends the name, because JSON may hold further ones.
     fn from_str(typed: &str) -> Result<Self, String> {
         let (policy, settings) = match typed.split_once('=') {
-            Some((policy, settings)) => (policy, settings.parse()?),
-            None => (typed, Settings::Text(NO_SETTINGS.to_owned())),
+            Some((policy, settings)) => (policy, Some(settings.parse()?)),
+            None => (typed, None),
         };
-        Ok(Self {
-            policy: policy.parse()?,
-            settings,
-        })
+        Ok(Self::new(policy.parse()?, settings))
     }
 }
 
@@ -95,6 +91,12 @@ impl FromStr for Settings {
 }
 
 impl Link {
+    /// A policy with its settings, or without any.
+    pub(crate) fn new(policy: PolicyName, settings: Option<Settings>) -> Self {
+        let settings = settings.unwrap_or_else(|| Settings::Text(NO_SETTINGS.to_owned()));
+        Self { policy, settings }
+    }
+
     /// The settings as JSON text, just as they were given.
     pub(crate) async fn settings(&self) -> Result<String, Failure> {
         self.settings.text().await

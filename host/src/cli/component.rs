@@ -12,7 +12,8 @@ use super::{ComponentError, Failure, with_service};
 use crate::config::Config;
 use crate::guest::{Report, component_of};
 use crate::service::Service;
-use crate::target::Digest;
+use crate::store::{NewComponent, PolicyLimits};
+use crate::target::{Digest, now_ms};
 
 /// The world of a deletion plugin, as reports name it.
 const DELETION_PLUGIN: &str = "deletion-plugin";
@@ -73,9 +74,9 @@ Examples:
 pub(crate) async fn run(verb: Verb, config: Config) -> Result<Answer, Failure> {
     match verb {
         Verb::Check { file, limits } => {
-            let config = limits.over(config)?;
             let bytes = read(&file).await?;
-            let report = sandbox(&config)?.check(&bytes).await;
+            let limits = limits.over(PolicyLimits::default());
+            let report = sandbox(&config)?.check(&bytes, limits).await;
             let report = report.map_err(|error| unusable(file.display(), error))?;
             Answer::fields(&report, FIELDS)
         }
@@ -97,16 +98,18 @@ pub(crate) async fn run(verb: Verb, config: Config) -> Result<Answer, Failure> {
 
 async fn choose(plugin: &Path, service: &Service) -> Result<Answer, Failure> {
     if plugin == Path::new("default") {
-        service.tenants.choose_plugin(None).await?;
+        service.policies.choose_plugin(None).await?;
         let value = json!({ "plugin": null });
         return Answer::line(&value, "the built-in plugin serves");
     }
     let bytes = read(plugin).await?;
-    let report = check(service, &bytes, plugin.display(), DELETION_PLUGIN).await?;
+    let limits = PolicyLimits::default();
+    let report = check(service, &bytes, plugin.display(), DELETION_PLUGIN, limits).await?;
     let name = plugin.file_stem().unwrap_or_default().to_string_lossy();
-    let tenants = &service.tenants;
-    tenants.add_component(report.digest, &name, &bytes).await?;
-    tenants.choose_plugin(Some(report.digest)).await?;
+    let policies = &service.policies;
+    let component = NewComponent::new(&name, &bytes, now_ms());
+    policies.add_component(component).await?;
+    policies.choose_plugin(Some(report.digest)).await?;
     let value = json!({ "plugin": report.digest });
     Answer::line(&value, format!("{} serves", report.digest))
 }
@@ -117,8 +120,9 @@ pub(crate) async fn check(
     bytes: &[u8],
     component: impl ToString,
     wanted: &'static str,
+    limits: PolicyLimits,
 ) -> Result<Report, Failure> {
-    match service.atropos.sandbox().check(bytes).await {
+    match service.atropos.sandbox().check(bytes, limits).await {
         Ok(report) if report.world == wanted => Ok(report),
         Ok(report) => {
             let found = report.world;

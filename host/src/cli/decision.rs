@@ -7,7 +7,7 @@ use uuid::Uuid;
 use super::output::{Answer, Columns};
 use super::{Failure, tenant, values};
 use crate::service::Service;
-use crate::store::decision::{Decision, DecisionCaller, FindingOutcome, PolicyReview};
+use crate::store::decision::{Decision, DecisionCaller, PolicyReview};
 use crate::target::{Kind, Subdomain};
 
 const COLUMNS: Columns = &[
@@ -72,7 +72,7 @@ impl Shown {
             .iter()
             .find(|review| review.outcome != "allow");
         let (policy, why) = match refusing {
-            Some(review) => (Some(review.policy.clone()), why(review)),
+            Some(review) => (Some(review.policy.clone()), review.why()),
             None => (None, Vec::new()),
         };
         let target = decision.object.target;
@@ -91,44 +91,5 @@ impl Shown {
             why,
             reviews: decision.reviews,
         }
-    }
-}
-
-fn why(review: &PolicyReview) -> Vec<String> {
-    let findings = review.findings.iter();
-    findings
-        .filter(|finding| finding.outcome == FindingOutcome::Failed)
-        .map(|finding| format!("{}: {}", finding.rule, finding.detail))
-        .collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::store::PolicyLimits;
-    use crate::store::decision::Finding;
-    use crate::target::Digest;
-
-    #[test]
-    fn the_why_is_what_failed() {
-        let finding = |rule: &str, outcome| Finding {
-            rule: rule.to_owned(),
-            outcome,
-            detail: "is 3 days old, must be 30".to_owned(),
-        };
-        let review = PolicyReview {
-            policy: "retention".to_owned(),
-            digest: Digest::of(b""),
-            settings: "{}".to_owned(),
-            outcome: "deny".to_owned(),
-            findings: vec![
-                finding("label", FindingOutcome::Passed),
-                finding("minimum-age", FindingOutcome::Failed),
-            ],
-            fuel: 1,
-            limits: PolicyLimits::default(),
-            duration_us: 1,
-        };
-        assert_eq!(why(&review), ["minimum-age: is 3 days old, must be 30"]);
     }
 }

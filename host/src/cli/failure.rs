@@ -24,6 +24,7 @@ use crate::error::{Reason, Refused};
 use crate::guest::GuestError;
 use crate::service::ServiceError;
 use crate::store::StoreError;
+use crate::store::policies::Unrevised;
 use crate::upload::UploadError;
 
 /// Why a verb did not do what it was asked.
@@ -79,6 +80,9 @@ pub enum Failure {
     /// Policies refused the settings that a chain was to give them.
     #[error("the settings are refused")]
     Settings(Vec<SettingsRefusal>),
+    /// The chain of a tenant stays as it is.
+    #[error(transparent)]
+    Unrevised(#[from] Unrevised),
     /// The storage failed or refused.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -194,6 +198,11 @@ impl Failure {
             Self::Request(_) => (Exit::Usage, "request"),
             Self::CasesFailed { .. } => (Exit::Refused, "cases-failed"),
             Self::Settings(_) => (Exit::Refused, "settings-refused"),
+            Self::Unrevised(unrevised) => match unrevised {
+                Unrevised::Outdated { .. } => (Exit::Refused, "outdated"),
+                Unrevised::ReplayWanted { .. } => (Exit::Refused, "replay-wanted"),
+                Unrevised::OtherReport { .. } => (Exit::Refused, "other-report"),
+            },
             Self::Store(source) => store_class(source),
             Self::Service(_) | Self::Demo(_) => (Exit::Unavailable, "unavailable"),
             Self::ServerRunning { .. } => (Exit::Unavailable, "server-running"),
@@ -232,8 +241,19 @@ impl Failure {
         text
     }
 
-    /// What whoever typed the verb can do about it.
+    /// What an operator can do about it, where that is known.
     fn remedy(&self) -> Option<&'static str> {
+        if let Self::Unrevised(unrevised) = self {
+            return Some(match unrevised {
+                Unrevised::Outdated { .. } => {
+                    "look at it with `atropos policy show`, and try again"
+                }
+                Unrevised::ReplayWanted { .. } | Unrevised::OtherReport { .. } => {
+                    "replay the recorded decisions with this very chain (`atropos replay --help`), \
+                     look at what would change, and give the id of the report as --report"
+                }
+            });
+        }
         if let Self::Case(_) | Self::Request(_) = self {
             return Some("`atropos policy test --help` shows every key and its default");
         }

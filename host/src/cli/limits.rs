@@ -1,35 +1,31 @@
-//! What one call into a component may consume, as typed.
+//! What the policies of a tenant may consume, as it is typed.
 
 use clap::Args;
 
-use super::{Failure, values};
-use crate::config::Config;
+use super::values;
+use crate::store::PolicyLimits;
 
-/// Limits that are typed over the configured ones.
-#[derive(Args, Clone, Copy, Debug)]
+/// What each policy may consume per call.
+#[derive(Args, Clone, Copy, Debug, Default)]
 pub(crate) struct Limits {
-    /// Fuel of one call, in wasmtime's units [default: as configured, or 20000000]
-    #[arg(long, value_name = "N")]
+    /// Instructions that each policy may execute per call, in wasmtime's units
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     fuel: Option<u64>,
-    /// Memory of one call, such as `64MiB` [default: as configured, or 16MiB]
-    #[arg(long, value_name = "SIZE", value_parser = values::bytes)]
+    /// Memory that each policy may have, such as 64MiB
+    #[arg(long, value_name = "SIZE", value_parser = values::size_bytes)]
     memory: Option<u64>,
-    /// Time of one call, such as `2s` [default: as configured, or 250ms]
+    /// Time that each policy may take per call, such as 500ms
     #[arg(long, value_name = "TIME", value_parser = values::duration_ms)]
     deadline: Option<u64>,
 }
 
 impl Limits {
-    /// Sets them for policies.
-    ///
-    /// # Errors
-    /// One is outside its range.
-    pub(crate) fn over(self, mut config: Config) -> Result<Config, Failure> {
-        let limits = &mut config.policy;
-        limits.fuel = self.fuel.unwrap_or(limits.fuel);
-        limits.memory_bytes = self.memory.unwrap_or(limits.memory_bytes);
-        limits.deadline_ms = self.deadline.unwrap_or(limits.deadline_ms);
-        config.check()?;
-        Ok(config)
+    /// What was typed, and what stands in `rest` for everything else.
+    pub(crate) fn over(self, rest: PolicyLimits) -> PolicyLimits {
+        PolicyLimits {
+            fuel: self.fuel.or(rest.fuel),
+            deadline_ms: self.deadline.or(rest.deadline_ms),
+            memory_bytes: self.memory.or(rest.memory_bytes),
+        }
     }
 }

@@ -1,39 +1,27 @@
 //! Policies: which there are, and which of them judge the deletes of a tenant.
 
 mod asking;
+mod change;
+mod deploy;
+mod history;
+mod list;
+mod prepare;
 mod run;
+mod shadow;
 mod test;
 
-use std::collections::HashMap;
-
 use clap::Subcommand;
-use serde::Serialize;
-use serde_json::json;
 
-use super::chain::{Link, PolicyName};
-use super::component::{POLICY_PLUGIN, check, read, unusable};
-use super::output::{Answer, Columns};
-use super::{Failure, SettingsRefusal, tenant, with_service};
+use super::chain::Link;
+use super::limits::Limits;
+use super::output::Answer;
+use super::values::{self, Paging};
+use super::{Failure, tenant, with_service};
 use crate::config::Config;
-use crate::guest::{BUILT_IN_POLICIES, Description};
 use crate::service::Service;
-use crate::store::ChainEntry;
-use crate::target::{Digest, Subdomain, Tenant, now_ms};
+use crate::target::Subdomain;
 
-const LISTED: Columns = &[
-    ("NAME", "/name"),
-    ("VERSION", "/description/version"),
-    ("BUILT IN", "/builtIn"),
-    ("TENANTS", "/tenants"),
-    ("DIGEST", "/digest"),
-    ("FORBIDS", "/description/summary"),
-];
-
-const CHAIN: Columns = &[
-    ("POLICY", "/policy"),
-    ("DIGEST", "/digest"),
-    ("SETTINGS", "/settings"),
-];
+use self::change::Change;
 
 /// The verbs of a policy's author need no data directory, and those of chains do.
 #[derive(Debug, Subcommand)]
@@ -61,20 +49,96 @@ impl Command {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Verb {
-    /// List the built-in policies and those that chains name
+    /// List the built-in policies and those that are kept
     List,
     /// Put a new chain of policies in force; every one of them must allow a delete
     #[command(after_help = ASSIGNING)]
     Assign {
-        /// Subdomain of the tenant
-        #[arg(long)]
-        tenant: Subdomain,
+        #[command(flatten)]
+        change: Change,
         /// A policy of the chain; give one --policy for each, in the order in which they are asked
         #[arg(long = "policy", value_name = "POLICY[=SETTINGS]", required = true)]
         chain: Vec<Link>,
+        #[command(flatten)]
+        limits: Limits,
+        /// Only try the chain beside the one in force, without effect
+        #[arg(long)]
+        shadow: bool,
+    },
+    /// Put one policy in force: in the place of the one that has its name, or else as the last
+    #[command(after_help = DEPLOYING)]
+    Deploy {
+        /// A component's file, or the name or digest of a policy
+        policy: super::chain::PolicyName,
+        #[command(flatten)]
+        change: Change,
+        /// Its settings: JSON, or `@` and the path of a JSON file; `{}` if left out
+        #[arg(long, value_name = "SETTINGS")]
+        settings: Option<super::chain::Settings>,
+        #[command(flatten)]
+        limits: Limits,
+        /// Only try the new chain beside the one in force, without effect
+        #[arg(long)]
+        shadow: bool,
     },
     /// Show the chain of a tenant
     Show {
+        /// Subdomain of the tenant
+        #[arg(long)]
+        tenant: Subdomain,
+    },
+    /// Show every chain that a tenant has had: who changed it, when, and why
+    History {
+        /// Subdomain of the tenant
+        #[arg(long)]
+        tenant: Subdomain,
+        #[command(flatten)]
+        paging: Paging,
+    },
+    /// Put an earlier chain in force again
+    #[command(after_help = "\
+The chain becomes a new revision; history is never rewritten.
+
+Examples:
+  atropos policy rollback --tenant acme                 the chain before the one in force
+  atropos policy rollback --tenant acme --to 3 --why 'revision 4 denied too much'")]
+    Rollback {
+        #[command(flatten)]
+        change: Change,
+        /// Which revision [default: the one before the one in force]
+        #[arg(long, value_name = "REVISION", value_parser = clap::value_parser!(u64).range(1..))]
+        to: Option<u64>,
+    },
+    /// Show how the chain that is tried beside the one in force has fared
+    #[command(after_help = "\
+Differences are listed by sort: what would be allowed that was refused first.")]
+    Shadow {
+        /// Subdomain of the tenant
+        #[arg(long)]
+        tenant: Subdomain,
+        #[command(flatten)]
+        paging: Paging,
+    },
+    /// Put the chain in force that is tried beside it
+    Promote {
+        #[command(flatten)]
+        change: Change,
+    },
+    /// Try no chain beside the one in force any more
+    Withdraw {
+        /// Subdomain of the tenant
+        #[arg(long)]
+        tenant: Subdomain,
+    },
+    /// Say whether a change that may allow more must have been replayed
+    #[command(after_help = "\
+While it is on, a chain is put in force only if it has every policy of the one in force with the same
+settings, and so cannot allow more, or if --report names what `atropos replay` found of this very chain
+beside the one in force.")]
+    RequireReplay {
+        /// `on` or `off`
+        #[arg(action = clap::ArgAction::Set, value_parser = values::switch)]
+        switch: bool,
         /// Subdomain of the tenant
         #[arg(long)]
         tenant: Subdomain,
@@ -85,193 +149,62 @@ const ASSIGNING: &str = "\
 POLICY is one of
   a name      of a built-in policy, as `atropos policy list` shows it
   a path      of a component: it has a `/` in it, or ends in `.wasm`
-  a digest    of a component that a chain names already (64 hexadecimal digits)
+  a digest    of a component that is kept already (64 hexadecimal digits)
 SETTINGS are JSON, or `@` and the path of a JSON file; `{}` if left out. The policy itself checks
-them before anything changes. The new chain replaces the old one from the next decision on.
+them before anything changes. The new chain replaces the old one from the next decision on. Limits
+that are not given stay as they are.
 
 Examples:
   atropos policy assign --tenant acme --policy allow-all
-  atropos policy assign --tenant acme \\
+  atropos policy assign --tenant acme --why 'contract 12/2026' \\
       --policy retention='{\"minimum-age-days\":{\"photo\":30}}' \\
       --policy labels=@labels.json \\
       --policy ./weekdays-only.wasm";
 
+const DEPLOYING: &str = "\
+The rest of the chain stays as it is. With --shadow nothing changes: the chain that would come about is
+asked about live requests too, `atropos policy shadow` shows where it differs, and `atropos policy
+promote` puts it in force.
+
+Examples:
+  atropos policy deploy retention.wasm --tenant acme --settings '{\"minimum-age-days\":{\"photo\":30}}'
+  atropos policy deploy ./weekdays-only.wasm --tenant acme --shadow
+  atropos policy deploy ./scoring.wasm --tenant acme --settings @scoring.json --memory 64MiB";
+
 pub(crate) async fn run(verb: Verb, service: &Service) -> Result<Answer, Failure> {
     match verb {
-        Verb::List => list(service).await,
-        Verb::Assign { tenant, chain } => {
+        Verb::List => list::run(service).await,
+        Verb::Assign {
+            change,
+            chain,
+            limits,
+            shadow,
+        } => deploy::assign(service, change, &chain, limits, shadow).await,
+        Verb::Deploy {
+            policy,
+            change,
+            settings,
+            limits,
+            shadow,
+        } => {
+            let link = Link::new(policy, settings);
+            deploy::deploy(service, change, &link, limits, shadow).await
+        }
+        Verb::Show { tenant } => history::show(service, &tenant).await,
+        Verb::History { tenant, paging } => history::list(service, &tenant, paging).await,
+        Verb::Rollback { change, to } => history::rollback(service, change, to).await,
+        Verb::Shadow { tenant, paging } => shadow::show(service, &tenant, paging).await,
+        Verb::Promote { change } => shadow::promote(service, change).await,
+        Verb::Withdraw { tenant } => shadow::withdraw(service, &tenant).await,
+        Verb::RequireReplay { switch, tenant } => {
             let tenant = tenant::named(service, &tenant).await?;
-            assign(service, tenant, &chain).await
+            service.policies.require_replay(tenant.id, switch).await?;
+            let value = serde_json::json!({ "tenant": tenant.subdomain, "replayRequired": switch });
+            let line = match switch {
+                true => "a change that may allow more must have been replayed",
+                false => "a chain is changed without a replay",
+            };
+            Answer::line(&value, line)
         }
-        Verb::Show { tenant } => {
-            let tenant = tenant::named(service, &tenant).await?;
-            match service.chains.chain(tenant.id).await? {
-                Some(chain) => shown(&tenant, chain.revision, &chain.entries),
-                None => Err(Failure::NotFound {
-                    what: "chain for tenant",
-                    name: tenant.subdomain.to_string(),
-                }),
-            }
-        }
-    }
-}
-
-async fn assign(service: &Service, tenant: Tenant, chain: &[Link]) -> Result<Answer, Failure> {
-    let (mut policies, mut refusals) = (Vec::new(), Vec::new());
-    for link in chain {
-        let (policy, refused) = prepare(service, link).await?;
-        policies.push(policy);
-        refusals.extend(refused);
-    }
-    if !refusals.is_empty() {
-        return Err(Failure::Settings(refusals));
-    }
-    let mut entries = Vec::new();
-    for (entry, bytes) in policies {
-        let kept = service
-            .tenants
-            .add_component(entry.digest, &entry.policy, &bytes);
-        kept.await?;
-        entries.push(entry);
-    }
-    let revision = service
-        .tenants
-        .assign(tenant.id, &entries, now_ms())
-        .await?;
-    shown(&tenant, revision, &entries)
-}
-
-pub(crate) type Prepared = ((ChainEntry, Vec<u8>), Vec<SettingsRefusal>);
-
-/// Finds the component, and has it check its settings.
-pub(crate) async fn prepare(service: &Service, link: &Link) -> Result<Prepared, Failure> {
-    let settings = link.settings().await?;
-    let bytes = bytes(service, &link.policy).await?;
-    let report = check(service, &bytes, &link.policy, POLICY_PLUGIN).await?;
-    let sandbox = service.atropos.sandbox();
-    let problems = sandbox.validate_settings(&bytes, &settings).await;
-    let problems = problems.map_err(|error| unusable(&link.policy, error))?;
-    let name = match report.description {
-        Some(description) => description.name,
-        None => link.policy.to_string(),
-    };
-    let refusals = problems.into_iter().map(|problem| SettingsRefusal {
-        policy: name.clone(),
-        path: problem.path,
-        message: problem.message,
-    });
-    let refusals = refusals.collect();
-    let entry = ChainEntry {
-        policy: name,
-        digest: report.digest,
-        settings,
-    };
-    Ok(((entry, bytes), refusals))
-}
-
-async fn bytes(service: &Service, policy: &PolicyName) -> Result<Vec<u8>, Failure> {
-    match policy {
-        PolicyName::File(file) => read(file).await,
-        PolicyName::BuiltIn(name) => built_in(name).map(<[u8]>::to_vec),
-        PolicyName::Kept(digest) => {
-            let own = BUILT_IN_POLICIES.iter().map(|(_, bytes)| *bytes);
-            if let Some(own) = own.into_iter().find(|bytes| Digest::of(bytes) == *digest) {
-                return Ok(own.to_vec());
-            }
-            let kept = service.chains.component(*digest).await?;
-            kept.ok_or_else(|| Failure::NotFound {
-                what: "component",
-                name: digest.to_string(),
-            })
-        }
-    }
-}
-
-fn built_in(wanted: &str) -> Result<&'static [u8], Failure> {
-    let found = BUILT_IN_POLICIES.iter().find(|(name, _)| *name == wanted);
-    found.map(|(_, bytes)| *bytes).ok_or_else(|| {
-        let names = BUILT_IN_POLICIES.map(|(name, _)| name).join(", ");
-        Failure::Usage(format!(
-            "there is no built-in policy `{wanted}`; there are {names}; a file is named by its \
-             path, such as ./{wanted}.wasm"
-        ))
-    })
-}
-
-fn shown(tenant: &Tenant, revision: u64, entries: &[ChainEntry]) -> Result<Answer, Failure> {
-    let row = |entry: &ChainEntry| json!({ "policy": entry.policy, "digest": entry.digest, "settings": entry.settings });
-    let rows = entries.iter().map(row).collect::<Vec<_>>();
-    let value = json!({ "tenant": tenant.subdomain, "revision": revision, "chain": rows });
-    let caption = format!("{}, revision {revision}", tenant.subdomain);
-    Answer::parts(&value, caption, "/chain", CHAIN)
-}
-
-/// A policy that can be assigned.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Listed {
-    name: String,
-    digest: Digest,
-    built_in: bool,
-    tenants: Vec<Subdomain>,
-    /// None if it does not load any more.
-    description: Option<Description>,
-}
-
-async fn list(service: &Service) -> Result<Answer, Failure> {
-    let mut listed = Vec::new();
-    let mut place = HashMap::new();
-    for (name, bytes) in BUILT_IN_POLICIES {
-        place.insert(Digest::of(bytes), listed.len());
-        listed.push(Listed {
-            name: name.to_owned(),
-            digest: Digest::of(bytes),
-            built_in: true,
-            tenants: Vec::new(),
-            description: None,
-        });
-    }
-    for tenant in service.tenants.tenants().await? {
-        let chain = service.chains.chain(tenant.id).await?;
-        for entry in chain.iter().flat_map(|chain| &chain.entries) {
-            let at = *place.entry(entry.digest).or_insert(listed.len());
-            if at == listed.len() {
-                listed.push(Listed {
-                    name: entry.policy.clone(),
-                    digest: entry.digest,
-                    built_in: false,
-                    tenants: Vec::new(),
-                    description: None,
-                });
-            }
-            if let Some(policy) = listed.get_mut(at) {
-                policy.tenants.push(tenant.subdomain.clone());
-            }
-        }
-    }
-    for policy in &mut listed {
-        policy.tenants.dedup();
-        let bytes = bytes(service, &PolicyName::Kept(policy.digest)).await?;
-        let report = service.atropos.sandbox().check(&bytes).await;
-        policy.description = report.ok().and_then(|report| report.description);
-    }
-    Answer::table(&listed, LISTED)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::cli::Exit;
-
-    #[test]
-    fn the_first_chain_of_a_tenant_comes_with_the_program() {
-        assert!(!built_in("allow-all").unwrap().is_empty());
-    }
-
-    #[test]
-    fn a_policy_that_does_not_exist_is_answered_with_those_that_do() {
-        let failure = built_in("allow-most").unwrap_err();
-        assert_eq!(failure.exit(), Exit::Usage);
-        assert!(failure.to_string().contains("allow-all, retention, labels"));
     }
 }

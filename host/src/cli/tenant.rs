@@ -2,8 +2,8 @@
 
 use clap::Subcommand;
 
-use super::Failure;
 use super::output::{Answer, Columns};
+use super::{Failure, values};
 use crate::guest::ALLOW_ALL;
 use crate::service::Service;
 use crate::target::{Subdomain, Tenant, WebsiteId};
@@ -30,7 +30,8 @@ pub(crate) async fn run(verb: Verb, service: &Service) -> Result<Answer, Failure
             subdomain,
             website_id,
         } => {
-            let tenant = service.create_tenant(subdomain, website_id).await?;
+            let tenant = service.create_tenant(subdomain, website_id, values::operator());
+            let tenant = tenant.await?;
             let line = format!(
                 "created {}, website {}",
                 tenant.subdomain, tenant.website_id

@@ -30,19 +30,13 @@ impl From<Paging> for Page {
     }
 }
 
-/// A size such as `64MiB`, in bytes.
-pub(crate) fn bytes(text: &str) -> Result<u64, String> {
-    let unit = text.find(|char: char| !char.is_ascii_digit());
-    let (number, unit) = text.split_at(unit.unwrap_or(text.len()));
-    let shift = match unit.trim_start() {
-        "" | "B" => Some(0),
-        "KiB" => Some(10),
-        "MiB" => Some(20),
-        "GiB" => Some(30),
-        _ => None,
-    };
-    let size = shift.and_then(|shift| number.parse::<u64>().ok()?.checked_mul(1 << shift));
-    size.ok_or_else(|| "must be a size such as 65536, 64KiB or 64MiB".to_owned())
+/// Who types, as the system names them.
+pub(crate) fn operator() -> String {
+    let named = ["SUDO_USER", "USER", "LOGNAME"]
+        .into_iter()
+        .filter_map(|name| std::env::var(name).ok())
+        .find(|name| !name.is_empty());
+    named.unwrap_or_else(|| "unknown".to_owned())
 }
 
 /// A length of time such as `90d`, `24h` or `1h 30m`, in milliseconds.
@@ -55,6 +49,22 @@ pub(crate) fn duration_ms(text: &str) -> Result<u64, String> {
         .and_then(|length| u64::try_from(length.as_millis()).ok())
         .filter(|ms| (1..=MAX_MS).contains(ms));
     ms.ok_or_else(|| "must be a length of time such as 45s, 30m, 24h or 90d".to_owned())
+}
+
+/// A size such as `65536`, `64KiB` or `32MiB`, in bytes.
+pub(crate) fn size_bytes(text: &str) -> Result<u64, String> {
+    let digits = text.trim_end_matches(|c: char| !c.is_ascii_digit());
+    let factor = match text.strip_prefix(digits).unwrap_or_default() {
+        "" | "B" => Some(1),
+        "KiB" => Some(1 << 10),
+        "MiB" => Some(1 << 20),
+        "GiB" => Some(1 << 30),
+        _ => None,
+    };
+    let number = digits.parse::<u64>().ok().filter(|number| *number > 0);
+    let size = number.zip(factor);
+    let size = size.and_then(|(number, factor)| number.checked_mul(factor));
+    size.ok_or_else(|| "must be a size such as 65536, 64KiB or 32MiB".to_owned())
 }
 
 /// A time such as `2027-01-01T00:00:00Z`, or a date for its first moment in UTC, in milliseconds.
@@ -92,6 +102,24 @@ pub(crate) fn label(text: &str) -> Result<String, String> {
     }
 }
 
+/// A sentence for a history: 1 to 512 bytes that can be shown on one line.
+pub(crate) fn sentence(text: &str) -> Result<String, String> {
+    if (1..=512).contains(&text.len()) && !text.chars().any(char::is_control) {
+        Ok(text.to_owned())
+    } else {
+        Err("must have 1 to 512 bytes and no control characters".to_owned())
+    }
+}
+
+/// `on` or `off`.
+pub(crate) fn switch(text: &str) -> Result<bool, String> {
+    match text {
+        "on" => Ok(true),
+        "off" => Ok(false),
+        _ => Err("must be `on` or `off`".to_owned()),
+    }
+}
+
 /// All the labels of one object: sorted, without repetition, and at most as many as policies see.
 pub(crate) fn labels(mut labels: Vec<String>) -> Result<Vec<String>, Failure> {
     labels.sort_unstable();
@@ -118,22 +146,31 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_size_has_a_binary_unit_or_none() {
-        assert_eq!(bytes("65536"), Ok(65_536));
-        assert_eq!(bytes("64KiB"), Ok(65_536));
-        assert_eq!(bytes("64 MiB"), Ok(64 << 20));
-        for text in ["", "MiB", "64MB", "-1", "1.5MiB", "99999999999GiB"] {
-            assert!(bytes(text).is_err(), "{text}");
-        }
-    }
-
-    #[test]
     fn a_length_of_time_has_a_unit() {
         assert_eq!(duration_ms("45s"), Ok(45_000));
         assert_eq!(duration_ms("24h"), Ok(86_400_000));
         assert_eq!(duration_ms("90d"), Ok(7_776_000_000));
         for text in ["", "5", "-1h", "0s", "1mo", "soon"] {
             assert!(duration_ms(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_size_may_have_a_unit() {
+        assert_eq!(size_bytes("65536"), Ok(65_536));
+        assert_eq!(size_bytes("64KiB"), Ok(65_536));
+        assert_eq!(size_bytes("32MiB"), Ok(33_554_432));
+        for text in [
+            "",
+            "0",
+            "KiB",
+            "64kb",
+            "-1",
+            "1.5MiB",
+            "99999999999GiB",
+            "1é",
+        ] {
+            assert!(size_bytes(text).is_err(), "{text}");
         }
     }
 

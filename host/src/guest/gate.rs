@@ -1,5 +1,7 @@
 //! The gate: has every policy of a tenant's chain judge an object, and writes down what they said.
 //!
+//! A chain that is tried beside the one in force is shown what was decided, and has no say.
+//!
 //! **Invariant:** a policy that is held off is not asked, and the decision says so.
 //! **Invariant:** a decision is `Allowed` only if the chain has a policy and every one allowed.
 
@@ -12,12 +14,14 @@ use super::breakers::{Breakers, Subject};
 use super::component::Components;
 use super::lane::Lane;
 use super::policy::{self, Answer, Policy};
+use super::trial::Trial;
 use super::{convert, engine};
 use crate::config::{Config, GuestLimits};
 use crate::error::{Fault, FaultKind, Guest};
+use crate::platform::Platform;
 use crate::step::{self, Step};
 use crate::store::decision::{Decision, DecisionCaller, PolicyReview, Verdict};
-use crate::store::{Chain, ChainEntry, Chains, PolicyLimits, StoreError};
+use crate::store::{Chain, ChainEntry, Chains, StoreError};
 use crate::target::{Caller, Digest, Object, TenantId};
 
 /// Asks policies.
@@ -27,6 +31,7 @@ pub(super) struct Gate {
     limits: GuestLimits,
     breakers: Breakers,
     lane: Lane,
+    trial: Trial,
 }
 
 /// What the gate came to.
@@ -61,15 +66,17 @@ fn links(chain: &Chain, tenant: TenantId, rest: GuestLimits) -> impl Iterator<It
 impl Gate {
     pub(super) fn new(
         sandboxing: &engine::Sandboxing,
-        chains: &Arc<dyn Chains>,
+        platform: &Platform,
         config: &Config,
         breakers: Breakers,
     ) -> Self {
-        let engine = &sandboxing.engine;
+        let (engine, chains) = (&sandboxing.engine, &platform.chains);
         let prepare = policy::prepare(engine);
+        let policies = Components::new(engine.clone(), Arc::clone(chains), prepare);
         Self {
             chains: Arc::clone(chains),
-            policies: Components::new(engine.clone(), Arc::clone(chains), prepare),
+            trial: Trial::new(platform.shadows.clone(), policies.clone(), config.policy),
+            policies,
             limits: config.policy,
             breakers,
             lane: Lane::new(config.erase.max_in_flight),
@@ -111,11 +118,21 @@ impl Gate {
         } else if object.retain_until_ms.is_some_and(|until| until > at_ms) {
             Verdict::Retained
         } else if let Some(chain) = &chain {
-            self.ask(chain, &mut decision, caller, &mut held_off)
-                .await?
+            let asked = self.ask(chain, &mut decision, caller, &mut held_off);
+            asked.await?
         } else {
-            fault(FaultKind::Missing, None)
+            let missing = fault(FaultKind::Missing, None);
+            super::count_fault(&missing);
+            Verdict::Fault(missing.code().to_owned())
         };
+        let asked = !decision.reviews.is_empty();
+        if let Some(shadow) = chain
+            .as_ref()
+            .and_then(|chain| chain.shadow.as_ref())
+            .filter(|_| asked)
+        {
+            self.trial.show(shadow, &decision);
+        }
         Ok(Judged { decision, held_off })
     }
 
@@ -129,8 +146,11 @@ impl Gate {
     ) -> Result<Verdict, Undecided> {
         let request = convert::question(&decision.question());
         for link in links(chain, caller.tenant.id, self.limits) {
-            let mut review = unasked(&link);
+            let mut review = PolicyReview::unasked(link.entry, link.limits);
             let answer = self.ask_one(&link, &request, &mut review).await?;
+            if let Err(kind) = answer {
+                super::count_fault(&fault(kind, Some(link.entry.digest)));
+            }
             if let Err(FaultKind::HeldOff(left)) = answer {
                 *held_off = Some(left);
             }
@@ -200,51 +220,32 @@ impl Gate {
     }
 }
 
-/// The part of a policy before it says anything.
-fn unasked(link: &Link<'_>) -> PolicyReview {
-    let entry = link.entry;
-    PolicyReview {
-        policy: entry.policy.clone(),
-        digest: entry.digest,
-        settings: entry.settings.clone(),
-        outcome: String::new(),
-        findings: Vec::new(),
-        fuel: 0,
-        limits: PolicyLimits::of(link.limits),
-        duration_us: 0,
-    }
-}
-
 /// Writes down what a policy said, and tells what it comes to.
-fn verdict(answer: Result<Answer, FaultKind>, review: &mut PolicyReview) -> Verdict {
+pub(super) fn verdict(answer: Result<Answer, FaultKind>, review: &mut PolicyReview) -> Verdict {
     let (verdict, outcome) = match answer {
         Ok(answer) => {
             review.findings = answer.findings;
-            if answer.allows {
-                (Verdict::Allowed, "allow".to_owned())
-            } else {
-                (Verdict::Denied, "deny".to_owned())
+            match answer.allows {
+                true => (Verdict::Allowed, "allow"),
+                false => (Verdict::Denied, "deny"),
             }
         }
         Err(kind) => {
-            let verdict = fault(kind, Some(review.digest));
-            let outcome = verdict.as_str().to_owned();
-            (verdict, outcome)
+            let code = fault(kind, Some(review.digest)).code();
+            (Verdict::Fault(code.to_owned()), code)
         }
     };
-    review.outcome = outcome;
+    review.outcome = outcome.to_owned();
     verdict
 }
 
-/// The verdict when nobody could judge: counted, and never an allowance.
-fn fault(kind: FaultKind, digest: Option<Digest>) -> Verdict {
-    let fault = Fault {
+/// Nobody could judge, which is never an allowance.
+pub(super) fn fault(kind: FaultKind, digest: Option<Digest>) -> Fault {
+    Fault {
         guest: Guest::Policy,
         kind,
         digest,
-    };
-    super::count_fault(&fault);
-    Verdict::Fault(fault.code().to_owned())
+    }
 }
 
 /// The storage could not be asked; what it said is in the log.

@@ -27,6 +27,7 @@ mod plugin;
 mod policy;
 mod remedy;
 mod serve;
+mod trial;
 mod world;
 
 use std::sync::Arc;
@@ -45,7 +46,7 @@ use crate::error::{Fault, FaultKind, Refused};
 use crate::platform::Platform;
 use crate::request::Request;
 use crate::store::decision::Decision;
-use crate::store::{Chains, StoreError};
+use crate::store::{Chains, PolicyLimits, StoreError};
 use crate::target::{Caller, Digest};
 
 pub use self::breakers::HeldOff;
@@ -88,8 +89,8 @@ pub enum GuestError {
     Interrupted,
     /// It exports neither world's interface.
     #[error(
-        "the component exports {exports}; it must export atropos:policy/policy@0.1.0 (a policy) or \
-         atropos:deletion/deletion@0.1.0 (a deletion plugin)"
+        "the component exports {exports}; it must export atropos:policy/policy@0.1 (a policy) or \
+         atropos:deletion/deletion@0.1 (a deletion plugin)"
     )]
     NoWorld {
         /// What it does export.
@@ -110,6 +111,14 @@ pub enum GuestError {
         export: &'static str,
         /// The world it was held against.
         world: &'static str,
+    },
+    /// Its world's export lacks a function.
+    #[error("the component's export {export} has no function `{function}`")]
+    MissingFunction {
+        /// What is missing.
+        function: &'static str,
+        /// Where.
+        export: &'static str,
     },
     /// Names are right, types are not; the source names the function or type.
     #[error("the component's types differ from its world's")]
@@ -221,7 +230,7 @@ impl Sandbox {
         let powers = Powers {
             authority: Arc::clone(&platform.authority),
             objects: Arc::clone(&platform.objects),
-            gate: Gate::new(&sandboxing, &platform.chains, config, breakers.clone()),
+            gate: Gate::new(&sandboxing, platform, config, breakers.clone()),
         };
         Ok(Self {
             plugins: Components::new(engine, Arc::clone(&platform.chains), prepare),
@@ -311,11 +320,11 @@ impl Sandbox {
         Ok(in_force)
     }
 
-    /// Compiles a component and tells what it is.
+    /// Compiles a component and tells what it is. A policy is asked under `limits`.
     ///
     /// # Errors
     /// It meets neither world; the error says exactly what is wrong.
-    pub async fn check(&self, bytes: &[u8]) -> Result<Report, GuestError> {
+    pub async fn check(&self, bytes: &[u8], limits: PolicyLimits) -> Result<Report, GuestError> {
         let engine = &self.sandboxing.engine;
         let component = component::compile(engine.clone(), bytes.to_vec()).await?;
         let surface = Surface::of(engine, &component);
@@ -327,7 +336,7 @@ impl Sandbox {
             }
             World::PolicyPlugin => {
                 let policy = policy::prepare(engine)(&component)?;
-                Some(policy.describe(self.policy_limits)?)
+                Some(policy.describe(limits.over(self.policy_limits))?)
             }
         };
         Ok(Report {
@@ -340,7 +349,7 @@ impl Sandbox {
         })
     }
 
-    /// Has a policy check settings before a chain takes them on.
+    /// Has a policy check settings before a chain takes them on, under the chain's `limits`.
     ///
     /// # Errors
     /// The component cannot be asked. Problems with the settings are the value; none is good.
@@ -348,6 +357,7 @@ impl Sandbox {
         &self,
         policy: &[u8],
         settings: &str,
+        limits: PolicyLimits,
     ) -> Result<Vec<SettingsProblem>, GuestError> {
         if settings.len() > MAX_SETTINGS_BYTES {
             return Err(GuestError::SettingsTooLarge {
@@ -356,7 +366,8 @@ impl Sandbox {
         }
         let engine = &self.sandboxing.engine;
         let component = component::compile(engine.clone(), policy.to_vec()).await?;
-        policy::prepare(engine)(&component)?.validate(settings, self.policy_limits)
+        let limits = limits.over(self.policy_limits);
+        policy::prepare(engine)(&component)?.validate(settings, limits)
     }
 }
 

@@ -5,13 +5,13 @@ use std::time::Instant;
 use wasmtime::component::{Component, Linker};
 use wasmtime::{Engine, Store};
 
-use super::bindings::policy::exports::atropos::policy::policy::{Request, Verdict};
+use super::bindings::policy::exports::atropos::policy::policy::{self as wit, Request, Verdict};
 use super::bindings::policy::{PolicyPlugin, PolicyPluginPre};
 use super::component::{self, Prepare};
 use super::convert;
 use super::engine::{store, ticks};
 use super::limits::Meter;
-use super::world::World;
+use super::world::{self, World};
 use super::{Description, GuestError, SettingsProblem};
 use crate::config::GuestLimits;
 use crate::error::FaultKind;
@@ -89,11 +89,25 @@ pub(super) fn prepare(engine: &Engine) -> Prepare<Policy> {
     let engine = engine.clone();
     std::sync::Arc::new(move |component: &Component| {
         component::require(&engine, component, World::PolicyPlugin)?;
+        typecheck(&engine, component)?;
         let linker = Linker::new(&engine);
         let pre = linker.instantiate_pre(component);
         let pre = pre.and_then(PolicyPluginPre::new);
         pre.map(Policy).map_err(GuestError::types)
     })
+}
+
+fn typecheck(engine: &Engine, component: &Component) -> Result<(), GuestError> {
+    use world::typecheck;
+    let world = World::PolicyPlugin;
+    typecheck::<(), (wit::Description,)>(engine, component, world, "describe")?;
+    typecheck::<(&str,), (Result<(), Vec<wit::SettingsProblem>>,)>(
+        engine,
+        component,
+        world,
+        "validate-settings",
+    )?;
+    typecheck::<(&Request, &str), (wit::Judgement,)>(engine, component, world, "review")
 }
 
 impl Policy {
@@ -154,11 +168,9 @@ impl Policy {
             source,
         })?;
         let problems = said.err().unwrap_or_default();
-        let problem = |problem: super::bindings::policy::exports::atropos::policy::policy::SettingsProblem| {
-            SettingsProblem {
-                path: problem.path,
-                message: problem.message,
-            }
+        let problem = |problem: wit::SettingsProblem| SettingsProblem {
+            path: problem.path,
+            message: problem.message,
         };
         Ok(problems.into_iter().map(problem).collect())
     }

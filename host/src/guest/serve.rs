@@ -7,13 +7,14 @@ use wasmtime::Engine;
 use wasmtime::component::{Component, HasSelf, Linker};
 
 use super::bindings::plugin::atropos::deletion::types::Refusal;
+use super::bindings::plugin::exports::atropos::deletion::deletion as export;
 use super::bindings::plugin::{DeletionPlugin, DeletionPluginPre};
 use super::breakers::Pass;
 use super::component::{self, Prepare};
 use super::engine::store;
 use super::limits::Meter;
 use super::plugin::{Call, Powers};
-use super::world::World;
+use super::world::{self, World};
 use super::{GuestError, Served, convert};
 use crate::config::GuestLimits;
 use crate::error::{Fault, FaultKind, Guest, Reason, Refused};
@@ -34,10 +35,19 @@ pub(super) fn prepare(engine: &Engine) -> Result<Prepare<Plugin>, GuestError> {
     let engine = engine.clone();
     Ok(Arc::new(move |component: &Component| {
         component::require(&engine, component, World::DeletionPlugin)?;
+        typecheck(&engine, component)?;
         let pre = linker.instantiate_pre(component);
         let pre = pre.and_then(DeletionPluginPre::new);
         pre.map(Plugin).map_err(GuestError::types)
     }))
+}
+
+fn typecheck(engine: &Engine, component: &Component) -> Result<(), GuestError> {
+    use world::typecheck;
+    type Return = (Result<(), Refusal>,);
+    let world = World::DeletionPlugin;
+    typecheck::<(&export::PhotoRequest,), Return>(engine, component, world, "delete-photo")?;
+    typecheck::<(&export::DocumentRequest,), Return>(engine, component, world, "delete-document")
 }
 
 impl Plugin {

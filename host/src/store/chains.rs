@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
 use super::Result;
+use super::shadow::Shadow;
 use crate::config::GuestLimits;
 use crate::target::{Digest, TenantId};
 
@@ -31,6 +32,8 @@ pub struct Chain {
     pub entries: Vec<ChainEntry>,
     /// What each of them may consume.
     pub limits: PolicyLimits,
+    /// A chain that is asked beside this one, without effect.
+    pub shadow: Option<Shadow>,
 }
 
 impl Chain {
@@ -47,6 +50,19 @@ impl Chain {
         let entries = self.entries.iter();
         let entries = entries.flat_map(|entry| [&entry.digest.0[..], entry.settings.as_bytes()]);
         Digest::of_parts(limits.iter().map(Vec::as_slice).chain(entries))
+    }
+
+    /// Whether what this chain allows is certain to be allowed by `other` too: it has each of its
+    /// policies, with the same settings and limits, and every one must allow.
+    pub fn allows_no_more_than(&self, other: &Self) -> bool {
+        let judges_alike = |one: &ChainEntry, two: &ChainEntry| {
+            (one.digest, &one.settings) == (two.digest, &two.settings)
+        };
+        let kept = |theirs: &ChainEntry| self.entries.iter().any(|own| judges_alike(own, theirs));
+        self.entries.is_empty()
+            || self.limits == other.limits
+                && !other.entries.is_empty()
+                && other.entries.iter().all(kept)
     }
 
     /// These policies with one more: in the place of the one that has its name, or else as the last.
@@ -106,4 +122,83 @@ pub struct ChainEntry {
     pub digest: Digest,
     /// The JSON text as the tenant gave it.
     pub settings: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry(policy: &str, settings: &str) -> ChainEntry {
+        ChainEntry {
+            policy: policy.to_owned(),
+            digest: Digest::of(policy.as_bytes()),
+            settings: settings.to_owned(),
+        }
+    }
+
+    fn chain(entries: &[(&str, &str)]) -> Chain {
+        let entries = entries.iter();
+        Chain {
+            entries: entries
+                .map(|(policy, settings)| entry(policy, settings))
+                .collect(),
+            ..Chain::default()
+        }
+    }
+
+    #[test]
+    fn a_chain_allows_no_more_if_it_has_all_that_the_other_asks() {
+        type Entries = &'static [(&'static str, &'static str)];
+        let table: [(Entries, Entries, bool); 8] = [
+            (&[("a", "1")], &[("a", "1")], true),
+            (&[("b", "1"), ("a", "1")], &[("a", "1")], true),
+            (&[("a", "1")], &[("b", "1"), ("a", "1")], false),
+            (&[("a", "2")], &[("a", "1")], false),
+            (&[("b", "1")], &[("a", "1")], false),
+            (&[], &[("a", "1")], true),
+            (&[("a", "1")], &[], false),
+            (&[], &[], true),
+        ];
+        for (new, old, certain) in table {
+            assert_eq!(
+                chain(new).allows_no_more_than(&chain(old)),
+                certain,
+                "{new:?} {old:?}"
+            );
+        }
+        let mut patient = chain(&[("a", "1")]);
+        patient.limits.fuel = Some(1);
+        assert!(!patient.allows_no_more_than(&chain(&[("a", "1")])));
+    }
+
+    #[test]
+    fn what_a_chain_does_is_named_by_its_policies_settings_and_limits() {
+        let one = chain(&[("a", "1"), ("b", "2")]);
+        let again = Chain {
+            revision: 7,
+            ..one.clone()
+        };
+        assert_eq!(one.digest(), again.digest());
+        let mut limited = one.clone();
+        limited.limits.fuel = Some(1);
+        for other in [
+            chain(&[("b", "2"), ("a", "1")]),
+            chain(&[("a", "1")]),
+            chain(&[("a", "1"), ("b", "3")]),
+            limited,
+        ] {
+            assert_ne!(one.digest(), other.digest(), "{other:?}");
+        }
+    }
+
+    #[test]
+    fn a_new_policy_takes_the_place_of_its_namesake_or_the_last() {
+        let old = chain(&[("a", "1"), ("b", "2")]);
+        assert_eq!(
+            old.entries_with(entry("a", "3")),
+            chain(&[("a", "3"), ("b", "2")]).entries
+        );
+        let longer = chain(&[("a", "1"), ("b", "2"), ("c", "3")]);
+        assert_eq!(old.entries_with(entry("c", "3")), longer.entries);
+    }
 }

@@ -3,7 +3,8 @@
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::chains::PolicyLimits;
+use super::chains::{ChainEntry, PolicyLimits};
+use crate::config::GuestLimits;
 use crate::target::{CallerKind, Digest, Object, Permission, Subdomain, Target};
 
 /// What the chain of a tenant said on one request, and what led to it.
@@ -124,9 +125,35 @@ pub struct PolicyReview {
     /// What it consumed, in wasmtime's units. The same on every replay.
     pub fuel: u64,
     /// What it might have consumed, by which a replay goes.
+    #[serde(default)]
     pub limits: PolicyLimits,
     /// How long it took, in microseconds. Differs from run to run.
     pub duration_us: u64,
+}
+
+impl PolicyReview {
+    /// The part of a policy before it says anything.
+    pub fn unasked(entry: &ChainEntry, limits: GuestLimits) -> Self {
+        Self {
+            policy: entry.policy.clone(),
+            digest: entry.digest,
+            settings: entry.settings.clone(),
+            outcome: String::new(),
+            findings: Vec::new(),
+            fuel: 0,
+            limits: PolicyLimits::of(limits),
+            duration_us: 0,
+        }
+    }
+
+    /// The findings that failed, a sentence each.
+    pub fn why(&self) -> Vec<String> {
+        let findings = self.findings.iter();
+        findings
+            .filter(|finding| finding.outcome == FindingOutcome::Failed)
+            .map(|finding| format!("{}: {}", finding.rule, finding.detail))
+            .collect()
+    }
 }
 
 /// One rule, its outcome and the figures that led there.
@@ -150,4 +177,33 @@ pub enum FindingOutcome {
     Failed,
     /// The rule does not speak of such an object.
     NotApplicable,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::target::Digest;
+
+    #[test]
+    fn the_why_is_what_failed() {
+        let finding = |rule: &str, outcome| Finding {
+            rule: rule.to_owned(),
+            outcome,
+            detail: "is 3 days old, must be 30".to_owned(),
+        };
+        let review = PolicyReview {
+            policy: "retention".to_owned(),
+            digest: Digest::of(b""),
+            settings: "{}".to_owned(),
+            outcome: "deny".to_owned(),
+            findings: vec![
+                finding("label", FindingOutcome::Passed),
+                finding("minimum-age", FindingOutcome::Failed),
+            ],
+            fuel: 1,
+            limits: PolicyLimits::default(),
+            duration_us: 1,
+        };
+        assert_eq!(review.why(), ["minimum-age: is 3 days old, must be 30"]);
+    }
 }

@@ -1,8 +1,8 @@
 //! Storage: rows, bytes, and the commit that makes both go.
 //!
 //! The traits are split by who needs them. A platform that embeds the crate brings [`Objects`],
-//! [`Chains`] and [`Blobs`]; the server's own surfaces add [`Catalogue`] and [`Tenants`], and those
-//! who look after it [`Ledger`] and [`Inventory`].
+//! [`Chains`] and [`Blobs`], and [`Shadows`] if its chains have any; the server's own surfaces add [`Catalogue`], [`Tenants`] and
+//! [`Policies`], and those who look after it [`Ledger`] and [`Inventory`].
 //!
 //! **Invariant:** nothing here knows HTTP or wasmtime, and nothing of one backend shows in a trait.
 //! **Invariant:** every blob that exists is named by a row or by a shred record.
@@ -17,10 +17,12 @@ pub mod doctor;
 pub mod ledger;
 pub mod local;
 pub mod objects;
+pub mod policies;
 mod record;
 pub mod repeat;
 pub mod report;
 mod settle;
+pub mod shadow;
 pub mod shred;
 pub mod sqlite;
 pub mod tenants;
@@ -32,8 +34,10 @@ pub use catalogue::{Activity, Catalogue, NewObject, Page, Rendition, Stored};
 pub use chains::{Chain, ChainEntry, Chains, PolicyLimits};
 pub use ledger::{Inventory, Ledger};
 pub use objects::{Conflict, Doomed, Erasure, Objects, Shred};
+pub use policies::{NewComponent, NewRevision, Policies};
 pub use repeat::{First, Once};
 pub use report::Report;
+pub use shadow::{Shadow, Shadows};
 pub use tenants::{ClientInfo, KeyInfo, NewTenant, Tenants};
 
 use crate::step;

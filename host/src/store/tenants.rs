@@ -1,13 +1,11 @@
-//! What an operator administers: tenants, their credentials, their chains, components.
+//! What an operator administers: tenants, their credentials, their budgets.
 
 use async_trait::async_trait;
 use serde::Serialize;
-use uuid::Uuid;
 
 use super::Result;
 use super::budget::{Limit, Spent};
 use super::chains::ChainEntry;
-use super::report::Report;
 use crate::target::{Caller, Digest, Permission, Subdomain, Tenant, TenantId, WebsiteId};
 
 /// Tenants and whatever belongs to one. Credentials come and go as digests only.
@@ -89,24 +87,6 @@ pub trait Tenants: Send + Sync + 'static {
     /// is no such tenant.
     async fn granted(&self, client: &str, tenant: &Subdomain) -> Result<Option<Caller>>;
 
-    /// Keeps the bytes of a component under their digest. Kept already is fine.
-    async fn add_component(&self, digest: Digest, name: &str, bytes: &[u8]) -> Result<()>;
-
-    /// Puts a new chain in force and returns its revision. Every digest must be kept already.
-    ///
-    /// # Errors
-    /// [`super::StoreError::Missing`] if there is no such tenant, or a component is not kept.
-    async fn assign(&self, tenant: TenantId, entries: &[ChainEntry], at_ms: u64) -> Result<u64>;
-
-    /// Keeps what a replay found.
-    ///
-    /// # Errors
-    /// [`super::StoreError::Missing`] if there is no such tenant.
-    async fn add_report(&self, report: &Report) -> Result<()>;
-
-    /// One report of a tenant.
-    async fn report(&self, tenant: TenantId, id: Uuid) -> Result<Option<Report>>;
-
     /// The limits that were set for a tenant, in place of the configuration's.
     async fn limits(&self, tenant: TenantId) -> Result<Vec<Limit>>;
 
@@ -119,12 +99,6 @@ pub trait Tenants: Send + Sync + 'static {
     /// What a tenant and its callers have spent of the limited windows that go on at `at_ms`, by
     /// caller.
     async fn spent(&self, tenant: TenantId, at_ms: u64) -> Result<Vec<Spent>>;
-
-    /// Chooses the deletion plugin; `None` for the one built in.
-    ///
-    /// # Errors
-    /// [`super::StoreError::Missing`] if the component is not kept.
-    async fn choose_plugin(&self, digest: Option<Digest>) -> Result<()>;
 }
 
 /// A tenant to create.
@@ -138,6 +112,8 @@ pub struct NewTenant {
     pub chain: Vec<ChainEntry>,
     /// When.
     pub at_ms: u64,
+    /// Who creates it, in the operator's words.
+    pub by: String,
 }
 
 /// The stored form of a key, a secret or a token.

@@ -30,6 +30,7 @@ impl House {
             website_id: WebsiteId::new(7).unwrap(),
             chain: Vec::new(),
             at_ms: 1,
+            by: String::new(),
         });
         let blobs = Arc::new(Local::open(dir.path()).unwrap());
         Self {

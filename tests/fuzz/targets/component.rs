@@ -14,7 +14,7 @@ use arbitrary::Arbitrary;
 use atropos::config::{Breaker, Config, GuestLimits};
 use atropos::erase::{Atropos, PhotoRequest, Request};
 use atropos::guest::{BUILT_IN_POLICIES, Report};
-use atropos::store::ChainEntry;
+use atropos::store::{ChainEntry, PolicyLimits};
 use atropos::store::decision::Verdict;
 use atropos::target::Digest;
 use libfuzzer_sys::fuzz_target;
@@ -87,7 +87,7 @@ fuzz_target!(|input: Input<'_>| {
         Input::Raw(bytes) => bytes.to_vec(),
     };
     let sandbox = STAGE.atropos.sandbox();
-    let Ok(report) = STAGE.runtime.block_on(sandbox.check(&bytes)) else {
+    let Ok(report) = STAGE.runtime.block_on(sandbox.check(&bytes, PolicyLimits::default())) else {
         return;
     };
     says_what_it_is(&report, &bytes);

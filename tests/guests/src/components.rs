@@ -34,6 +34,8 @@ components! {
     MOODY = "moody";
     /// Policy: recurses without end.
     OVERFLOW = "overflow";
+    /// Policy: denies what is larger than a mebibyte. Built without the SDK.
+    PLAIN = "plain";
     /// Policy: computes without end while it is instantiated.
     SLOW_START = "slow-start";
     /// Policy: computes without end.

@@ -1,4 +1,4 @@
-//! Guests that misbehave, each in its own way, for the tests of the host.
+//! Guests that misbehave, each in its own way, and a plain one, for the tests of the host.
 //!
 //! Each is one file in `examples/`, compiled to a component by the build script. This library, too,
 //! has two sides: natively it holds the components' bytes; in WebAssembly it holds what the guests

@@ -22,15 +22,20 @@ pub(crate) struct Asked {
 
 /// Compiles the policy and asks what it says of itself.
 pub(crate) async fn start(file: &Path, typed: Limits, config: Config) -> Result<Asked, Failure> {
-    let config = typed.over(config)?;
+    let limits = typed.over(PolicyLimits::default()).over(config.policy);
+    let config = Config {
+        policy: limits,
+        ..config
+    };
+    config.check()?;
     let bytes = read(file).await?;
     let sandbox = sandbox(&config)?;
     let failed = |error| unusable(file.display(), error);
     let judge = sandbox.judge(&bytes).await.map_err(failed)?;
-    let description = judge.describe(config.policy).map_err(failed)?;
+    let description = judge.describe(limits).map_err(failed)?;
     Ok(Asked {
         judge,
-        limits: config.policy,
+        limits,
         description,
         _sandbox: sandbox,
     })

@@ -5,9 +5,11 @@ use rusqlite::{Connection, Row, params};
 use uuid::Uuid;
 
 use super::Sqlite;
-use super::error::{Named as _, damaged};
+use super::error::Named as _;
 use super::objects::name;
-use super::rows::{all, execute, first, json, kind, object, signed, to_json, unsigned, word};
+use super::rows::{
+    all, execute, first, json, kind, maybe, object, signed, to_json, unsigned, word,
+};
 use crate::step::{self, Step};
 use crate::store::catalogue::{Backlog, Change};
 use crate::store::decision::{Decision, Verdict};
@@ -248,15 +250,13 @@ fn stored(rows: &Connection, row: &Row<'_>) -> Result<Stored> {
 }
 
 fn activity(row: &Row<'_>) -> Result<Activity> {
-    let decision: Option<String> = row.get("decision")?;
-    let decision = decision.map(|id| id.parse()).transpose();
     Ok(Activity {
         activity: row.get("activity")?,
         kind: kind(row)?,
         object_id: row.get("object_id")?,
         at_ms: unsigned(row, "at_ms")?,
         caller: row.get("caller")?,
-        decision_id: decision.map_err(|_| damaged("decision"))?,
+        decision_id: maybe(row, "decision")?,
         bytes_absent: row.get("bytes_absent")?,
     })
 }

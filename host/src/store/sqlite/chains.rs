@@ -7,9 +7,9 @@ use async_trait::async_trait;
 use rusqlite::{Connection, params};
 
 use super::Sqlite;
-use super::rows::{execute, first, json, signed, to_json, unsigned, word};
+use super::rows::{execute, first, json, unsigned, word};
 use crate::step::{self, Step};
-use crate::store::{Chain, ChainEntry, Chains, Result, StoreError};
+use crate::store::{Chain, Chains, Result, Shadow, StoreError};
 use crate::target::{Digest, TenantId};
 
 /// The row of `instance` that names the chosen deletion plugin.
@@ -39,13 +39,24 @@ impl Chains for Sqlite {
 /// The chain in force.
 pub(super) fn latest(rows: &Connection, tenant: TenantId) -> Result<Option<Chain>> {
     let latest = "
-        SELECT revision, entries FROM chains
-        WHERE tenant = ? ORDER BY revision DESC LIMIT 1";
+        SELECT revision, chains.entries AS entries, chains.limits AS limits, shadows.id AS shadow,
+            shadows.entries AS shadow_entries, shadows.limits AS shadow_limits
+        FROM chains LEFT JOIN shadows ON shadows.tenant = chains.tenant
+        WHERE chains.tenant = ? ORDER BY revision DESC LIMIT 1";
     first(rows, latest, [tenant.0], |row| {
+        let shadow: Option<String> = row.get("shadow")?;
+        let shadow = shadow.map(|_| {
+            Ok::<_, StoreError>(Shadow {
+                id: word(row, "shadow")?,
+                entries: json(row, "shadow_entries")?,
+                limits: json(row, "shadow_limits")?,
+            })
+        });
         Ok(Chain {
             revision: unsigned(row, "revision")?,
             entries: json(row, "entries")?,
-            ..Chain::default()
+            limits: json(row, "limits")?,
+            shadow: shadow.transpose()?,
         })
     })
 }
@@ -54,25 +65,6 @@ pub(super) fn latest(rows: &Connection, tenant: TenantId) -> Result<Option<Chain
 pub(super) fn chosen(rows: &Connection) -> Result<Option<Digest>> {
     let chosen = "SELECT value FROM instance WHERE name = ?";
     first(rows, chosen, [PLUGIN], |row| word(row, "value"))
-}
-
-/// Puts a chain in force as the tenant's next revision, which is returned.
-pub(super) fn assign(
-    rows: &Connection,
-    tenant: TenantId,
-    entries: &[ChainEntry],
-    at_ms: u64,
-) -> Result<u64> {
-    for entry in entries {
-        must_be_kept(rows, entry.digest)?;
-    }
-    let next = "
-        INSERT INTO chains (tenant, revision, at_ms, entries)
-        SELECT ?1, 1 + coalesce(max(revision), 0), ?2, ?3 FROM chains WHERE tenant = ?1
-        RETURNING revision";
-    let values = params![tenant.0, signed(at_ms), to_json(entries)?];
-    let revision = first(rows, next, values, |row| unsigned(row, "revision"))?;
-    revision.ok_or(StoreError::Missing { what: "tenant" })
 }
 
 /// Chooses the deletion plugin.
@@ -90,7 +82,7 @@ pub(super) fn choose(rows: &Connection, digest: Option<Digest>) -> Result<()> {
     Ok(())
 }
 
-fn must_be_kept(rows: &Connection, digest: Digest) -> Result<()> {
+pub(super) fn must_be_kept(rows: &Connection, digest: Digest) -> Result<()> {
     match kept(rows, digest)? {
         true => Ok(()),
         false => Err(StoreError::Missing { what: "component" }),

@@ -14,10 +14,13 @@ mod error;
 mod ledger;
 mod objects;
 mod outcomes;
+mod policies;
 mod readers;
 mod reports;
+mod revisions;
 mod rows;
 mod schema;
+mod shadows;
 mod tenants;
 mod writer;
 
@@ -40,7 +43,7 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 const FILE: &str = "atropos.db";
 
 /// The embedded backend of [`super::Objects`], [`super::Chains`], [`super::Catalogue`],
-/// [`super::Tenants`] and [`super::Ledger`].
+/// [`super::Tenants`], [`super::Policies`] and [`super::Ledger`].
 ///
 /// Several processes may have the same data directory open. Dropping it finishes the writes that
 /// are queued and waits for them.

@@ -70,6 +70,13 @@ pub(super) fn word<T: std::str::FromStr>(row: &Row<'_>, column: &str) -> Result<
     text.parse().map_err(|_| damaged(column))
 }
 
+/// Like [`word`], for a column that may be null.
+pub(super) fn maybe<T: std::str::FromStr>(row: &Row<'_>, column: &str) -> Result<Option<T>> {
+    let text: Option<String> = row.get(column)?;
+    let word = text.map(|text| text.parse()).transpose();
+    word.map_err(|_| damaged(column))
+}
+
 /// A column with JSON.
 pub(super) fn json<T: DeserializeOwned>(row: &Row<'_>, column: &str) -> Result<T> {
     let text = row.get_ref(column)?.as_str();

@@ -9,7 +9,7 @@ use super::error::damaged;
 use crate::store::{Result, StoreError};
 
 /// Migration n leads from schema n to schema n + 1.
-const MIGRATIONS: [&str; 4] = [INITIAL, BUDGETS, OUTCOMES, REPORTS];
+const MIGRATIONS: [&str; 5] = [INITIAL, BUDGETS, OUTCOMES, REPORTS, HISTORY];
 
 /// Rows that outlive an object (events, decisions) copy its id, and never the name that its owner
 /// gave it. `blobs` and `holds` refer to their object at the end of the transaction only, so that
@@ -206,6 +206,50 @@ const REPORTS: &str = "
         report TEXT NOT NULL
     ) STRICT, WITHOUT ROWID;
 ";
+
+/// Who changed a chain and why; what a component says of itself; chains that are tried beside others.
+const HISTORY: &str = r#"
+    ALTER TABLE components ADD COLUMN version TEXT;
+    ALTER TABLE components ADD COLUMN summary TEXT;
+    ALTER TABLE components ADD COLUMN settings_schema TEXT;
+    ALTER TABLE components ADD COLUMN added_at_ms INTEGER NOT NULL DEFAULT 0;
+
+    ALTER TABLE chains ADD COLUMN limits TEXT NOT NULL DEFAULT '{}';
+    ALTER TABLE chains ADD COLUMN origin TEXT NOT NULL DEFAULT '"assigned"';
+    ALTER TABLE chains ADD COLUMN author TEXT NOT NULL DEFAULT '';
+    ALTER TABLE chains ADD COLUMN why TEXT NOT NULL DEFAULT '';
+    ALTER TABLE chains ADD COLUMN report TEXT;
+
+    ALTER TABLE tenants ADD COLUMN replay_required INTEGER NOT NULL DEFAULT 0;
+
+    CREATE TABLE shadows (
+        tenant INTEGER PRIMARY KEY REFERENCES tenants (id),
+        id TEXT NOT NULL,
+        at_ms INTEGER NOT NULL,
+        entries TEXT NOT NULL,
+        limits TEXT NOT NULL,
+        author TEXT NOT NULL,
+        why TEXT NOT NULL,
+        compared INTEGER NOT NULL DEFAULT 0,
+        deny_to_allow INTEGER NOT NULL DEFAULT 0,
+        allow_to_deny INTEGER NOT NULL DEFAULT 0,
+        to_fault INTEGER NOT NULL DEFAULT 0,
+        from_fault INTEGER NOT NULL DEFAULT 0
+    ) STRICT;
+
+    CREATE TABLE differences (
+        seq INTEGER PRIMARY KEY AUTOINCREMENT,
+        tenant INTEGER NOT NULL,
+        flip TEXT NOT NULL,
+        decision TEXT NOT NULL,
+        at_ms INTEGER NOT NULL,
+        was TEXT NOT NULL,
+        would TEXT NOT NULL,
+        policy TEXT,
+        why TEXT NOT NULL
+    ) STRICT;
+    CREATE INDEX differences_by_tenant ON differences (tenant, flip);
+"#;
 
 /// Sets the file up for this version and brings its tables up to date.
 pub(super) fn prepare(connection: &mut Connection) -> Result<()> {

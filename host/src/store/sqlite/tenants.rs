@@ -2,21 +2,18 @@
 
 use async_trait::async_trait;
 use rusqlite::{Connection, params};
-use uuid::Uuid;
 
 use super::Sqlite;
 use super::budgets;
-use super::chains;
 use super::error::Named as _;
-use super::reports;
+use super::revisions;
 use super::rows::{
     all, digest, execute, first, json, optional, signed, tenant, to_json, unsigned, word,
 };
 use crate::store::budget::{Limit, Spent};
+use crate::store::policies::Origin;
 use crate::store::tenants::{GrantInfo, NewCredential};
-use crate::store::{
-    ChainEntry, ClientInfo, KeyInfo, NewTenant, Report, Result, StoreError, Tenants,
-};
+use crate::store::{ClientInfo, KeyInfo, NewRevision, NewTenant, Result, StoreError, Tenants};
 use crate::target::{
     Caller, CallerKind, Digest, Permission, Subdomain, Tenant, TenantId, WebsiteId, now_ms,
 };
@@ -189,43 +186,6 @@ impl Tenants for Sqlite {
         })
     }
 
-    async fn add_component(&self, digest: Digest, name: &str, bytes: &[u8]) -> Result<()> {
-        let insert = "
-            INSERT INTO components (digest, name, bytes) VALUES (?, ?, ?)
-            ON CONFLICT (digest) DO NOTHING";
-        let (name, bytes) = (name.to_owned(), bytes.to_vec());
-        self.writer
-            .write(move |rows| {
-                execute(rows, insert, params![digest.0, name, bytes])?;
-                Ok(())
-            })
-            .await
-    }
-
-    async fn assign(&self, tenant: TenantId, entries: &[ChainEntry], at_ms: u64) -> Result<u64> {
-        let entries = entries.to_vec();
-        self.writer
-            .write(move |rows| {
-                known(rows, tenant)?;
-                chains::assign(rows, tenant, &entries, at_ms)
-            })
-            .await
-    }
-
-    async fn add_report(&self, report: &Report) -> Result<()> {
-        let report = report.clone();
-        self.writer
-            .write(move |rows| {
-                known(rows, report.tenant)?;
-                reports::add(rows, &report)
-            })
-            .await
-    }
-
-    async fn report(&self, tenant: TenantId, id: Uuid) -> Result<Option<Report>> {
-        self.readers.read(|rows| reports::find(rows, tenant, id))
-    }
-
     async fn limits(&self, tenant: TenantId) -> Result<Vec<Limit>> {
         self.readers.read(|rows| budgets::limits(rows, tenant))
     }
@@ -244,12 +204,6 @@ impl Tenants for Sqlite {
     async fn spent(&self, tenant: TenantId, at_ms: u64) -> Result<Vec<Spent>> {
         self.readers
             .read(|rows| budgets::spent(rows, tenant, at_ms))
-    }
-
-    async fn choose_plugin(&self, digest: Option<Digest>) -> Result<()> {
-        self.writer
-            .write(move |rows| chains::choose(rows, digest))
-            .await
     }
 }
 
@@ -288,7 +242,12 @@ fn create(rows: &Connection, new: NewTenant) -> Result<Tenant> {
     ];
     let inserted = rows.prepare_cached(insert)?.insert(values);
     let id = TenantId(inserted.unique("website id")?);
-    chains::assign(rows, id, &new.chain, new.at_ms)?;
+    let first = NewRevision {
+        origin: Origin::Created,
+        by: new.by,
+        ..NewRevision::new(new.chain, new.at_ms)
+    };
+    revisions::append(rows, id, &first)?;
     Ok(Tenant {
         id,
         subdomain: new.subdomain,
@@ -356,7 +315,7 @@ fn add_token(rows: &Connection, client: &str, token: &NewCredential) -> Result<(
     Ok(())
 }
 
-fn known(rows: &Connection, tenant: TenantId) -> Result<()> {
+pub(super) fn known(rows: &Connection, tenant: TenantId) -> Result<()> {
     let any = "SELECT 1 FROM tenants WHERE id = ?";
     let found = first(rows, any, [tenant.0], |_| Ok(()))?;
     found.ok_or(StoreError::Missing { what: "tenant" })

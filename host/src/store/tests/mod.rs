@@ -28,6 +28,8 @@ pub(super) struct Backend {
     pub(super) catalogue: Arc<dyn Catalogue>,
     pub(super) chains: Arc<dyn Chains>,
     pub(super) tenants: Arc<dyn Tenants>,
+    pub(super) policies: Arc<dyn Policies>,
+    pub(super) shadows: Arc<dyn Shadows>,
     pub(super) blobs: Arc<dyn Blobs>,
     pub(super) ledger: Arc<dyn Ledger>,
     pub(super) inventory: Arc<dyn Inventory>,
@@ -41,15 +43,14 @@ impl Backend {
         let dir = tempfile::tempdir().unwrap();
         let rows = Arc::new(Sqlite::open(dir.path()).unwrap());
         let bytes = Arc::new(Local::open(dir.path()).unwrap());
-        let policy = Digest::of(b"allow-all");
-        rows.add_component(policy, "allow-all", b"allow-all")
-            .await
-            .unwrap();
+        let component = NewComponent::new("allow-all", b"allow-all", now_ms());
+        rows.add_component(component).await.unwrap();
         let tenant = NewTenant {
             subdomain: "mytenant".parse().unwrap(),
             website_id: WebsiteId::new(7).unwrap(),
             chain: vec![entry("allow-all")],
             at_ms: now_ms(),
+            by: "operator".to_owned(),
         };
         Self {
             tenant: rows.create_tenant(tenant).await.unwrap(),
@@ -57,6 +58,8 @@ impl Backend {
             catalogue: rows.clone(),
             chains: rows.clone(),
             tenants: rows.clone(),
+            policies: rows.clone(),
+            shadows: rows.clone(),
             ledger: rows,
             blobs: bytes.clone(),
             inventory: bytes,

@@ -89,6 +89,7 @@ pub(super) async fn a_budget_of_one_is_no_matter_of_another(backend: &Backend) {
         website_id: WebsiteId::new(8).unwrap(),
         chain: vec![entry("allow-all")],
         at_ms: 1,
+        by: String::new(),
     };
     let other = backend.tenants.create_tenant(other).await.unwrap();
     let mut objects = uploads(backend, 5).await;

@@ -7,6 +7,7 @@ mod inventory;
 mod ledger;
 mod objects;
 mod outcomes;
+mod policies;
 mod tenants;
 
 use super::Backend;
@@ -81,10 +82,18 @@ suite! { Backend::embedded();
         what_is_overdue_tells_attempts_and_error
         a_lost_object_is_forgotten_unless_something_stands_against_it
     }
-    tenants {
+    policies {
         a_chain_is_in_force_once_assigned
         a_chain_names_only_components_that_are_kept
         the_operator_chooses_the_plugin
+        every_revision_tells_who_when_and_why
+        a_change_meant_for_another_revision_changes_nothing
+        a_change_that_may_allow_more_is_held_to_a_replay
+        a_component_is_kept_once_and_tells_of_itself
+        a_shadow_is_counted_and_its_worst_differences_come_first
+        a_shadow_ends_when_it_is_replaced_dropped_or_in_force
+    }
+    tenants {
         a_site_key_speaks_for_its_website_until_revoked_or_expired
         a_client_reaches_only_where_it_has_a_grant
         a_token_speaks_for_its_client_until_revoked_or_expired

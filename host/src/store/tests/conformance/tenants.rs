@@ -1,57 +1,8 @@
-//! Tenants, their credentials and their chains.
+//! Tenants and their credentials.
 
 use crate::store::tenants::NewCredential;
 use crate::store::tests::*;
 use crate::target::{Caller, Subdomain};
-
-pub(super) async fn a_chain_is_in_force_once_assigned(backend: &Backend) {
-    let tenant = backend.tenant.id;
-    let first = backend.chains.chain(tenant).await.unwrap().unwrap();
-    assert_eq!((first.revision, first.entries.len()), (1, 1));
-    let digest = Digest::of(b"retention");
-    let keep = backend
-        .tenants
-        .add_component(digest, "retention", b"retention");
-    keep.await.unwrap();
-    let entries = [entry("allow-all"), entry("retention")];
-    let revision = backend.tenants.assign(tenant, &entries, 5).await.unwrap();
-    assert_eq!(revision, 2);
-    let second = backend.chains.chain(tenant).await.unwrap().unwrap();
-    assert_eq!(second.revision, 2);
-    assert_eq!(second.entries, entries);
-    let bytes = backend.chains.component(digest).await.unwrap();
-    assert_eq!(bytes.as_deref(), Some(&b"retention"[..]));
-    let nobody = TenantId(tenant.0 + 1);
-    assert_eq!(backend.chains.chain(nobody).await.unwrap(), None);
-}
-
-pub(super) async fn a_chain_names_only_components_that_are_kept(backend: &Backend) {
-    let entries = [entry("allow-all"), entry("unknown")];
-    let refused = backend.tenants.assign(backend.tenant.id, &entries, 5).await;
-    assert!(matches!(
-        refused,
-        Err(StoreError::Missing { what: "component" })
-    ));
-    let chain = backend.chains.chain(backend.tenant.id).await.unwrap();
-    assert_eq!(chain.unwrap().revision, 1);
-    let nobody = TenantId(backend.tenant.id.0 + 1);
-    let refused = backend.tenants.assign(nobody, &[], 5).await;
-    assert!(matches!(
-        refused,
-        Err(StoreError::Missing { what: "tenant" })
-    ));
-}
-
-pub(super) async fn the_operator_chooses_the_plugin(backend: &Backend) {
-    assert_eq!(backend.chains.plugin().await.unwrap(), None);
-    let kept = Digest::of(b"allow-all");
-    backend.tenants.choose_plugin(Some(kept)).await.unwrap();
-    assert_eq!(backend.chains.plugin().await.unwrap(), Some(kept));
-    let unknown = Some(Digest::of(b"unknown"));
-    assert!(backend.tenants.choose_plugin(unknown).await.is_err());
-    backend.tenants.choose_plugin(None).await.unwrap();
-    assert_eq!(backend.chains.plugin().await.unwrap(), None);
-}
 
 fn credential(id: &str, expires_at_ms: Option<u64>) -> NewCredential {
     NewCredential {
@@ -156,6 +107,7 @@ pub(super) async fn names_of_tenants_are_taken_once(backend: &Backend) {
         website_id: WebsiteId::new(website).unwrap(),
         chain: vec![entry("allow-all")],
         at_ms: 1,
+        by: String::new(),
     };
     let taken = backend.tenants.create_tenant(new("MyTenant", 8)).await;
     assert!(matches!(

@@ -1,0 +1,90 @@
+//! A chain that is tried beside the one in force: how it has fared, and what becomes of it.
+
+use serde_json::json;
+
+use super::change::Change;
+use super::history::shown;
+use crate::cli::output::{Answer, Columns};
+use crate::cli::values::Paging;
+use crate::cli::{Failure, tenant};
+use crate::service::Service;
+use crate::store::policies::Origin;
+use crate::store::shadow::Tally;
+use crate::target::{Subdomain, Tenant};
+
+const DIFFERENCES: Columns = &[
+    ("FLIP", "/flip"),
+    ("WHEN", "/atMs"),
+    ("WAS", "/was"),
+    ("WOULD BE", "/would"),
+    ("POLICY", "/policy"),
+    ("WHY", "/why"),
+    ("DECISION", "/decision"),
+];
+
+/// Shows how the shadow has fared, and where it differs.
+pub(crate) async fn show(
+    service: &Service,
+    subdomain: &Subdomain,
+    paging: Paging,
+) -> Result<Answer, Failure> {
+    let tenant = tenant::named(service, subdomain).await?;
+    let tally = tally(service, &tenant).await?;
+    let differences = service.policies.differences(tenant.id, paging.into());
+    let caption = summary(&tally);
+    let mut value = json!(tally);
+    if let Some(fields) = value.as_object_mut() {
+        fields.insert("differences".to_owned(), json!(differences.await?));
+    }
+    Answer::parts(&value, caption, "/differences", DIFFERENCES)
+}
+
+/// Puts the shadow in force.
+pub(crate) async fn promote(service: &Service, change: Change) -> Result<Answer, Failure> {
+    let changing = change.begin(service).await?;
+    let tenant = changing.tenant.clone();
+    let tally = tally(service, &tenant).await?;
+    let found = summary(&tally);
+    let why = match tally.why.as_str() {
+        "" => found.clone(),
+        why => format!("{why}; {found}"),
+    };
+    let chain = (tally.chain, tally.limits);
+    let revision = changing
+        .revise(service, Origin::Promoted, chain, why)
+        .await?;
+    Ok(shown(service, &tenant, revision).await?.note(found))
+}
+
+/// Tries no chain any more.
+pub(crate) async fn withdraw(service: &Service, subdomain: &Subdomain) -> Result<Answer, Failure> {
+    let tenant = tenant::named(service, subdomain).await?;
+    match service.policies.drop_shadow(tenant.id).await? {
+        true => {
+            let value = json!({ "tenant": tenant.subdomain, "shadow": null });
+            let line = format!("{} tries no other chain any more", tenant.subdomain);
+            Answer::line(&value, line)
+        }
+        false => Err(none(&tenant)),
+    }
+}
+
+async fn tally(service: &Service, tenant: &Tenant) -> Result<Tally, Failure> {
+    let tally = service.policies.tally(tenant.id).await?;
+    tally.ok_or_else(|| none(tenant))
+}
+
+fn none(tenant: &Tenant) -> Failure {
+    Failure::NotFound {
+        what: "chain that is tried for tenant",
+        name: tenant.subdomain.to_string(),
+    }
+}
+
+fn summary(tally: &Tally) -> String {
+    format!(
+        "asked about {} decisions: {} would be allowed that were refused, {} refused that were \
+         allowed, {} would fail, {} would fail no more",
+        tally.compared, tally.deny_to_allow, tally.allow_to_deny, tally.to_fault, tally.from_fault
+    )
+}
