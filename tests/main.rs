@@ -68,6 +68,8 @@ mod status;
 mod steps;
 // The real binary, and the words to speak with it.
 mod support;
+// Components that are swapped under a load, again and again.
+mod swaps;
 // How long answers take that must look alike.
 mod timing;
 // What is left of a name in the files.

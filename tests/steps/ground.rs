@@ -15,6 +15,7 @@ use rusqlite::Connection;
 use tempfile::TempDir;
 
 use crate::support::asking::ask;
+use crate::support::forge;
 use crate::support::site::{blob_files, database, keys, wait_until};
 use crate::support::{
     DOCUMENT_USER, PHOTO_USER, SITE_KEY, Server, Starting, TENANT, WEBSITE, eventually, files,
@@ -85,8 +86,7 @@ async fn fill(data_dir: &Path) {
     let service = Service::open(config).expect("a service");
     let tenants = &service.tenants;
     // A section that nobody reads makes it another component than the one built in.
-    let mut mine = ALLOW_ALL.1.to_vec();
-    mine.extend(b"\0\x05\x04mine");
+    let mine = forge::with_section(ALLOW_ALL.1, b"");
     let allowing: (&str, &[u8]) = ("mine", &mine);
     let denying = ("deny-all", atropos_test_guests::DENY_ALL);
     for (subdomain, website, (policy, bytes)) in [

@@ -164,7 +164,7 @@ impl Demo {
     /// The decisions of a tenant, latest first, once there are so many.
     pub(crate) fn decisions(&self, tenant: &str, count: usize) -> Vec<Value> {
         super::eventually("the decisions on record", || {
-            let list = ["decision", "list", "--tenant", tenant, "--limit", "10000"];
+            let list = ["decision", "list", "--tenant", tenant, "--limit", "1000000"];
             let decisions = self.verb(&list);
             let decisions = decisions.as_array().expect("an array");
             (decisions.len() >= count).then(|| decisions.clone())

@@ -22,6 +22,13 @@ pub(crate) fn padded(component: &[u8], size: usize) -> Vec<u8> {
     bytes
 }
 
+/// The component with a section that nobody reads, which makes it another one.
+pub(crate) fn with_section(component: &[u8], content: &[u8]) -> Vec<u8> {
+    let name = b"\x04mine".to_vec();
+    let custom = section(CUSTOM_SECTION, [&name, content].concat());
+    [component, &custom].concat()
+}
+
 /// A component that exports nothing but a type: lists of lists, this deep.
 pub(crate) fn nested(levels: u32) -> Vec<u8> {
     let mut types = leb(u64::from(levels) + 1);

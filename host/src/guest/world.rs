@@ -157,7 +157,7 @@ mod tests {
 
     #[test]
     fn a_version_line_has_releases_and_nothing_else() {
-        let of = |name| is_of("atropos:policy/policy@0.1", name);
+        let of = |name: &str| is_of("atropos:policy/policy@0.1", name);
         for good in ["0.1.0", "0.1.7", "0.1.19"] {
             assert!(of(&format!("atropos:policy/policy@{good}")), "{good}");
         }
