@@ -1,10 +1,12 @@
 //! Policies: which there are, and which of them judge the deletes of a tenant.
 
 mod asking;
+mod bench;
 mod change;
 mod deploy;
 mod history;
 mod list;
+mod new;
 mod prepare;
 mod run;
 mod shadow;
@@ -26,10 +28,14 @@ use self::change::Change;
 /// The verbs of a policy's author need no data directory, and those of chains do.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    /// Begin a policy: a project that builds, and whose cases pass
+    New(new::New),
     /// Try a policy against cases
     Test(test::Test),
     /// Have a policy judge one request, and show why
     Run(run::Run),
+    /// Measure what decisions cost, and compare it with what they cost before
+    Bench(bench::BenchArgs),
     #[command(flatten)]
     OfChains(Verb),
 }
@@ -37,8 +43,10 @@ pub(crate) enum Command {
 impl Command {
     pub(crate) async fn run(self, config: Config, json: bool) -> Result<(), Failure> {
         match self {
+            Self::New(typed) => new::run(typed)?.print(json),
             Self::Test(typed) => test::run(typed, config, json).await,
             Self::Run(typed) => run::run(typed, config).await?.print(json),
+            Self::Bench(typed) => bench::run(typed, config, json).await,
             Self::OfChains(verb) => {
                 let answer = with_service(config, async |service| run(verb, service).await);
                 answer.await?.print(json)
