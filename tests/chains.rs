@@ -155,7 +155,7 @@ fn what_a_tenants_policies_may_consume_is_part_of_its_chain() {
     let limits = demo.verb(&tenant(&["policy", "show"], &[]))["limits"].clone();
     assert_eq!(limits, json!({ "fuel": 100_000 }));
     assert_eq!(demo.delete(&sunset()).1, "403");
-    let decision = &demo.decisions(TENANT, 1)[0];
+    let decision = &demo.decisions(TENANT)[0];
     assert_eq!(decision["reviews"][0]["limits"]["fuel"], 100_000);
     let args = [&starved[..], &["--fuel", "10"]].concat();
     assert_eq!(code(&demo, &args), "component-refused");
@@ -198,7 +198,7 @@ fn a_chain_is_tried_on_live_requests_without_effect_and_promoted() {
         (&flip["policy"], &flip["why"]),
         (&json!("retention"), &json!([why]))
     );
-    let decision = &demo.decisions(TENANT, 3)[2];
+    let decision = &demo.decisions(TENANT)[2];
     assert_eq!(flip["decision"], decision["id"]);
 
     let promoted = demo.verb(&tenant(&["policy", "promote"], &[]));

@@ -12,7 +12,7 @@ use atropos::store::{Chain, Chains, Result};
 use atropos::target::{Digest, TenantId};
 use atropos_test_guests as guests;
 
-use crate::platform::Memory;
+use crate::embed::platform::Memory;
 use crate::support::stage::{OWNER, Stage};
 
 const FAULTS: usize = 3;
@@ -203,7 +203,7 @@ fn watched(delays: (Duration, Duration), config: &Config) -> (Stage, Arc<AtomicU
             delays,
             loads: Arc::clone(&loads),
         }),
-        ..memory.platform()
+        ..Platform::from(memory.clone())
     };
     let stage = Stage::on(platform, config);
     (stage, loads)

@@ -29,10 +29,18 @@ mod commands;
 mod contract;
 // The power goes in the middle.
 mod crashes;
+// Decisions on record: there before the answer, found, explained and exported.
+mod decisions;
 // The two documented calls, as documented.
 mod deletes;
 // What has come apart between rows and bytes.
 mod doctor;
+// The example, whose platform in memory the tests use.
+#[allow(dead_code, reason = "an example prints")]
+#[path = "../host/examples/embed/main.rs"]
+mod embed;
+// The crate in a platform that has storage and accounts of its own.
+mod embedding;
 // Disks that are full or cannot be written, databases that are locked or damaged.
 mod faults;
 // Credentials that are guessed at.
@@ -49,15 +57,14 @@ mod memory;
 mod misbehaving;
 // What misbehaving guests cost the neighbours of their tenant.
 mod neighbours;
-// An in-memory platform that embeds the crate.
-#[path = "../host/examples/embed/platform.rs"]
-mod platform;
 // Plugins and policies from files: chosen, checked, refused, and failing for one tenant alone.
 mod plugins;
 // Chains that allow and refuse, swapped under a running server; holds and retention dates.
 mod policies;
 // What happens to an object between its decision and its end.
 mod races;
+// Recorded decisions, judged again.
+mod replay;
 // Requests that delete nothing, and the exact answers to them.
 mod requests;
 // Deletes that have a key, repeated.

@@ -162,7 +162,7 @@ fn refuses_a_component_that_is_too_large_or_too_deep_to_compile() {
 #[tokio::test]
 async fn refuses_a_policy_that_the_storage_does_not_have() {
     let stage = Stage::set();
-    stage.memory.chain.lock()[0].digest = Digest::of(b"nothing has this digest");
+    stage.memory.chain.lock().entries[0].digest = Digest::of(b"nothing has this digest");
     stage.delete("p-1").await.expect_err("no component");
     assert_eq!(stage.verdict().await, "policy-missing");
     stage.assert_intact("missing");
@@ -171,7 +171,7 @@ async fn refuses_a_policy_that_the_storage_does_not_have() {
 #[tokio::test]
 async fn an_empty_chain_allows_nothing() {
     let stage = Stage::set();
-    stage.memory.chain.lock().clear();
+    stage.memory.chain.lock().entries.clear();
     stage.delete("p-1").await.expect_err("no chain");
     assert_eq!(stage.verdict().await, "policy-missing");
     stage.assert_intact("no chain");

@@ -16,7 +16,7 @@ use atropos::target::{BlobKey, Digest, Kind, Object, Permission, Target, TenantI
 use atropos::upload::{NewUpload, UploadError};
 use tokio::io::AsyncReadExt as _;
 
-use crate::platform::Memory;
+use crate::embed::platform::Memory;
 use crate::support::TENANT;
 use crate::support::stage::Stage;
 
@@ -62,7 +62,7 @@ fn stage(times: usize, meddle: fn(&mut Object)) -> Stage {
             meddle,
             times: AtomicUsize::new(times),
         }),
-        ..memory.platform()
+        ..Platform::from(memory.clone())
     };
     let stage = Stage::on(platform, &Config::default());
     stage

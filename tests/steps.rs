@@ -36,7 +36,7 @@ const ONCE: [Step; 1] = [Step::ChainComponent];
 
 /// Passed right after the answer is handed over, so that a process that ends there may or may not have
 /// sent it.
-const AS_IT_ANSWERS: [Step; 2] = [Step::ShredPostpone, Step::RowsRecord];
+const AS_IT_ANSWERS: [Step; 1] = [Step::ShredPostpone];
 
 /// How long an answer may take that does not wait for what hangs.
 const MOMENT: Duration = Duration::from_secs(3);

@@ -80,7 +80,7 @@ fn of_many_swaps_under_load_none_fails_or_loses_a_request() {
     });
 
     let answered = answered.into_inner();
-    let decisions = demo.decisions(TENANT, answered);
+    let decisions = demo.decisions(TENANT);
     assert_eq!(decisions.len(), answered, "one decision a request");
     let mut named = BTreeMap::new();
     for decision in &decisions {

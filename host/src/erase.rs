@@ -5,6 +5,7 @@
 //! ```
 //!
 //! **Invariant:** nothing is erased without a decision that allowed it, and only the commit erases.
+//! **Invariant:** nobody is refused by a decision before it is durable.
 //! **Invariant:** a request that was admitted runs to its end, whether or not its client waits.
 //! **Invariant:** of the requests of one caller that have the same key, one at most has an effect, and
 //! only who is authenticated, and let through by the plugin, learns what became of it.
@@ -23,6 +24,7 @@ use crate::guest::{GuestError, Sandbox};
 use crate::step::{self, Step};
 use crate::store::Conflict;
 use crate::store::commit::{CommitError, Committer};
+use crate::store::decision::Decision;
 use crate::target::Kind;
 
 use self::repeats::Repeats;
@@ -135,11 +137,6 @@ impl Atropos {
         self.under_way.len()
     }
 
-    /// How many decisions this process could not record.
-    pub fn decisions_lost(&self) -> u64 {
-        self.flow.committer.lost()
-    }
-
     /// Takes on nothing new, and returns when what is under way has been committed.
     pub async fn stop(&self) {
         self.under_way.close();
@@ -169,13 +166,9 @@ impl Flow {
             // The instances are gone: waiting for the disk takes no place in the sandbox.
             drop(turn);
             let once = self.repeats.once(request, key, &served);
-            for decision in served.unused {
-                self.committer.record(decision);
-            }
+            self.record(served.unused).await?;
             if let Some(answer) = self.repeats.first(once.as_ref()).await {
-                if let Ok(unneeded) = served.staged {
-                    self.committer.record(unneeded);
-                }
+                self.record(served.staged).await?;
                 return Ok(answer);
             }
             let staged = match served.staged {
@@ -189,6 +182,12 @@ impl Flow {
             }
         }
         Err(Refused::Changed)
+    }
+
+    /// Puts decisions on record that erase nothing.
+    async fn record(&self, unused: impl IntoIterator<Item = Decision>) -> Result<(), Refused> {
+        let recorded = self.committer.record(unused.into_iter().collect());
+        recorded.await.map_err(refused)
     }
 }
 

@@ -13,6 +13,7 @@
 //! | [`status`] | what an operator sees at a glance |
 //! | [`service`] | everything put together over one data directory |
 //! | [`upload`] | making an object live |
+//! | [`replay`] | recorded decisions, judged again |
 //! | [`erase`] | the flow of a delete, on one screen |
 //! | [`guest`] | engine, limits, breakers, plugin, gate, policy: all that touches wasmtime |
 //! | [`platform`] | what an embedder brings |
@@ -37,6 +38,7 @@ pub mod guest;
 pub mod http;
 pub mod naming;
 pub mod platform;
+pub mod replay;
 pub mod request;
 pub mod service;
 pub mod status;

@@ -19,3 +19,16 @@ pub struct Platform {
     /// Where it is kept what chains said that are tried beside others; without one, none is asked.
     pub shadows: Option<Arc<dyn Shadows>>,
 }
+
+/// One thing that is all four, and has no shadows.
+impl<T: Authority + Objects + Chains + Blobs> From<Arc<T>> for Platform {
+    fn from(all: Arc<T>) -> Self {
+        Self {
+            authority: all.clone(),
+            objects: all.clone(),
+            chains: all.clone(),
+            blobs: all,
+            shadows: None,
+        }
+    }
+}

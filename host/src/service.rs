@@ -166,11 +166,7 @@ impl Service {
     ) -> Result<Tenant, StoreError> {
         let ((name, bytes), at_ms) = (ALLOW_ALL, now_ms());
         let component = NewComponent::new(name, bytes, at_ms);
-        let allow_all = ChainEntry {
-            policy: name.to_owned(),
-            digest: component.digest,
-            settings: "{}".to_owned(),
-        };
+        let allow_all = ChainEntry::new(name, bytes, "{}");
         self.policies.add_component(component).await?;
         let new = NewTenant {
             subdomain,

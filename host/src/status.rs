@@ -91,8 +91,6 @@ pub struct Live {
     pub started_at_ms: u64,
     /// Deletes under way.
     pub deletes_under_way: usize,
-    /// Decisions that it could not record.
-    pub decisions_lost: u64,
     /// How many components are held off.
     pub breakers_open: usize,
     /// The first of them.
@@ -160,7 +158,6 @@ impl Teller {
             version: env!("CARGO_PKG_VERSION"),
             started_at_ms: self.started_at_ms,
             deletes_under_way: atropos.under_way(),
-            decisions_lost: atropos.decisions_lost(),
             breakers_open: held_off.len(),
             breakers: breakers.collect(),
         })

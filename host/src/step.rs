@@ -52,6 +52,8 @@ steps! {
     ChainComponent = "chain.component",
     /// One policy is to be asked.
     GateAsk = "gate.ask",
+    /// Decisions that erase nothing are to be recorded.
+    RowsRecord = "rows.record",
     /// Whether the request is a repeat is to be looked up.
     RowsFirst = "rows.first",
     /// A refusal is to be kept for repeats.
@@ -104,8 +106,6 @@ steps! {
     ShredClaim = "shred.claim",
     /// A failed removal is to be noted.
     ShredPostpone = "shred.postpone",
-    /// Decisions that erase nothing are to be recorded.
-    RowsRecord = "rows.record",
     /// The files of the database are to be freed of what was deleted.
     WriteCheckpoint = "write.checkpoint",
     /// The bytes of a blob are to be opened for reading.

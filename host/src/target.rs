@@ -213,6 +213,22 @@ pub struct Object {
     pub held: bool,
 }
 
+impl Object {
+    /// What has just been uploaded: in its first version, with no label, retention date or hold.
+    pub fn new(target: Target, size_bytes: u64, media_type: impl Into<String>) -> Self {
+        Self {
+            target,
+            version: 1,
+            size_bytes,
+            media_type: media_type.into(),
+            created_at_ms: now_ms(),
+            labels: Vec::new(),
+            retain_until_ms: None,
+            held: false,
+        }
+    }
+}
+
 /// The unguessable name of some bytes. Made by the host, never from a request, never used twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct BlobKey(Uuid);

@@ -239,15 +239,12 @@ impl Uploads {
         labels.sort();
         labels.dedup();
         let original = renditions.first();
+        let size_bytes = original.map_or(0, |original| original.size_bytes);
+        let media_type = original.map_or("", |original| &original.media_type);
         let object = Object {
-            target,
-            version: 1,
-            size_bytes: original.map_or(0, |original| original.size_bytes),
-            media_type: original.map_or_else(String::new, |original| original.media_type.clone()),
-            created_at_ms: now_ms(),
             labels,
             retain_until_ms: new.retain_until_ms,
-            held: false,
+            ..Object::new(target, size_bytes, media_type)
         };
         let object = NewObject {
             object,

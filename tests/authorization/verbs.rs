@@ -79,6 +79,14 @@ impl Stage {
         }
     }
 
+    /// The id of a decision on record.
+    fn decision(&self) -> String {
+        self.server.delete_photo(PHOTO);
+        let list = ["decision", "list", "--tenant", TENANT];
+        let decisions = support::verb(self.server.data_dir(), &list);
+        decisions[0]["id"].as_str().expect("an id").to_owned()
+    }
+
     /// The arguments with which a verb does something, the `nth` time.
     fn arguments(&self, verb: &str, nth: usize) -> Vec<String> {
         let dir = self.server.data_dir();
@@ -100,7 +108,12 @@ impl Stage {
             "tenant list" | "client list" | "policy list" | "doctor" | "status" => &[],
             "tenant create" => &[&fresh, "--website-id", &website],
             "key issue" | "key list" | "policy show" | "policy history" | "policy rollback"
-            | "decision list" | "budget show" => &tenant,
+            | "budget show" => &tenant,
+            "decision list" | "decision export" | "replay" => &tenant,
+            "decision show" | "decision explain" => {
+                id = self.decision();
+                &[&id, "--tenant", TENANT]
+            }
             "key revoke" => {
                 id = issued(&["key", "issue", "--tenant", TENANT]);
                 &[&id]

@@ -201,7 +201,6 @@ impl Reader<'_> {
                 .name
                 .rsplit_once(']')
                 .unwrap_or(("", &function.name));
-            let called = called;
             let item = Item {
                 called,
                 ..self.function(function)

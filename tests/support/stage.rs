@@ -5,10 +5,8 @@ use std::sync::Arc;
 use atropos::config::{Config, GuestLimits};
 use atropos::erase::{Atropos, PhotoRequest, Platform, Request};
 use atropos::error::Refused;
-use atropos::store::ChainEntry;
-use atropos::target::Digest;
 
-use crate::platform::Memory;
+use crate::embed::platform::Memory;
 
 pub(crate) const OWNER: &str = "u-1001";
 
@@ -39,7 +37,7 @@ impl Stage {
 
     /// One photo `p-1` under `allow-all`.
     pub(crate) fn with(config: &Config) -> Self {
-        Self::on(|memory| memory.platform(), config)
+        Self::on(|memory| memory.clone().into(), config)
     }
 
     /// The same, on a platform that is not what it seems.
@@ -66,24 +64,14 @@ impl Stage {
         }
     }
 
-    pub(crate) fn keep(&self, component: &[u8]) -> Digest {
-        let digest = Digest::of(component);
-        let mut components = self.memory.components.lock();
-        components.insert(digest, component.to_vec());
-        digest
-    }
-
     pub(crate) fn assign(&self, name: &str, component: &[u8]) {
-        let digest = self.keep(component);
-        self.memory.put(ChainEntry {
-            policy: name.to_owned(),
-            digest,
-            settings: "{}".to_owned(),
-        });
+        let entry = self.memory.keep(name, component, "{}");
+        self.memory.put(vec![entry]);
     }
 
     pub(crate) fn choose(&self, component: &[u8]) {
-        *self.memory.plugin.lock() = Some(self.keep(component));
+        let digest = self.memory.keep("plugin", component, "").digest;
+        *self.memory.plugin.lock() = Some(digest);
     }
 
     /// The recorded verdict of the latest decision.

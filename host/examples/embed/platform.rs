@@ -2,115 +2,96 @@
 //! embedder brings, and nothing else.
 
 #![allow(
-    dead_code,
     clippy::expect_used,
-    reason = "an example; the tests use more of it than its main does"
+    reason = "an example, in which these words are known"
 )]
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_trait::async_trait;
 use atropos::auth::{AuthError, Authority};
-use atropos::erase::Platform;
-use atropos::guest::BUILT_IN_POLICIES;
+use atropos::guest::built_in_policy;
 use atropos::store::decision::Decision;
 use atropos::store::{
-    BlobReader, Blobs, Chain, ChainEntry, Chains, Conflict, Doomed, Erasure, Objects, Removal,
-    Result, Shred, StoreError,
+    Blobs, Chain, ChainEntry, Chains, Conflict, Doomed, Erasure, Objects, Removal, Result, Shred,
+    StoreError,
 };
 use atropos::target::{
-    BlobKey, Caller, CallerKind, Digest, Object, Permission, Subdomain, Target, Tenant, TenantId,
-    WebsiteId,
+    BlobKey, Caller, CallerKind, Digest, Kind, Object, Permission, Subdomain, Target, Tenant,
+    TenantId, WebsiteId,
 };
 use parking_lot::Mutex;
-use tokio::io::{AsyncRead, AsyncReadExt};
+
+/// The one customer of the platform.
+const TENANT: TenantId = TenantId(1);
 
 /// Everything the platform has.
 #[derive(Default)]
 pub(crate) struct Memory {
     pub(crate) rows: Mutex<HashMap<Target, (Object, Vec<BlobKey>)>>,
     pub(crate) bytes: Mutex<HashMap<BlobKey, Vec<u8>>>,
-    pub(crate) chain: Mutex<Vec<ChainEntry>>,
-    revision: AtomicU64,
+    pub(crate) decisions: Mutex<Vec<Decision>>,
+    pub(crate) chain: Mutex<Chain>,
     pub(crate) components: Mutex<HashMap<Digest, Vec<u8>>>,
     pub(crate) plugin: Mutex<Option<Digest>>,
-    pub(crate) decisions: Mutex<Vec<Decision>>,
     shreds: Mutex<HashMap<BlobKey, Shred>>,
 }
 
 impl Memory {
-    /// The one account there is: website 7, whose key is `key-of-website-7`.
-    pub(crate) fn tenant() -> Tenant {
-        Tenant {
-            id: TenantId(1),
-            subdomain: "pictures".parse().expect("a DNS label"),
-            website_id: WebsiteId::new(7).expect("a positive number"),
-        }
-    }
-
-    /// Puts a built-in policy in force.
-    pub(crate) fn assign(&self, policy: &str, settings: &str) {
-        let found = BUILT_IN_POLICIES.iter().find(|(name, _)| *name == policy);
-        let (name, bytes) = found.expect("a built-in policy");
-        self.put(ChainEntry {
-            policy: (*name).to_owned(),
-            digest: Digest::of(bytes),
-            settings: settings.to_owned(),
-        });
-    }
-
-    /// Puts a chain of one policy in force.
-    pub(crate) fn put(&self, entry: ChainEntry) {
-        *self.chain.lock() = vec![entry];
-        self.revision.fetch_add(1, Ordering::Relaxed);
-    }
-
     /// Makes a photo of `owner` live.
     pub(crate) fn add_photo(&self, owner: &str, id: &str, bytes: &[u8]) {
         let target = Target {
-            tenant: Self::tenant().id,
-            kind: atropos::target::Kind::Photo,
+            tenant: TENANT,
+            kind: Kind::Photo,
             owner: owner.to_owned(),
             id: id.to_owned(),
         };
-        let object = Object {
-            target: target.clone(),
-            version: 1,
-            size_bytes: bytes.len() as u64,
-            media_type: "image/png".to_owned(),
-            created_at_ms: atropos::target::now_ms(),
-            labels: Vec::new(),
-            retain_until_ms: None,
-            held: false,
-        };
+        let photo = Object::new(target.clone(), bytes.len() as u64, "image/png");
         let key = BlobKey::random();
         self.bytes.lock().insert(key, bytes.to_vec());
-        self.rows.lock().insert(target, (object, vec![key]));
+        self.rows.lock().insert(target, (photo, vec![key]));
     }
 
-    /// The same thing four times: who may ask, what there is, who judges, and the bytes.
-    pub(crate) fn platform(self: &Arc<Self>) -> Platform {
-        Platform {
-            authority: self.clone(),
-            objects: self.clone(),
-            chains: self.clone(),
-            blobs: self.clone(),
-            shadows: None,
-        }
+    /// Takes on a policy of the platform's own.
+    pub(crate) fn keep(&self, policy: &str, component: &[u8], settings: &str) -> ChainEntry {
+        let entry = ChainEntry::new(policy, component, settings);
+        let mut components = self.components.lock();
+        components.insert(entry.digest, component.to_vec());
+        entry
+    }
+
+    /// Puts a chain in force.
+    pub(crate) fn put(&self, entries: Vec<ChainEntry>) {
+        let mut chain = self.chain.lock();
+        *chain = Chain {
+            revision: chain.revision + 1,
+            entries,
+            ..Chain::default()
+        };
+    }
+
+    /// Puts a policy in force that comes with the crate.
+    pub(crate) fn assign(&self, policy: &str, settings: &str) {
+        let component = built_in_policy(policy).expect("a built-in policy");
+        self.put(vec![ChainEntry::new(policy, component, settings)]);
     }
 }
 
 #[async_trait]
 impl Authority for Memory {
     async fn authenticate_site(&self, website: WebsiteId, key: &str) -> Result<Caller, AuthError> {
-        let tenant = Self::tenant();
-        if website != tenant.website_id || key != "key-of-website-7" {
+        // The one account there is. A real platform compares digests, in constant time.
+        if website.get() != 7 || key != "key-of-website-7" {
             return Err(AuthError::Rejected);
         }
+        let subdomain = "pictures".parse().expect("a DNS label");
         Ok(Caller {
-            tenant,
+            tenant: Tenant {
+                id: TENANT,
+                subdomain,
+                website_id: website,
+            },
             kind: CallerKind::SiteKey,
             id: "the-only-key".to_owned(),
             permissions: vec![Permission::PhotosWrite],
@@ -137,26 +118,13 @@ impl Objects for Memory {
         let (mut rows, mut shreds) = (self.rows.lock(), self.shreds.lock());
         let mut erase = |erasure: &Erasure| {
             let judged = &erasure.decision.object;
-            let (object, _) = rows.get(&judged.target).ok_or(Conflict::Gone)?;
-            if object.held {
-                return Err(Conflict::Held);
-            }
-            // Of the same version, and not a successor of the same name.
-            if object != judged {
-                return Err(Conflict::Changed);
+            let now = rows.get(&judged.target).map(|(object, _)| object);
+            if let Some(conflict) = Conflict::between(judged, now, erasure.at_ms) {
+                return Err(conflict);
             }
             let (_, blobs) = rows.remove(&judged.target).ok_or(Conflict::Gone)?;
-            for &key in &blobs {
-                let not_before_ms = erasure.lease_until_ms;
-                shreds.insert(
-                    key,
-                    Shred {
-                        key,
-                        not_before_ms,
-                        attempts: 0,
-                    },
-                );
-            }
+            let until_ms = erasure.lease_until_ms;
+            shreds.extend(blobs.iter().map(|key| (*key, Shred::new(*key, until_ms))));
             self.decisions.lock().push(erasure.decision.clone());
             Ok(Doomed { blobs })
         };
@@ -199,12 +167,7 @@ impl Objects for Memory {
 #[async_trait]
 impl Chains for Memory {
     async fn chain(&self, _: TenantId) -> Result<Option<Arc<Chain>>> {
-        let entries = self.chain.lock().clone();
-        Ok(Some(Arc::new(Chain {
-            revision: self.revision.load(Ordering::Relaxed),
-            entries,
-            ..Chain::default()
-        })))
+        Ok(Some(Arc::new(self.chain.lock().clone())))
     }
 
     async fn component(&self, digest: Digest) -> Result<Option<Vec<u8>>> {
@@ -218,22 +181,6 @@ impl Chains for Memory {
 
 #[async_trait]
 impl Blobs for Memory {
-    async fn put(&self, key: BlobKey, content: &mut (dyn AsyncRead + Send + Unpin)) -> Result<u64> {
-        let mut bytes = Vec::new();
-        let read = content.read_to_end(&mut bytes).await;
-        let size = read.map_err(|error| StoreError::Unavailable(error.into()))?;
-        self.bytes.lock().insert(key, bytes);
-        Ok(size as u64)
-    }
-
-    async fn open(&self, key: BlobKey) -> Result<Option<BlobReader>> {
-        let bytes = self.bytes.lock().get(&key).cloned();
-        Ok(bytes.map(|bytes| BlobReader {
-            size: bytes.len() as u64,
-            content: Box::new(std::io::Cursor::new(bytes)),
-        }))
-    }
-
     async fn remove(&self, key: BlobKey) -> Result<Removal> {
         let removed = self.bytes.lock().remove(&key);
         Ok(removed.map_or(Removal::Absent, |_| Removal::Removed))

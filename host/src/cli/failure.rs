@@ -3,7 +3,7 @@
 //! | exit | meaning |
 //! |---|---|
 //! | 0 | done |
-//! | 1 | refused, not found, or not as expected |
+//! | 1 | refused, not found, or not as expected or recorded |
 //! | 2 | usage: the command line or the configuration makes no sense |
 //! | 3 | unavailable: storage, sandbox, input or output |
 //! | 4 | rows and bytes differ, says `doctor` |
@@ -22,6 +22,7 @@ use crate::config::ConfigError;
 use crate::demo::DemoError;
 use crate::error::{Reason, Refused};
 use crate::guest::GuestError;
+use crate::replay::ReplayError;
 use crate::service::ServiceError;
 use crate::store::StoreError;
 use crate::store::policies::Unrevised;
@@ -122,6 +123,15 @@ pub enum Failure {
         /// What to do about them.
         remedy: &'static str,
     },
+    /// Recorded decisions did not come out again as they were recorded; the answer shows which.
+    #[error("{differing} decisions did not come out as they are recorded")]
+    NotReproduced {
+        /// How many.
+        differing: u64,
+    },
+    /// A replay ended early.
+    #[error(transparent)]
+    Replay(#[from] ReplayError),
     /// A second signal ended the server before it had stopped.
     #[error("ended by a second signal before everything under way was done")]
     Interrupted,
@@ -230,6 +240,12 @@ impl Failure {
             Self::Service(_) | Self::Demo(_) => (Exit::Unavailable, "unavailable"),
             Self::ServerRunning { .. } => (Exit::Unavailable, "server-running"),
             Self::Diverged { .. } => (Exit::Diverged, "diverged"),
+            Self::NotReproduced { .. } => (Exit::Refused, "not-reproduced"),
+            Self::Replay(source) => match source {
+                ReplayError::Store(source) => store_class(source),
+                ReplayError::Component { .. } => (Exit::Refused, "component-refused"),
+                ReplayError::Interrupted => (Exit::Unavailable, "interrupted"),
+            },
             Self::Interrupted => (Exit::Unavailable, "interrupted"),
             Self::Io { .. } => (Exit::Unavailable, "io"),
         }

@@ -26,6 +26,7 @@ impl Limits {
             fuel: self.fuel.or(rest.fuel),
             deadline_ms: self.deadline.or(rest.deadline_ms),
             memory_bytes: self.memory.or(rest.memory_bytes),
+            transfer_bytes: rest.transfer_bytes,
         }
     }
 }

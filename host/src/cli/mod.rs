@@ -22,6 +22,7 @@ mod lock;
 mod object;
 mod output;
 mod policy;
+mod replay;
 mod serve;
 mod status;
 mod tenant;
@@ -46,10 +47,11 @@ Examples:
   atropos policy assign --tenant acme --policy retention='{\"minimum-age-days\":{\"photo\":30}}'
   atropos policy test mine.wasm cases/              a policy of one's own, before it is used
   atropos decision list --tenant acme               why deletes were allowed or refused
+  atropos replay --tenant acme                      judge all that is on record again
   atropos status                                    what runs, what is held off, what resists
 
-Exit status: 0 done; 1 refused, not found, or not as expected; 2 usage or configuration; 3 unavailable; 4 `doctor`
-found what is left to be mended.";
+Exit status: 0 done; 1 refused, not found, or not as expected or recorded; 2 usage or configuration;
+3 unavailable; 4 `doctor` found what is left to be mended.";
 
 /// Serves irreversible deletes of user photos and documents
 ///
@@ -115,6 +117,8 @@ enum Command {
     Component(component::Verb),
     /// Compare rows with bytes, and mend what has come apart
     Doctor(doctor::Doctor),
+    /// Judge recorded decisions again: as they were, or by another chain
+    Replay(replay::Typed),
     /// Show at a glance what a server does, what is stored, and what resists
     Status,
 }
@@ -193,6 +197,7 @@ impl Cli {
             Command::Serve(typed) => return serve::run(typed, config).await,
             Command::Doctor(typed) => return doctor::run(typed, config, self.global.json).await,
             Command::Policy(verb) => return verb.run(config, self.global.json).await,
+            Command::Replay(typed) => return replay::run(typed, config, self.global.json).await,
             Command::Status => status::run(config).await?,
             Command::Component(verb) => component::run(verb, config).await?,
             Command::Verb(verb) => {

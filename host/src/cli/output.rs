@@ -27,6 +27,9 @@ enum View {
     Fields(Columns),
     /// A caption, where the rows are in the value, and what of them is shown.
     Table(Option<String>, &'static str, Columns),
+    /// The fields, and beneath them where the rows are in the value, and what of them is shown.
+    Sheet(Columns, &'static str, Columns),
+    Nothing,
 }
 
 impl Answer {
@@ -53,6 +56,21 @@ impl Answer {
         columns: Columns,
     ) -> Result<Self, Failure> {
         Self::new(value, View::Table(Some(caption), rows, columns))
+    }
+
+    /// One thing with its fields, one a line, and its parts beneath, at the JSON pointer `rows`.
+    pub(crate) fn sheet(
+        value: &impl Serialize,
+        fields: Columns,
+        rows: &'static str,
+        columns: Columns,
+    ) -> Result<Self, Failure> {
+        Self::new(value, View::Sheet(fields, rows, columns))
+    }
+
+    /// Nothing, where the verb has written to stdout itself.
+    pub(crate) fn none() -> Result<Self, Failure> {
+        Self::new(&(), View::Nothing)
     }
 
     fn new(value: &impl Serialize, view: View) -> Result<Self, Failure> {
@@ -87,32 +105,24 @@ impl Answer {
     }
 
     fn write(&self, json: bool, out: &mut impl Write, notes: &mut impl Write) -> io::Result<()> {
-        if json {
-            writeln!(out, "{}", self.json)?;
-            return out.flush();
-        }
         match &self.view {
-            View::Line(line) => writeln!(out, "{line}")?,
-            View::Fields(fields) => {
-                let row = |&(title, field): &(&str, &str)| {
-                    vec![format!("{title}:"), cell(&self.seen, field)]
-                };
-                write_rows(out, &fields.iter().map(row).collect::<Vec<_>>())?;
+            View::Nothing => {}
+            _ if json => {
+                writeln!(out, "{}", self.json)?;
+                return out.flush();
             }
+            View::Line(line) => writeln!(out, "{line}")?,
+            View::Fields(fields) => self.write_fields(out, fields)?,
             View::Table(caption, rows, columns) => {
                 if let Some(caption) = caption {
                     writeln!(out, "{caption}")?;
                 }
-                let rows = self.seen.pointer(rows).and_then(Value::as_array);
-                let titles = columns
-                    .iter()
-                    .map(|(title, _)| (*title).to_owned())
-                    .collect();
-                let mut lines = vec![titles];
-                for row in rows.into_iter().flatten() {
-                    lines.push(columns.iter().map(|(_, field)| cell(row, field)).collect());
-                }
-                write_rows(out, &lines)?;
+                self.write_table(out, rows, columns)?;
+            }
+            View::Sheet(fields, rows, columns) => {
+                self.write_fields(out, fields)?;
+                writeln!(out)?;
+                self.write_table(out, rows, columns)?;
             }
         }
         out.flush()?;
@@ -120,6 +130,25 @@ impl Answer {
             writeln!(notes, "{note}")?;
         }
         Ok(())
+    }
+
+    fn write_fields(&self, out: &mut impl Write, fields: Columns) -> io::Result<()> {
+        let row =
+            |&(title, field): &(&str, &str)| vec![format!("{title}:"), cell(&self.seen, field)];
+        write_rows(out, &fields.iter().map(row).collect::<Vec<_>>())
+    }
+
+    fn write_table(&self, out: &mut impl Write, rows: &str, columns: Columns) -> io::Result<()> {
+        let rows = self.seen.pointer(rows).and_then(Value::as_array);
+        let titles = columns
+            .iter()
+            .map(|(title, _)| (*title).to_owned())
+            .collect();
+        let mut lines = vec![titles];
+        for row in rows.into_iter().flatten() {
+            lines.push(columns.iter().map(|(_, field)| cell(row, field)).collect());
+        }
+        write_rows(out, &lines)
     }
 }
 

@@ -7,7 +7,7 @@ mod deploy;
 mod history;
 mod list;
 mod new;
-mod prepare;
+pub(super) mod prepare;
 mod run;
 mod shadow;
 mod test;

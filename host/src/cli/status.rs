@@ -73,7 +73,6 @@ fn lines(server: &Value, stored: &Stored) -> Vec<Line> {
         add("up for", format!("{} s", up.as_secs()));
         add("version", words(&server["version"]));
         add("deletes under way", words(&server["deletesUnderWay"]));
-        add("decisions lost", words(&server["decisionsLost"]));
         add("components held off", words(&server["breakersOpen"]));
     }
     for breaker in server["breakers"].as_array().into_iter().flatten() {

@@ -5,7 +5,7 @@ use clap::Args;
 use super::Failure;
 use crate::naming;
 use crate::store::Page;
-use crate::target::Kind;
+use crate::target::{Kind, now_ms};
 
 /// The largest time that a 64-bit column holds.
 const MAX_MS: u64 = i64::MAX as u64;
@@ -28,6 +28,25 @@ impl From<Paging> for Page {
             limit: typed.limit,
         }
     }
+}
+
+/// From when until when.
+#[derive(Args, Clone, Copy, Debug)]
+pub(crate) struct Span {
+    /// Only what is not older: a time such as 2027-01-01, or how long ago, such as 24h
+    #[arg(long, value_name = "TIME", value_parser = moment_ms)]
+    pub(crate) since: Option<u64>,
+    /// Only what is older: a time, or how long ago
+    #[arg(long, value_name = "TIME", value_parser = moment_ms)]
+    pub(crate) until: Option<u64>,
+}
+
+/// Like [`time_ms`], or like [`duration_ms`] for how long ago.
+pub(crate) fn moment_ms(text: &str) -> Result<u64, String> {
+    let ago = |ms| now_ms().saturating_sub(ms);
+    time_ms(text)
+        .or_else(|_| duration_ms(text).map(ago))
+        .map_err(|_| "must be a time such as 2027-01-01, or how long ago, such as 24h".to_owned())
 }
 
 /// Who types, as the system names them.
@@ -182,6 +201,14 @@ mod tests {
         for text in ["", "tomorrow", "1969-12-31", "2027-02-30"] {
             assert!(time_ms(text).is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn a_moment_is_a_time_or_how_long_ago() {
+        assert_eq!(moment_ms("1970-01-02"), Ok(86_400_000));
+        let ago = moment_ms("1h").unwrap();
+        assert!((3_599_000..3_700_000).contains(&(now_ms() - ago)), "{ago}");
+        assert!(moment_ms("recently").is_err());
     }
 
     #[test]

@@ -31,6 +31,12 @@ pub const POLICIES: [(&str, &[u8]); 4] = [
     ),
 ];
 
+/// The policy that comes with the program under this name.
+pub fn policy(name: &str) -> Option<&'static [u8]> {
+    let found = POLICIES.iter().find(|(known, _)| *known == name);
+    found.map(|(_, bytes)| *bytes)
+}
+
 static BY_DIGEST: LazyLock<HashMap<Digest, &'static [u8]>> = LazyLock::new(|| {
     let policies = POLICIES.map(|(_, bytes)| bytes);
     let all = policies.into_iter().chain([PLUGIN]);

@@ -27,7 +27,7 @@ use crate::target::{Caller, Digest, Object, TenantId};
 /// Asks policies.
 pub(super) struct Gate {
     chains: Arc<dyn Chains>,
-    policies: Components<Policy>,
+    pub(super) policies: Components<Policy>,
     limits: GuestLimits,
     breakers: Breakers,
     lane: Lane,
@@ -113,17 +113,14 @@ impl Gate {
         let chain = chain.filter(|chain| !chain.entries.is_empty());
 
         let mut held_off = None;
-        decision.verdict = if object.held {
-            Verdict::Held
-        } else if object.retain_until_ms.is_some_and(|until| until > at_ms) {
-            Verdict::Retained
+        decision.verdict = if let Some(verdict) = Verdict::before_asking(object, at_ms) {
+            verdict
         } else if let Some(chain) = &chain {
             let asked = self.ask(chain, &mut decision, caller, &mut held_off);
             asked.await?
         } else {
-            let missing = fault(FaultKind::Missing, None);
-            super::count_fault(&missing);
-            Verdict::Fault(missing.code().to_owned())
+            super::count_fault(&fault(FaultKind::Missing, None));
+            Verdict::nobody_asked()
         };
         let asked = !decision.reviews.is_empty();
         if let Some(shadow) = chain

@@ -4,9 +4,11 @@
 use std::sync::Arc;
 
 use super::policy::{self, Policy, Run};
-use super::{Description, GuestError, Sandbox, SettingsProblem, component, convert};
+use super::{Description, GuestError, Sandbox, SettingsProblem, component, convert, gate};
 use crate::config::GuestLimits;
-use crate::store::decision::Question;
+use crate::error::FaultKind;
+use crate::store::decision::{PolicyReview, Question, Verdict};
+use crate::store::{ChainEntry, StoreError};
 use crate::target::Digest;
 
 /// A policy that is compiled and can be asked. Cheap to clone; each call has a fresh instance.
@@ -28,6 +30,22 @@ impl Sandbox {
             policy: Arc::new(policy::prepare(engine)(&component)?),
             digest: Digest::of(bytes),
         })
+    }
+}
+
+impl Sandbox {
+    /// The policy that chains and records name by this digest, compiled once for all who ask.
+    ///
+    /// # Errors
+    /// The storage cannot be asked for it. Inside, why it cannot be loaded.
+    pub async fn recall(&self, digest: Digest) -> Result<Result<Judge, FaultKind>, StoreError> {
+        match self.powers.gate.policies.get(digest).await {
+            Ok(policy) => Ok(Ok(Judge { policy, digest })),
+            Err(error) => match error.fault() {
+                Some(kind) => Ok(Err(kind)),
+                None => Err(StoreError::Unavailable(error.into())),
+            },
+        }
     }
 }
 
@@ -55,6 +73,19 @@ impl Judge {
         limits: GuestLimits,
     ) -> Result<Vec<SettingsProblem>, GuestError> {
         self.policy.validate(settings, limits)
+    }
+
+    /// Has the policy judge as at its place in a chain, and writes down what it says.
+    pub fn review(
+        &self,
+        question: &Question,
+        entry: &ChainEntry,
+        limits: GuestLimits,
+    ) -> (Verdict, PolicyReview) {
+        let mut review = PolicyReview::unasked(entry, limits);
+        let run = self.ask(question, &entry.settings, limits);
+        (review.fuel, review.duration_us) = (run.fuel, run.duration_us);
+        (gate::verdict(run.answer, &mut review), review)
     }
 
     /// Has the policy judge. It computes on the calling thread, within its limits.

@@ -50,7 +50,7 @@ use crate::store::{Chains, PolicyLimits, StoreError};
 use crate::target::{Caller, Digest};
 
 pub use self::breakers::HeldOff;
-pub use self::built_in::{ALLOW_ALL, POLICIES as BUILT_IN_POLICIES};
+pub use self::built_in::{ALLOW_ALL, POLICIES as BUILT_IN_POLICIES, policy as built_in_policy};
 pub use self::judge::Judge;
 pub use self::module::component as component_of;
 pub use self::policy::{Answer, Run};

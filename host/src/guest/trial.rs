@@ -157,11 +157,7 @@ impl Asking {
         }
         match last {
             Some(_) => (Verdict::Allowed, last),
-            // As a chain without a policy in force.
-            None => {
-                let missing = gate::fault(FaultKind::Missing, None);
-                (Verdict::Fault(missing.code().to_owned()), None)
-            }
+            None => (Verdict::nobody_asked(), None),
         }
     }
 }

@@ -111,7 +111,8 @@ impl Surface {
 }
 
 /// Refuses a component whose function of this name, in what its world exports, takes or gives other types
-/// than the contract says. Left to itself, wasmtime would say so when the function is called.
+/// than the contract says. Left to itself, wasmtime would say so when the function is called. What it
+/// offers for this is public but not documented.
 pub(super) fn typecheck<Params, Return>(
     engine: &Engine,
     component: &Component,

@@ -4,21 +4,30 @@ use async_trait::async_trait;
 use futures_util::stream::{self, StreamExt as _};
 use tokio::io::AsyncRead;
 
-use super::Result;
+use super::{Result, StoreError};
 use crate::target::BlobKey;
 
 /// How many removals are under way at once where the backend does not say otherwise.
 const AT_ONCE: usize = 16;
 
+const GOES_ANOTHER_WAY: StoreError = StoreError::Missing {
+    what: "way for uploads and downloads",
+};
+
 /// The bytes of objects, by unguessable key.
 #[async_trait]
 pub trait Blobs: Send + Sync + 'static {
     /// Streams `content` to a new blob and returns its size in bytes once it is durable. On an
-    /// error a part of it may remain; the caller's shred record takes care of that.
-    async fn put(&self, key: BlobKey, content: &mut (dyn AsyncRead + Send + Unpin)) -> Result<u64>;
+    /// error a part of it may remain; the caller's shred record takes care of that. A platform whose
+    /// uploads and downloads go another way leaves this and [`Blobs::open`] as they are.
+    async fn put(&self, _: BlobKey, _: &mut (dyn AsyncRead + Send + Unpin)) -> Result<u64> {
+        Err(GOES_ANOTHER_WAY)
+    }
 
     /// Opens a blob for reading; `None` if there is none.
-    async fn open(&self, key: BlobKey) -> Result<Option<BlobReader>>;
+    async fn open(&self, _: BlobKey) -> Result<Option<BlobReader>> {
+        Err(GOES_ANOTHER_WAY)
+    }
 
     /// Makes a blob unreadable. Absent already is fine, and said so.
     async fn remove(&self, key: BlobKey) -> Result<Removal>;

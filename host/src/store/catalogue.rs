@@ -6,6 +6,7 @@ use uuid::Uuid;
 
 use super::Result;
 use super::decision::Decision;
+use super::wanted::{Stretch, Wanted};
 use crate::target::{BlobKey, Kind, Object, Target, TenantId};
 
 /// Objects with all that their owners may see.
@@ -65,8 +66,22 @@ pub trait Catalogue: Send + Sync + 'static {
         page: Page,
     ) -> Result<Vec<Activity>>;
 
-    /// Recorded decisions of a tenant, latest first.
-    async fn decisions(&self, tenant: TenantId, page: Page) -> Result<Vec<Decision>>;
+    /// One recorded decision of a tenant.
+    async fn decision(&self, tenant: TenantId, id: Uuid) -> Result<Option<Decision>>;
+
+    /// A part of the list of a tenant's decisions that are wanted.
+    ///
+    /// # Errors
+    /// [`super::StoreError::Missing`] if the tenant has none of the id after which the part is to begin.
+    async fn decisions(
+        &self,
+        tenant: TenantId,
+        wanted: &Wanted,
+        stretch: Stretch,
+    ) -> Result<Vec<Decision>>;
+
+    /// How many decisions of a tenant are wanted. Looks at each of them.
+    async fn count_decisions(&self, tenant: TenantId, wanted: &Wanted) -> Result<u64>;
 
     /// How many shred records wait, and the most attempts any of them took.
     async fn backlog(&self, now_ms: u64) -> Result<Backlog>;

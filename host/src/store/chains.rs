@@ -44,6 +44,7 @@ impl Chain {
             self.limits.fuel,
             self.limits.deadline_ms,
             self.limits.memory_bytes,
+            self.limits.transfer_bytes,
         ];
         let limits =
             limits.map(|limit| limit.map_or_else(Vec::new, |limit| limit.to_be_bytes().to_vec()));
@@ -90,6 +91,9 @@ pub struct PolicyLimits {
     /// Linear memory.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub memory_bytes: Option<u64>,
+    /// What it may return at once.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub transfer_bytes: Option<u64>,
 }
 
 impl PolicyLimits {
@@ -99,6 +103,7 @@ impl PolicyLimits {
             fuel: Some(limits.fuel),
             deadline_ms: Some(limits.deadline_ms),
             memory_bytes: Some(limits.memory_bytes),
+            transfer_bytes: Some(limits.transfer_bytes),
         }
     }
 
@@ -108,6 +113,7 @@ impl PolicyLimits {
             fuel: self.fuel.unwrap_or(rest.fuel),
             deadline_ms: self.deadline_ms.unwrap_or(rest.deadline_ms),
             memory_bytes: self.memory_bytes.unwrap_or(rest.memory_bytes),
+            transfer_bytes: self.transfer_bytes.unwrap_or(rest.transfer_bytes),
             ..rest
         }
     }
@@ -124,16 +130,23 @@ pub struct ChainEntry {
     pub settings: String,
 }
 
+impl ChainEntry {
+    /// This component under this name, with these settings, which it is not asked about.
+    pub fn new(policy: impl Into<String>, component: &[u8], settings: impl Into<String>) -> Self {
+        Self {
+            policy: policy.into(),
+            digest: Digest::of(component),
+            settings: settings.into(),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn entry(policy: &str, settings: &str) -> ChainEntry {
-        ChainEntry {
-            policy: policy.to_owned(),
-            digest: Digest::of(policy.as_bytes()),
-            settings: settings.to_owned(),
-        }
+        ChainEntry::new(policy, policy.as_bytes(), settings)
     }
 
     fn chain(entries: &[(&str, &str)]) -> Chain {

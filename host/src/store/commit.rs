@@ -1,8 +1,10 @@
-//! Group commit: concurrent erasures share one transaction and one durable barrier.
+//! Group commit: concurrent erasures share one transaction and one durable barrier, and so do
+//! decisions that erase nothing.
 //!
 //! ```text
-//! erase ─► queue ─► one transaction a group ─► bytes removed ─► answers ─► records struck off
-//!                        next group ─► …
+//! erase ──► queue ─► one transaction a group ─► bytes removed ─► answers ─► records struck off
+//!                         next group ─► …
+//! record ─► queue ─► one transaction a group ─► answers
 //! ```
 //!
 //! While the bytes of one group are removed, the next one commits.
@@ -18,9 +20,10 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::decision::{Decision, Verdict};
+use super::record::{self, Unused};
 use super::settle::{self, Settled};
 use super::shred::{self, Backoff};
-use super::{Blobs, Conflict, Doomed, Erasure, Objects, Once, Removal, record};
+use super::{Blobs, Conflict, Doomed, Erasure, Objects, Once, Removal};
 use crate::config;
 use crate::step::{self, Step};
 use crate::target::{BlobKey, now_ms};
@@ -35,7 +38,7 @@ pub enum CommitError {
     #[error("the bytes are not deleted yet")]
     Pending,
     /// Too many wait already.
-    #[error("too many erasures wait for the disk")]
+    #[error("too many wait for the disk")]
     Overloaded,
     /// Nothing new is taken on.
     #[error("the committer is stopping")]
@@ -43,6 +46,15 @@ pub enum CommitError {
     /// The storage failed; what it said is in the log.
     #[error("the storage is not available")]
     Unavailable,
+}
+
+impl<T> From<TrySendError<T>> for CommitError {
+    fn from(error: TrySendError<T>) -> Self {
+        match error {
+            TrySendError::Full(_) => Self::Overloaded,
+            TrySendError::Closed(_) => Self::Stopping,
+        }
+    }
 }
 
 impl From<step::Failed> for CommitError {
@@ -55,7 +67,7 @@ impl From<step::Failed> for CommitError {
 #[derive(Clone)]
 pub struct Committer {
     staged: mpsc::Sender<Staged>,
-    recorded: mpsc::Sender<Decision>,
+    unused: mpsc::Sender<Unused>,
     stopping: CancellationToken,
     tasks: TaskTracker,
 }
@@ -67,7 +79,7 @@ struct Staged {
     answer: Answer,
 }
 
-type Answer = oneshot::Sender<Result<(), CommitError>>;
+pub(super) type Answer = oneshot::Sender<Result<(), CommitError>>;
 
 /// A committed group whose bytes must follow.
 type Committed = Vec<(Answer, Doomed)>;
@@ -102,8 +114,9 @@ impl Committer {
         budget: config::Budget,
     ) -> Self {
         let bound = config.max_queued.max(1) as usize;
+        let max_group = config.max_group.max(1) as usize;
         let (staged, queue) = mpsc::channel(bound);
-        let (recorded, records) = mpsc::channel(bound);
+        let (unused, records) = mpsc::channel(bound);
         // One group waits at most while another one's bytes are removed.
         let (committed, groups) = mpsc::channel(1);
         let (settled, removals) = mpsc::unbounded_channel();
@@ -112,7 +125,7 @@ impl Committer {
         let backoff = Backoff::up_to(config.shred_retry_max_ms);
         let commit = Commit {
             objects: Arc::clone(&objects),
-            max_group: config.max_group.max(1) as usize,
+            max_group,
             lease_ms: config.shred_lease_ms,
             budget,
             committed,
@@ -130,14 +143,15 @@ impl Committer {
             Arc::clone(&blobs),
             removals,
         ));
-        tasks.spawn(record::run(Arc::clone(&objects), records, stopping.clone()));
+        let recorded = Arc::clone(&objects);
+        tasks.spawn(record::run(recorded, records, max_group, stopping.clone()));
         let shredder = shred::Shredder::new(objects, blobs, backoff);
         let lease_ms = config.shred_lease_ms;
         tasks.spawn(shredder.run(recovers, lease_ms, stopping.clone()));
         tasks.close();
         Self {
             staged,
-            recorded,
+            unused,
             stopping,
             tasks,
         }
@@ -161,30 +175,45 @@ impl Committer {
             once,
             answer,
         };
-        self.staged.try_send(staged).map_err(|error| match error {
-            TrySendError::Full(_) => CommitError::Overloaded,
-            TrySendError::Closed(_) => CommitError::Stopping,
-        })?;
+        self.staged.try_send(staged)?;
         outcome.await.unwrap_or(Err(CommitError::Unavailable))
     }
 
-    /// Records a decision that erases nothing, in the next batch. Nobody waits for it. As many wait
-    /// at most as erasures may; further ones are lost, which `atropos_decisions_lost_total` counts.
-    pub fn record(&self, decision: Decision) {
-        if self.recorded.try_send(decision).is_err() {
-            record::lost(1);
+    /// Records the decisions of one request that erase nothing, and returns once they are durable. As
+    /// many requests wait at most as erasures may. Goes on to its end even if the caller does not wait.
+    ///
+    /// # Errors
+    /// They are not recorded; after [`CommitError::Unavailable`] they may be.
+    pub async fn record(&self, decisions: Vec<Decision>) -> Result<(), CommitError> {
+        if decisions.is_empty() {
+            return Ok(());
         }
-    }
-
-    /// How many decisions this process has lost so far.
-    pub fn lost(&self) -> u64 {
-        record::lost_so_far()
+        let (answer, outcome) = oneshot::channel();
+        self.unused.try_send(Unused { decisions, answer })?;
+        outcome.await.unwrap_or(Err(CommitError::Unavailable))
     }
 
     /// Takes on nothing new, commits and records what is queued, and returns.
     pub async fn stop(&self) {
         self.stopping.cancel();
         self.tasks.wait().await;
+    }
+}
+
+/// Takes what has queued up as one group, or waits for the first of it. While a group is written, the
+/// next one gathers. False once told to stop and nothing is left.
+pub(super) async fn gather<T>(
+    queue: &mut mpsc::Receiver<T>,
+    group: &mut Vec<T>,
+    most: usize,
+    stopping: &CancellationToken,
+) -> bool {
+    loop {
+        tokio::select! {
+            biased;
+            () = stopping.cancelled(), if !queue.is_closed() => queue.close(),
+            taken = queue.recv_many(group, most) => return taken > 0,
+        }
     }
 }
 
@@ -200,15 +229,8 @@ struct Commit {
 impl Commit {
     async fn run(self, mut queue: mpsc::Receiver<Staged>, stopping: CancellationToken) {
         let mut group = Vec::with_capacity(self.max_group);
-        loop {
-            tokio::select! {
-                biased;
-                () = stopping.cancelled(), if !queue.is_closed() => queue.close(),
-                some = queue.recv_many(&mut group, self.max_group) => match some {
-                    0 => break,
-                    _ => self.commit(&mut group).await,
-                },
-            }
+        while gather(&mut queue, &mut group, self.max_group, &stopping).await {
+            self.commit(&mut group).await;
         }
     }
 

@@ -5,6 +5,7 @@ use uuid::Uuid;
 
 use super::chains::{ChainEntry, PolicyLimits};
 use crate::config::GuestLimits;
+use crate::error::{Fault, FaultKind, Guest};
 use crate::target::{CallerKind, Digest, Object, Permission, Subdomain, Target};
 
 /// What the chain of a tenant said on one request, and what led to it.
@@ -85,6 +86,25 @@ pub enum Verdict {
 }
 
 impl Verdict {
+    /// What the host says of an object itself; `None` if it is for policies to say.
+    pub fn before_asking(object: &Object, at_ms: u64) -> Option<Self> {
+        let retained = object.retain_until_ms.is_some_and(|until| until > at_ms);
+        match object.held {
+            true => Some(Self::Held),
+            false => retained.then_some(Self::Retained),
+        }
+    }
+
+    /// Where it is for policies to say and there is none.
+    pub fn nobody_asked() -> Self {
+        let missing = Fault {
+            guest: Guest::Policy,
+            kind: FaultKind::Missing,
+            digest: None,
+        };
+        Self::Fault(missing.code().to_owned())
+    }
+
     /// `allowed`, `denied`, `held`, `retained`, or the code of the fault.
     pub fn as_str(&self) -> &str {
         match self {
@@ -124,7 +144,7 @@ pub struct PolicyReview {
     pub findings: Vec<Finding>,
     /// What it consumed, in wasmtime's units. The same on every replay.
     pub fuel: u64,
-    /// What it might have consumed, by which a replay goes.
+    /// What it might have consumed, by which a replay goes. Nothing in records of earlier versions.
     #[serde(default)]
     pub limits: PolicyLimits,
     /// How long it took, in microseconds. Differs from run to run.

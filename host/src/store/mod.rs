@@ -28,6 +28,7 @@ pub mod sqlite;
 pub mod tenants;
 #[cfg(test)]
 mod tests;
+pub mod wanted;
 
 pub use blobs::{BlobReader, Blobs, Removal};
 pub use catalogue::{Activity, Catalogue, NewObject, Page, Rendition, Stored};
@@ -39,6 +40,7 @@ pub use repeat::{First, Once};
 pub use report::Report;
 pub use shadow::{Shadow, Shadows};
 pub use tenants::{ClientInfo, KeyInfo, NewTenant, Tenants};
+pub use wanted::{Order, Stretch, Wanted};
 
 use crate::step;
 

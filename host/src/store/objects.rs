@@ -50,7 +50,11 @@ pub trait Objects: Send + Sync + 'static {
         Err(KEEPS_NOTHING)
     }
 
-    /// Records decisions that erase nothing. No caller waits for it.
+    /// Records decisions that erase nothing, in one transaction with one durable barrier. Callers wait
+    /// for it: their refusals are answered only once this returns.
+    ///
+    /// # Errors
+    /// None of them is recorded, or it is unknown whether they are.
     async fn record(&self, decisions: &[Decision]) -> Result<()>;
 
     /// Takes shred records over that are due at `by_ms`, soonest first, at most `limit`: from now on
@@ -112,6 +116,26 @@ pub enum Conflict {
     Repeated,
 }
 
+impl Conflict {
+    /// What stands against the erasure of an object as it was judged, given the live one of its name
+    /// now; the most telling reason first. Budgets and repeats aside. A storage that compares under a
+    /// lock needs nothing else; one that compares within its own statement tells by this why not.
+    pub fn between(judged: &Object, now: Option<&Object>, at_ms: u64) -> Option<Self> {
+        let Some(now) = now else {
+            return Some(Self::Gone);
+        };
+        if now.held {
+            return Some(Self::Held);
+        }
+        if let Some(until_ms) = now.retain_until_ms.filter(|until_ms| *until_ms > at_ms) {
+            return Some(Self::RetainedUntil(until_ms));
+        }
+        // Versions begin anew with each object: a successor of the same name was uploaded later.
+        let is_judged = (now.version, now.created_at_ms) == (judged.version, judged.created_at_ms);
+        (!is_judged).then_some(Self::Changed)
+    }
+}
+
 impl From<Conflict> for Refused {
     fn from(conflict: Conflict) -> Self {
         match conflict {
@@ -142,4 +166,15 @@ pub struct Shred {
     pub not_before_ms: u64,
     /// How often it was tried in vain.
     pub attempts: u32,
+}
+
+impl Shred {
+    /// Not tried so far.
+    pub fn new(key: BlobKey, not_before_ms: u64) -> Self {
+        Self {
+            key,
+            not_before_ms,
+            attempts: 0,
+        }
+    }
 }

@@ -5,6 +5,7 @@
 
 #![no_main]
 
+#[allow(dead_code, reason = "an example has more than one target needs")]
 #[path = "../../../host/examples/embed/platform.rs"]
 mod platform;
 
@@ -14,7 +15,7 @@ use arbitrary::Arbitrary;
 use atropos::config::{Breaker, Config, GuestLimits};
 use atropos::erase::{Atropos, PhotoRequest, Request};
 use atropos::guest::{BUILT_IN_POLICIES, Report};
-use atropos::store::{ChainEntry, PolicyLimits};
+use atropos::store::PolicyLimits;
 use atropos::store::decision::Verdict;
 use atropos::target::Digest;
 use libfuzzer_sys::fuzz_target;
@@ -72,7 +73,7 @@ static STAGE: LazyLock<Stage> = LazyLock::new(|| {
         ..Config::default()
     };
     let inside = runtime.enter();
-    let atropos = Atropos::start(memory.platform(), &config).expect("the sandbox");
+    let atropos = Atropos::start(memory.clone().into(), &config).expect("the sandbox");
     drop(inside);
     Stage {
         memory,
@@ -87,12 +88,15 @@ fuzz_target!(|input: Input<'_>| {
         Input::Raw(bytes) => bytes.to_vec(),
     };
     let sandbox = STAGE.atropos.sandbox();
-    let Ok(report) = STAGE.runtime.block_on(sandbox.check(&bytes, PolicyLimits::default())) else {
+    let Ok(report) = STAGE
+        .runtime
+        .block_on(sandbox.check(&bytes, PolicyLimits::default()))
+    else {
         return;
     };
     says_what_it_is(&report, &bytes);
     if report.world == "policy-plugin" {
-        keeps_to_the_floor(report.digest, bytes);
+        keeps_to_the_floor(&bytes);
     }
 });
 
@@ -124,19 +128,15 @@ fn says_what_it_is(report: &Report, bytes: &[u8]) {
 }
 
 /// The photo is gone exactly if the one who asked was told so, and then a decision allowed it.
-fn keeps_to_the_floor(digest: Digest, bytes: Vec<u8>) {
+fn keeps_to_the_floor(bytes: &[u8]) {
     let memory = &STAGE.memory;
     memory.components.lock().clear();
-    memory.components.lock().insert(digest, bytes);
     memory.rows.lock().clear();
     memory.bytes.lock().clear();
     memory.decisions.lock().clear();
     memory.add_photo("u-1", "p-1", b"bytes");
-    memory.put(ChainEntry {
-        policy: "edited".to_owned(),
-        digest,
-        settings: r#"{"forbidden":["in-order"]}"#.to_owned(),
-    });
+    let edited = memory.keep("edited", bytes, r#"{"forbidden":["in-order"]}"#);
+    memory.put(vec![edited]);
     let text = |text: &str| Some(text.to_owned());
     let request = PhotoRequest {
         website_id: text("7"),

@@ -4,6 +4,7 @@
 
 #![no_main]
 
+#[allow(dead_code, reason = "an example has more than one target needs")]
 #[path = "../../../host/examples/embed/platform.rs"]
 mod platform;
 
@@ -77,7 +78,7 @@ static STAGE: LazyLock<Stage> = LazyLock::new(|| {
         ..Config::default()
     };
     let inside = runtime.enter();
-    let atropos = Atropos::start(memory.platform(), &config).expect("the sandbox");
+    let atropos = Atropos::start(memory.clone().into(), &config).expect("the sandbox");
     drop(inside);
     Stage {
         memory,

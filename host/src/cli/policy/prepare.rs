@@ -3,7 +3,7 @@
 use crate::cli::chain::{Link, PolicyName};
 use crate::cli::component::{POLICY_PLUGIN, check, read, unusable};
 use crate::cli::{Failure, SettingsRefusal};
-use crate::guest::BUILT_IN_POLICIES;
+use crate::guest::{BUILT_IN_POLICIES, built_in_policy};
 use crate::service::Service;
 use crate::store::policies::About;
 use crate::store::{ChainEntry, NewComponent, PolicyLimits};
@@ -110,8 +110,7 @@ async fn bytes(service: &Service, policy: &PolicyName) -> Result<Vec<u8>, Failur
 }
 
 fn built_in(wanted: &str) -> Result<&'static [u8], Failure> {
-    let found = BUILT_IN_POLICIES.iter().find(|(name, _)| *name == wanted);
-    found.map(|(_, bytes)| *bytes).ok_or_else(|| {
+    built_in_policy(wanted).ok_or_else(|| {
         let names = BUILT_IN_POLICIES.map(|(name, _)| name).join(", ");
         Failure::Usage(format!(
             "there is no built-in policy `{wanted}`; there are {names}; a file is named by its \

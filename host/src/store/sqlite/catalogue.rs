@@ -4,16 +4,16 @@ use async_trait::async_trait;
 use rusqlite::{Connection, Row, params};
 use uuid::Uuid;
 
-use super::Sqlite;
 use super::error::Named as _;
 use super::objects::name;
-use super::rows::{
-    all, execute, first, json, kind, maybe, object, signed, to_json, unsigned, word,
-};
+use super::rows::{all, execute, first, kind, maybe, object, signed, to_json, unsigned, word};
+use super::{Sqlite, decisions};
 use crate::step::{self, Step};
 use crate::store::catalogue::{Backlog, Change};
-use crate::store::decision::{Decision, Verdict};
-use crate::store::{Activity, Catalogue, NewObject, Page, Rendition, Result, StoreError, Stored};
+use crate::store::decision::Decision;
+use crate::store::{
+    Activity, Catalogue, NewObject, Page, Rendition, Result, StoreError, Stored, Stretch, Wanted,
+};
 use crate::target::{BlobKey, Kind, Target, TenantId};
 
 /// Reads live objects with all that their owners may see; the condition follows.
@@ -146,13 +146,23 @@ impl Catalogue for Sqlite {
             .read(|rows| all(rows, latest, values, activity))
     }
 
-    async fn decisions(&self, tenant: TenantId, page: Page) -> Result<Vec<Decision>> {
-        let latest = "
-            SELECT * FROM decisions WHERE tenant = ?
-            ORDER BY at_ms DESC, seq DESC LIMIT ? OFFSET ?";
-        let values = params![tenant.0, page.limit, signed(page.offset)];
+    async fn decision(&self, tenant: TenantId, id: Uuid) -> Result<Option<Decision>> {
+        self.readers.read(|rows| decisions::find(rows, tenant, id))
+    }
+
+    async fn decisions(
+        &self,
+        tenant: TenantId,
+        wanted: &Wanted,
+        stretch: Stretch,
+    ) -> Result<Vec<Decision>> {
         self.readers
-            .read(|rows| all(rows, latest, values, decision))
+            .snapshot(|rows| decisions::list(rows, tenant, wanted, stretch))
+    }
+
+    async fn count_decisions(&self, tenant: TenantId, wanted: &Wanted) -> Result<u64> {
+        self.readers
+            .read(|rows| decisions::count(rows, tenant, wanted))
     }
 
     async fn backlog(&self, now_ms: u64) -> Result<Backlog> {
@@ -258,19 +268,5 @@ fn activity(row: &Row<'_>) -> Result<Activity> {
         caller: row.get("caller")?,
         decision_id: maybe(row, "decision")?,
         bytes_absent: row.get("bytes_absent")?,
-    })
-}
-
-fn decision(row: &Row<'_>) -> Result<Decision> {
-    let verdict: String = row.get("verdict")?;
-    Ok(Decision {
-        id: word(row, "id")?,
-        at_ms: unsigned(row, "at_ms")?,
-        tenant: word(row, "subdomain")?,
-        caller: json(row, "caller")?,
-        object: object(row)?,
-        chain_revision: unsigned(row, "chain_revision")?,
-        reviews: json(row, "reviews")?,
-        verdict: Verdict::from_word(&verdict),
     })
 }

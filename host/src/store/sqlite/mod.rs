@@ -10,6 +10,7 @@
 mod budgets;
 mod catalogue;
 mod chains;
+mod decisions;
 mod error;
 mod ledger;
 mod objects;

@@ -1,11 +1,11 @@
 //! [`Objects`] in SQLite: find a row, erase a group, keep account of doomed bytes.
 
 use async_trait::async_trait;
-use rusqlite::{Connection, named_params, params};
+use rusqlite::{Connection, params};
 
 use super::budgets::Account;
-use super::rows::{all, execute, first, object, optional, signed, to_json, unsigned, word};
-use super::{Sqlite, outcomes};
+use super::rows::{all, execute, first, object, optional, signed, unsigned, word};
+use super::{Sqlite, decisions, outcomes};
 use crate::error::Refused;
 use crate::step::{self, Step};
 use crate::store::decision::Decision;
@@ -29,15 +29,6 @@ pub(super) const ERASE: &str = "
         AND (retain_until_ms IS NULL OR retain_until_ms <= ?)
         AND NOT EXISTS (SELECT 1 FROM holds WHERE holds.object = objects.id)
     RETURNING id";
-
-const RECORD: &str = "
-    INSERT INTO decisions (id, at_ms, tenant, subdomain, caller, kind, owner, object_id, version,
-        size_bytes, media_type, created_at_ms, labels, retain_until_ms, held, chain_revision,
-        reviews, verdict, erased)
-    VALUES (:id, :at_ms, :tenant, :subdomain, :caller, :kind, :owner, :object_id, :version,
-        :size_bytes, :media_type, :created_at_ms, :labels, :retain_until_ms, :held,
-        :chain_revision, :reviews, :verdict, :erased)
-    ON CONFLICT (id) DO NOTHING";
 
 /// Whether a shred record is of what was erased or tried in vain, and of no upload under way.
 macro_rules! erased {
@@ -98,7 +89,7 @@ impl Objects for Sqlite {
             .write(move |rows| {
                 decisions
                     .iter()
-                    .try_for_each(|decision| record(rows, decision, false))
+                    .try_for_each(|decision| decisions::record(rows, decision, false))
             })
             .await
     }
@@ -234,25 +225,14 @@ fn erase(rows: &Connection, erasure: &Erasure) -> Result<Result<Doomed, Conflict
         execute(rows, doom, params![key.to_string(), lease, event])?;
     }
     step::pass_blocking(Step::EraseDecision)?;
-    record(rows, decision, true)?;
+    decisions::record(rows, decision, true)?;
     Ok(Ok(Doomed { blobs }))
 }
 
-/// What stands against the erasure of an object as it was judged, its budget aside; the most telling
-/// reason first.
+/// What stands against the erasure of an object as it was judged.
 pub(super) fn conflict(rows: &Connection, judged: &Object, at_ms: u64) -> Result<Option<Conflict>> {
-    let found = find(rows, &judged.target)?;
-    let as_judged = |object: &Object| {
-        (object.version, object.created_at_ms) == (judged.version, judged.created_at_ms)
-    };
-    Ok(match found {
-        None => Some(Conflict::Gone),
-        Some(object) if object.held => Some(Conflict::Held),
-        Some(object) => match object.retain_until_ms {
-            Some(until) if until > at_ms => Some(Conflict::RetainedUntil(until)),
-            _ => (!as_judged(&object)).then_some(Conflict::Changed),
-        },
-    })
+    let now = find(rows, &judged.target)?;
+    Ok(Conflict::between(judged, now.as_ref(), at_ms))
 }
 
 /// Writes the event that the owner's activity shows, and returns its row.
@@ -272,34 +252,6 @@ fn witness(rows: &Connection, erasure: &Erasure) -> Result<i64> {
         decision.id.to_string(),
     ];
     Ok(rows.prepare_cached(insert)?.insert(values)?)
-}
-
-/// Recorded already is fine: a batch whose fate was unknown is recorded again.
-fn record(rows: &Connection, decision: &Decision, erased: bool) -> Result<()> {
-    let object = &decision.object;
-    let values = named_params! {
-        ":id": decision.id.to_string(),
-        ":at_ms": signed(decision.at_ms),
-        ":tenant": object.target.tenant.0,
-        ":subdomain": decision.tenant.as_str(),
-        ":caller": to_json(&decision.caller)?,
-        ":kind": object.target.kind.as_str(),
-        ":owner": object.target.owner,
-        ":object_id": object.target.id,
-        ":version": signed(object.version),
-        ":size_bytes": signed(object.size_bytes),
-        ":media_type": object.media_type,
-        ":created_at_ms": signed(object.created_at_ms),
-        ":labels": to_json(&object.labels)?,
-        ":retain_until_ms": object.retain_until_ms.map(signed),
-        ":held": object.held,
-        ":chain_revision": signed(decision.chain_revision),
-        ":reviews": to_json(&decision.reviews)?,
-        ":verdict": decision.verdict.as_str(),
-        ":erased": erased,
-    };
-    execute(rows, RECORD, values)?;
-    Ok(())
 }
 
 /// Marks what is due, so that no upload takes it back once its bytes may be removed.

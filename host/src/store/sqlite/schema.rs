@@ -9,7 +9,7 @@ use super::error::damaged;
 use crate::store::{Result, StoreError};
 
 /// Migration n leads from schema n to schema n + 1.
-const MIGRATIONS: [&str; 5] = [INITIAL, BUDGETS, OUTCOMES, REPORTS, HISTORY];
+const MIGRATIONS: [&str; 6] = [INITIAL, BUDGETS, OUTCOMES, REPORTS, HISTORY, DECISIONS];
 
 /// Rows that outlive an object (events, decisions) copy its id, and never the name that its owner
 /// gave it. `blobs` and `holds` refer to their object at the end of the transaction only, so that
@@ -250,6 +250,15 @@ const HISTORY: &str = r#"
     ) STRICT;
     CREATE INDEX differences_by_tenant ON differences (tenant, flip);
 "#;
+
+/// Whatever decisions are looked for by, they are found by time.
+const DECISIONS: &str = "
+    CREATE INDEX decisions_by_owner ON decisions (tenant, owner, at_ms);
+    CREATE INDEX decisions_by_object ON decisions (tenant, object_id, at_ms);
+    CREATE INDEX decisions_by_caller ON decisions (tenant, caller ->> '$.id', at_ms);
+    CREATE INDEX decisions_by_verdict ON decisions (tenant, verdict, at_ms);
+    CREATE INDEX decisions_by_revision ON decisions (tenant, chain_revision, at_ms);
+";
 
 /// Sets the file up for this version and brings its tables up to date.
 pub(super) fn prepare(connection: &mut Connection) -> Result<()> {

@@ -256,32 +256,145 @@ async fn what_is_queued_beyond_the_bound_is_refused_at_once() {
 }
 
 #[tokio::test]
-async fn recorded_refusals_are_kept_even_if_the_service_stops_at_once() {
+async fn what_is_recorded_is_durable_before_the_answer() {
     let backend = Backend::embedded().await;
     let object = backend.upload("p1", b"bytes").await;
     let committer = committer(&backend, Arc::clone(&backend.blobs), &quick());
-    for _ in 0..300 {
-        committer.record(denied(&object));
-    }
+    committer.record(vec![denied(&object)]).await.unwrap();
+    assert_eq!(decisions(&backend).await.len(), 1);
     committer.stop().await;
-    let page = Page {
-        offset: 0,
-        limit: 1000,
-    };
-    let decisions = backend.catalogue.decisions(backend.tenant.id, page);
-    assert_eq!(decisions.await.unwrap().len(), 300);
+    let late = committer.record(vec![denied(&object)]).await;
+    assert_eq!(late, Err(CommitError::Stopping));
 }
 
 #[tokio::test]
-async fn a_refusal_is_recorded_without_anybody_waiting() {
+async fn stopping_records_what_was_taken_on() {
     let backend = Backend::embedded().await;
     let object = backend.upload("p1", b"bytes").await;
     let committer = committer(&backend, Arc::clone(&backend.blobs), &quick());
-    committer.record(denied(&object));
-    eventually(async || {
-        let decisions = backend.catalogue.decisions(backend.tenant.id, FIRST);
-        decisions.await.unwrap().len() == 1
-    })
-    .await;
+    let recording = (0..300).map(|_| committer.record(vec![denied(&object)]));
+    let all = futures_util::future::join_all(recording);
+    let hasty = tokio::time::timeout(Duration::ZERO, all);
+    assert!(hasty.await.is_err());
     committer.stop().await;
+    assert_eq!(decisions(&backend).await.len(), 300);
+}
+
+#[tokio::test]
+async fn refusals_that_come_together_share_a_barrier_and_beyond_the_bound_are_turned_away() {
+    let backend = Backend::embedded().await;
+    let object = backend.upload("p1", b"bytes").await;
+    let slow = Slow::over(&backend);
+    let config = config::Erase {
+        max_queued: 50,
+        ..quick()
+    };
+    let committer = Committer::start(
+        slow.clone(),
+        Arc::clone(&backend.blobs),
+        &config,
+        config::Budget::default(),
+    );
+    let record = || {
+        let (committer, decision) = (committer.clone(), denied(&object));
+        tokio::spawn(async move { committer.record(vec![decision]).await })
+    };
+    let first = record();
+    eventually(async || slow.groups.lock().len() == 1).await;
+    let waiting: Vec<_> = (0..60).map(|_| record()).collect();
+    let turned_away = async || waiting.iter().filter(|task| task.is_finished()).count() == 10;
+    eventually(turned_away).await;
+    slow.gate.add_permits(1000);
+    first.await.unwrap().unwrap();
+    let mut outcomes = Vec::new();
+    for task in waiting {
+        outcomes.push(task.await.unwrap());
+    }
+    let of = |outcome| outcomes.iter().filter(|one| **one == outcome).count();
+    assert_eq!((of(Ok(())), of(Err(CommitError::Overloaded))), (50, 10));
+    assert_eq!(
+        *slow.groups.lock(),
+        [1, 50],
+        "one barrier for all that waited"
+    );
+    committer.stop().await;
+    assert_eq!(decisions(&backend).await.len(), 51);
+}
+
+#[tokio::test]
+async fn what_cannot_be_recorded_is_told_to_everyone_who_waits() {
+    let backend = Backend::embedded().await;
+    let object = backend.upload("p1", b"bytes").await;
+    let slow = Slow::over(&backend);
+    slow.failing.store(true, Ordering::SeqCst);
+    slow.gate.add_permits(1000);
+    let committer = Committer::start(
+        slow.clone(),
+        Arc::clone(&backend.blobs),
+        &quick(),
+        config::Budget::default(),
+    );
+    let recording = (0..3).map(|_| committer.record(vec![denied(&object)]));
+    let outcomes = futures_util::future::join_all(recording).await;
+    assert_eq!(outcomes, vec![Err(CommitError::Unavailable); 3]);
+    slow.failing.store(false, Ordering::SeqCst);
+    assert_eq!(committer.record(vec![denied(&object)]).await, Ok(()));
+    committer.stop().await;
+    assert_eq!(decisions(&backend).await.len(), 1);
+}
+
+/// Rows that record only when let through, or not at all.
+struct Slow {
+    objects: Arc<dyn Objects>,
+    gate: Semaphore,
+    failing: AtomicBool,
+    /// How many decisions each call had.
+    groups: parking_lot::Mutex<Vec<usize>>,
+}
+
+impl Slow {
+    fn over(backend: &Backend) -> Arc<Self> {
+        Arc::new(Self {
+            objects: Arc::clone(&backend.objects),
+            gate: Semaphore::new(0),
+            failing: AtomicBool::new(false),
+            groups: parking_lot::Mutex::default(),
+        })
+    }
+}
+
+#[async_trait]
+impl Objects for Slow {
+    async fn find(&self, target: &Target) -> Result<Option<Object>> {
+        self.objects.find(target).await
+    }
+
+    async fn erase(&self, group: &[Erasure]) -> Result<Vec<Result<Doomed, Conflict>>> {
+        self.objects.erase(group).await
+    }
+
+    async fn record(&self, decisions: &[Decision]) -> Result<()> {
+        self.groups.lock().push(decisions.len());
+        self.gate.acquire().await.unwrap().forget();
+        if self.failing.load(Ordering::SeqCst) {
+            return Err(StoreError::Unavailable("EIO".into()));
+        }
+        self.objects.record(decisions).await
+    }
+
+    async fn shreds(&self, by_ms: u64, limit: usize) -> Result<Vec<Shred>> {
+        self.objects.shreds(by_ms, limit).await
+    }
+
+    async fn hasten(&self, erased_ms: u64, reserved_ms: u64) -> Result<()> {
+        self.objects.hasten(erased_ms, reserved_ms).await
+    }
+
+    async fn shredded(&self, removed: &[(BlobKey, Removal)]) -> Result<()> {
+        self.objects.shredded(removed).await
+    }
+
+    async fn postpone(&self, key: BlobKey, not_before_ms: u64, error: &str) -> Result<()> {
+        self.objects.postpone(key, not_before_ms, error).await
+    }
 }

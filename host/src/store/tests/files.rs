@@ -100,8 +100,7 @@ async fn queued_writes_are_finished_before_closing() {
     let hasty = tokio::time::timeout(Duration::ZERO, rows.record(&batch));
     let _ = hasty.await;
     drop(rows);
-    let decisions = backend.catalogue.decisions(backend.tenant.id, FIRST);
-    assert_eq!(decisions.await.unwrap().len(), 1);
+    assert_eq!(decisions(&backend).await.len(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -142,12 +142,17 @@ impl Backend {
     }
 }
 
+/// What the backend's tenant has on record, latest first.
+pub(super) async fn decisions(backend: &Backend) -> Vec<Decision> {
+    let every = Wanted::default();
+    let all = backend
+        .catalogue
+        .decisions(backend.tenant.id, &every, LATEST);
+    all.await.unwrap()
+}
+
 pub(super) fn entry(policy: &str) -> ChainEntry {
-    ChainEntry {
-        policy: policy.to_owned(),
-        digest: Digest::of(policy.as_bytes()),
-        settings: "{}".to_owned(),
-    }
+    ChainEntry::new(policy, policy.as_bytes(), "{}")
 }
 
 pub(super) fn target(tenant: TenantId, id: &str) -> Target {
@@ -217,4 +222,10 @@ pub(super) fn cases(usual: u32) -> ProptestConfig {
 pub(super) const FIRST: Page = Page {
     offset: 0,
     limit: 100,
+};
+
+pub(super) const LATEST: Stretch = Stretch {
+    order: Order::LatestFirst,
+    after: None,
+    limit: 1000,
 };

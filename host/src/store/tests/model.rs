@@ -377,7 +377,10 @@ impl Bench {
         };
         let told: Vec<_> = activity.iter().rev().map(told).collect();
         assert_eq!(told, self.model.events);
-        let decisions = catalogue.decisions(tenant, FIRST).await.unwrap();
+        let decisions = catalogue
+            .decisions(tenant, &Wanted::default(), LATEST)
+            .await
+            .unwrap();
         let decided = BTreeSet::from_iter(decisions.iter().map(|decision| decision.id));
         assert_eq!(
             decided,

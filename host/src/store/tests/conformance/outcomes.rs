@@ -77,8 +77,7 @@ pub(super) async fn of_two_erasures_of_one_key_the_second_is_a_repeat(backend: &
         [Err(Conflict::Repeated), Err(Conflict::Repeated)]
     );
     assert!(backend.objects.find(&two.target).await.unwrap().is_some());
-    let decisions = backend.catalogue.decisions(backend.tenant.id, FIRST);
-    assert_eq!(decisions.await.unwrap().len(), 1);
+    assert_eq!(decisions(backend).await.len(), 1);
     let another = once("k", "p2");
     assert_eq!(first(backend, &another).await, Some(First::Another));
     let other_key = erasure_once(&two, "another");

@@ -1,0 +1,71 @@
+//! Decisions as JSON lines, written while they are read.
+
+use std::fs::File;
+use std::io::{self, BufWriter, Write};
+use std::path::PathBuf;
+
+use serde_json::json;
+use uuid::Uuid;
+
+use super::record::Record;
+use crate::cli::Failure;
+use crate::cli::output::Answer;
+use crate::service::Service;
+use crate::store::{Order, Stretch, Wanted};
+use crate::target::TenantId;
+
+/// How many are read at once.
+const AT_ONCE: u32 = 500;
+
+/// Writes those that are wanted after `after` to a file, or to stdout.
+pub(super) async fn run(
+    service: &Service,
+    tenant: TenantId,
+    wanted: &Wanted,
+    mut after: Option<Uuid>,
+    output: Option<PathBuf>,
+) -> Result<Answer, Failure> {
+    let name = output.as_ref().map(|file| file.display().to_string());
+    let failed = |source| Failure::Io {
+        what: format!("cannot write {}", name.as_deref().unwrap_or("to stdout")),
+        source,
+    };
+    let mut out: Box<dyn Write> = match &output {
+        Some(file) => Box::new(BufWriter::new(File::create(file).map_err(failed)?)),
+        None => Box::new(BufWriter::new(io::stdout())),
+    };
+    let mut exported = 0_u64;
+    loop {
+        let stretch = Stretch {
+            order: Order::OldestFirst,
+            after,
+            limit: AT_ONCE,
+        };
+        let part = service.catalogue.decisions(tenant, wanted, stretch).await?;
+        let Some(last) = part.last() else { break };
+        after = Some(last.id);
+        exported += part.len() as u64;
+        let written = part.into_iter().map(Record::of);
+        let written = written.map(|record| write(&mut out, &record));
+        match written
+            .collect::<io::Result<()>>()
+            .and_then(|()| out.flush())
+        {
+            // Whoever closed the pipe has seen enough.
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => break,
+            other => other.map_err(failed)?,
+        }
+    }
+    match &name {
+        Some(name) => {
+            let value = json!({ "exported": exported, "output": name, "last": after });
+            Answer::line(&value, format!("exported {exported} decisions to {name}"))
+        }
+        None => Answer::none(),
+    }
+}
+
+fn write(out: &mut impl Write, record: &Record) -> io::Result<()> {
+    serde_json::to_writer(&mut *out, record)?;
+    out.write_all(b"\n")
+}
