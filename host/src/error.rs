@@ -202,6 +202,18 @@ pub enum FaultKind {
     HeldOff(Duration),
 }
 
+impl FaultKind {
+    /// The stable code of such a fault of a policy, such as `policy-fuel`.
+    pub fn of_policy(self) -> &'static str {
+        let fault = Fault {
+            guest: Guest::Policy,
+            kind: self,
+            digest: None,
+        };
+        fault.code()
+    }
+}
+
 impl Fault {
     /// The stable code, such as `policy-fuel`.
     pub fn code(&self) -> &'static str {

@@ -21,9 +21,11 @@ mod gate;
 mod judge;
 mod lane;
 mod limits;
+mod module;
 mod permit;
 mod plugin;
 mod policy;
+mod remedy;
 mod serve;
 mod trial;
 mod world;
@@ -50,6 +52,7 @@ use crate::target::{Caller, Digest};
 pub use self::breakers::HeldOff;
 pub use self::built_in::{ALLOW_ALL, POLICIES as BUILT_IN_POLICIES, policy as built_in_policy};
 pub use self::judge::Judge;
+pub use self::module::component as component_of;
 pub use self::policy::{Answer, Run};
 
 /// Largest settings that a policy is given, in bytes.
@@ -78,6 +81,9 @@ pub enum GuestError {
     /// It is not a WebAssembly component, or uses what the engine does not offer.
     #[error("this is not a WebAssembly component that can be compiled")]
     Compile(#[source] Source),
+    /// It is a core module of which no component can be made.
+    #[error("this is a core module, and no component can be made of it")]
+    Module(#[source] Source),
     /// The compilation did not end: the service is stopping.
     #[error("the compilation was interrupted")]
     Interrupted,
