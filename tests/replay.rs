@@ -79,7 +79,7 @@ fn every_decision_comes_out_again_bit_for_bit() {
     let database = Connection::open(data_dir.join("atropos.db")).expect("the database");
     let forget = "UPDATE decisions SET reviews = json_remove(reviews, '$[0].limits')
         WHERE json_array_length(reviews) > 0";
-    assert_eq!(database.execute(forget, []).expect("rows"), 6);
+    assert_eq!(database.execute(forget, []).expect("rows"), 7);
     let output = replay(data_dir, &[]);
     assert_eq!(counts(&found(&output)), [7, 7, 0, 0]);
 }
@@ -102,7 +102,7 @@ fn whatever_was_tampered_with_is_found() {
         ),
         ("reviews = json_remove(reviews, '$[1]')", &["verdict"]),
         (
-            "reviews = json_set(reviews, '$[1].settings', '{}')",
+            r#"reviews = json_set(reviews, '$[1].settings', '{"minimum-age-days":{"document":1}}')"#,
             &["outcome", "findings", "fuel", "verdict"],
         ),
         ("created_at_ms = 1000", &["outcome", "findings", "verdict"]),
@@ -216,8 +216,8 @@ fn another_policy_flips_exactly_what_it_judges_otherwise_and_the_report_lets_it_
     // The tenant wants to have seen that, and now has.
     demo.verb(&["policy", "require-replay", "on", "--tenant", TENANT]);
     let deploy = ["policy", "deploy", "retention", "--tenant", TENANT];
-    let deploy = [&deploy[..], &["--settings", KEEP_DOCUMENTS, "--json"]].concat();
-    let refused = failure(&run(data_dir, &deploy));
+    let deploy = [&deploy[..], &["--settings", KEEP_DOCUMENTS]].concat();
+    let refused = failure(&run(data_dir, &[&deploy[..], &["--json"]].concat()));
     assert_eq!(refused["error"]["code"], "replay-wanted");
     let id = report["id"].as_str().expect("an id");
     demo.verb(&[&deploy[..], &["--report", id]].concat());
@@ -269,8 +269,9 @@ async fn record(service: &Service, key: &str, decisions: u64) {
     let tenant = service.tenants.tenants().await.expect("tenants")[0].clone();
     for n in 0..OBJECTS {
         let key = BlobKey::random();
-        let reserved = service.catalogue.reserve(&[key], now_ms() + 3_600_000);
-        reserved.await.expect("a reservation");
+        let (keys, until) = ([key], now_ms() + 3_600_000);
+        let reserved = service.catalogue.reserve(&keys, until).await;
+        reserved.expect("a reservation");
         let labels = if n % 7 == 0 {
             vec!["in-order".to_owned()]
         } else {

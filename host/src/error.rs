@@ -223,6 +223,16 @@ impl FaultKind {
             _ => None,
         }
     }
+
+    /// The stable code of such a fault of a policy, such as `policy-fuel`.
+    pub fn of_policy(self) -> &'static str {
+        let fault = Fault {
+            guest: Guest::Policy,
+            kind: self,
+            digest: None,
+        };
+        fault.code()
+    }
 }
 
 impl Fault {

@@ -21,7 +21,7 @@ const OPERATOR: &str = "\
 # Verbs of the operator
 
 Whoever can open the data directory may do all of this, and nobody else: a credential makes no
-difference. `component check` needs no directory.
+difference. The verbs of a policy's author, and `component check` and `new`, need no directory.
 
 ";
 
@@ -59,6 +59,7 @@ struct Stage {
     /// A picture.
     file: String,
     component: String,
+    cases: String,
 }
 
 impl Stage {
@@ -72,6 +73,10 @@ impl Stage {
         Self {
             file: write("put.png", &picture(4, 4)),
             component: write("allow-all.wasm", ALLOW_ALL.1),
+            cases: write(
+                "cases.toml",
+                b"[[case]]\nname = \"any\"\nexpect = \"allow\"",
+            ),
             server,
         }
     }
@@ -94,6 +99,7 @@ impl Stage {
         let tenant = ["--tenant", TENANT];
         let fresh = format!("fresh-{nth}");
         let website = format!("70{nth}");
+        let beside = format!("{}-{nth}", self.component);
         let id;
         let photo = [&["photo", PHOTO, "--user", PHOTO_USER][..], &tenant].concat();
         let reason = [&photo[..], &["--reason", "a case"]].concat();
@@ -141,7 +147,12 @@ impl Stage {
             }
             "policy require-replay" => &["off", "--tenant", TENANT],
             "budget set" => &["tenant", "day=5000", "--tenant", TENANT],
+            "policy new" => &["mine", "--language", "javascript", "--path", &beside],
+            "policy test" => &[&self.component, &self.cases],
+            "policy run" => &[&self.component],
+            "policy bench" => &[&self.component, &self.cases, "--times", "1"],
             "component check" => &[&self.component],
+            "component new" => &[&self.component, "--output", &beside],
             "component choose" => &["default"],
             new => panic!("this table does not know how to run `{new}`"),
         };

@@ -32,6 +32,9 @@ pub enum GuestError {
     /// It is not a WebAssembly component, or uses what the engine does not offer.
     #[error("this is not a WebAssembly component that can be compiled")]
     Compile(#[source] Source),
+    /// It is a core module of which no component can be made.
+    #[error("this is a core module, and no component can be made of it")]
+    Module(#[source] Source),
     /// So many wait to be compiled that one more would wait too long.
     #[error("{queued} components wait to be compiled already; try again")]
     Busy {

@@ -1,4 +1,4 @@
-//! All that touches wasmtime: engine, limits, breakers, plugin, gate, policy.
+//! All that touches wasmtime: engine, compiler, images, limits, breakers, plugin, gate, policy.
 //!
 //! ```text
 //! Sandbox ─► serve (plugin, fresh) ─► plugin (its imports) ─► gate ─► policy (fresh, pure)
@@ -24,9 +24,11 @@ mod images;
 mod judge;
 mod lane;
 mod limits;
+mod module;
 mod permit;
 mod plugin;
 mod policy;
+mod remedy;
 mod serve;
 mod trial;
 mod world;
@@ -57,6 +59,7 @@ pub use self::compiler::{VERB as COMPILE_VERB, compile};
 pub use self::component::Stock;
 pub use self::failure::GuestError;
 pub use self::judge::Judge;
+pub use self::module::component as component_of;
 pub use self::policy::{Answer, Run};
 
 /// How long a request waits for the plugin to be loaded, which counts for none of its limits.

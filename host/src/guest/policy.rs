@@ -46,6 +46,21 @@ pub struct Run {
 }
 
 impl Run {
+    /// `allow`, `deny`, or the code of its fault.
+    pub fn outcome(&self) -> &'static str {
+        match &self.answer {
+            Ok(Answer { allows: true, .. }) => "allow",
+            Ok(_) => "deny",
+            Err(kind) => kind.of_policy(),
+        }
+    }
+
+    /// What led to the answer; nothing if there is none.
+    pub fn findings(&self) -> &[Finding] {
+        let answer = self.answer.as_ref();
+        answer.map_or(&[], |answer| &answer.findings)
+    }
+
     /// One that came to nothing.
     pub(super) fn failed(kind: FaultKind) -> Self {
         Self {
