@@ -49,6 +49,8 @@ async fn furnish(data_dir: &Path, tenants: u64, components: u64) -> Vec<Househol
         let checked = sandbox.check(&component, PolicyLimits::default()).await;
         checked.expect("a policy");
     }
+    let warm = service.atropos.sandbox().warm_up().await;
+    warm.expect("a plugin");
     let service = Arc::new(service);
     let makers = (0..MAKERS).map(|maker| {
         let service = Arc::clone(&service);

@@ -111,14 +111,14 @@ impl Typed {
             return reproduce(&replay, json).await;
         }
         let typed = prepare(service, &links, limits).await?;
-        let entries = typed.iter().map(|policy| policy.entry.clone());
+        let mut entries = typed.iter().map(|policy| policy.entry.clone());
         let chain = Chain {
             revision: active.revision,
             entries: match self.chain.is_empty() {
                 false => entries.collect(),
                 // At most one: what is left out leaves the chain as it is.
                 true => entries
-                    .last()
+                    .next_back()
                     .map_or_else(|| active.entries.clone(), |new| active.entries_with(new)),
             },
             limits,
