@@ -296,14 +296,18 @@ impl Failure {
         if let Self::Case(_) | Self::Request(_) = self {
             return Some("`atropos policy test --help` shows every key and its default");
         }
+        if let Self::Component {
+            source: ComponentError::Guest(error),
+            ..
+        } = self
+        {
+            return error.remedy();
+        }
         if let Self::Project(ProjectError::Exists(_)) = self {
             return Some("choose another folder with --path");
         }
         let mut next: Option<&(dyn Error + 'static)> = Some(self);
         while let Some(error) = next {
-            if let Some(error) = error.downcast_ref::<GuestError>() {
-                return error.remedy();
-            }
             if let Some(error) = error.downcast_ref::<StoreError>() {
                 return match error {
                     StoreError::Full(_) => Some("free some space; nothing was lost"),

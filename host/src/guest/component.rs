@@ -2,7 +2,7 @@
 //! once, shared by every tenant that names it.
 //!
 //! ```text
-//! loaded? ──► being loaded? wait ──► image on disk? map ──► failed lately? ──► fetch, compile, keep
+//! loaded? ──► being loaded? wait ──► failed lately? ──► fetch ──► image on disk? map ──► compile, keep
 //! ```
 //!
 //! **Invariant:** of many who want one component at once, one loads it.
@@ -272,21 +272,28 @@ impl Shared {
     }
 
     async fn load(self: &Arc<Self>, digest: Digest, bytes: Option<Vec<u8>>) -> Outcome {
-        if let Some(component) = self.map(digest).await? {
-            self.counts.mapped.fetch_add(1, Ordering::Relaxed);
-            metrics::counter!("atropos_components_loaded_total", "from" => "disk").increment(1);
-            return Ok(Arc::new(Loaded::new(component)));
-        }
         let failed = self.failed.get(&digest);
-        if let Some(failed) = failed.filter(|failed| failed.until > Instant::now()) {
+        let resting = failed.filter(|failed| failed.until > Instant::now());
+        // Another process may have compiled it meanwhile.
+        let image = self
+            .images
+            .as_ref()
+            .is_some_and(|images| images.has(digest));
+        if let Some(failed) = resting.filter(|_| !image) {
             return Err(failed.error);
         }
+        // The storage's word is what counts: an image alone is not enough.
         let bytes = match bytes {
             Some(bytes) => bytes,
             None => self.fetch(digest).await?,
         };
         if Digest::of(&bytes) != digest {
             return Err(LoadError::Damaged);
+        }
+        if let Some(component) = self.map(digest).await? {
+            self.counts.mapped.fetch_add(1, Ordering::Relaxed);
+            metrics::counter!("atropos_components_loaded_total", "from" => "disk").increment(1);
+            return Ok(Arc::new(Loaded::new(component)));
         }
         let started = Instant::now();
         let compiled = self.compile(digest, bytes).await;

@@ -20,9 +20,7 @@ pub enum GuestError {
     #[error("the epoch ticker cannot be started")]
     Ticker(#[source] Source),
     /// More bytes than are compiled.
-    #[error(
-        "the component has {size} bytes, and at most {limit} are compiled (`components.max-bytes`)"
-    )]
+    #[error("the component has {size} bytes, and at most {limit} are compiled")]
     TooLarge {
         /// Its size.
         size: usize,
@@ -42,9 +40,7 @@ pub enum GuestError {
         queued: u32,
     },
     /// It takes longer to compile than it may.
-    #[error(
-        "the component could not be compiled within {deadline_ms} ms (`components.deadline-ms`)"
-    )]
+    #[error("the component could not be compiled within {deadline_ms} ms")]
     CompileDeadline {
         /// How long it had.
         deadline_ms: u64,
@@ -52,7 +48,7 @@ pub enum GuestError {
     /// The process that compiled it did not live to the end of it.
     #[error(
         "the component ended its compiler ({status}), which may have {memory_bytes} bytes of address \
-         space (`components.compiler-memory-bytes`)"
+         space"
     )]
     CompileCrash {
         /// How the process ended.
@@ -65,8 +61,7 @@ pub enum GuestError {
     Compiler(#[source] Source),
     /// It compiles, and is more than the sandbox has room for; the source names need and limit.
     #[error(
-        "the component does not fit into the sandbox, where a memory may have {memory_bytes} bytes (the \
-         larger of `ceiling.memory-bytes` and `plugin.memory-bytes`) and all else is fixed"
+        "the component does not fit into the sandbox, where a memory may have {memory_bytes} bytes"
     )]
     Misfit {
         /// What a memory may have.
@@ -75,9 +70,7 @@ pub enum GuestError {
         source: Source,
     },
     /// It begins with more memory than it is given.
-    #[error(
-        "the component begins with {needed} bytes of memory, and {given} are given to it; {remedy}"
-    )]
+    #[error("the component begins with {needed} bytes of memory, and {given} are given to it")]
     Memory {
         /// How much it needs.
         needed: u64,

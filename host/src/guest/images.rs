@@ -60,6 +60,11 @@ impl Images {
         })
     }
 
+    /// Whether there is an image, good or not.
+    pub(super) fn has(&self, component: Digest) -> bool {
+        self.path(component).exists()
+    }
+
     /// The component, if there is a good image of it.
     ///
     /// # Errors

@@ -186,7 +186,8 @@ impl Policy {
 
     /// Tells what it lacks before it fails for want of it.
     fn fits(&self, limits: GuestLimits) -> Result<(), GuestError> {
-        const REMEDY: &str = "give its tenant more (`--memory`), or all (`policy.memory-bytes`)";
+        const REMEDY: &str = "give it more memory, such as --memory 64MiB, or all policies with \
+                              `policy.memory-bytes`";
         component::fits(self.memory_bytes, limits, REMEDY)
     }
 

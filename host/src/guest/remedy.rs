@@ -19,6 +19,20 @@ impl GuestError {
                  wit-bindgen, which write the world into it; then `atropos component new` makes \
                  a component of it",
             ),
+            Self::TooLarge { .. } => Some("make it smaller, or raise `components.max-bytes`"),
+            Self::Busy { .. } => Some("try again when some are done"),
+            Self::CompileDeadline { .. } => Some(
+                "make it smaller, or raise `components.deadline-ms`; what takes longest are large \
+                 functions",
+            ),
+            Self::CompileCrash { .. } => {
+                Some("make it smaller, or raise `components.compiler-memory-bytes`")
+            }
+            Self::Misfit { .. } => Some(
+                "if it is memory that it wants, raise `ceiling.memory-bytes` or, for a plugin, \
+                 `plugin.memory-bytes`; all else is fixed",
+            ),
+            Self::Memory { remedy, .. } => Some(remedy),
             Self::NoWorld { .. } | Self::MissingExport { .. } | Self::Types(_) => Some(
                 "build it against `wit/` of this version, for the world `policy-plugin` or \
                  `deletion-plugin`",
