@@ -216,7 +216,7 @@ async fn a_component_that_cannot_be_loaded_is_not_compiled_for_each_request() {
     for _ in 0..4 * FAULTS {
         stage.delete("p-1").await.expect_err("unreadable");
     }
-    assert_eq!(loads.load(Ordering::Relaxed), FAULTS);
+    assert_eq!(loads.load(Ordering::Relaxed), 1);
     assert_eq!(stage.verdict().await, "policy-held-off");
 }
 
@@ -242,7 +242,7 @@ async fn a_component_that_takes_longer_to_load_than_a_request_may_wait_is_loaded
     let (stage, loads) = watched(delays, &config);
     stage.assign("moody", guests::MOODY);
     let first = stage.delete("p-1").await.expect_err("it is being loaded");
-    assert_eq!(first.code(), "plugin-deadline");
+    assert_eq!(wait(&first), Some(Duration::from_secs(1)), "{first:?}");
     for _ in 0..100 {
         if stage.delete("p-1").await.is_ok() {
             break;

@@ -13,6 +13,8 @@
 
 // Who may do what: a row for each endpoint and verb, a column for each sort of caller.
 mod authorization;
+// Policies from their author's hand: new, tried, measured, and in three languages.
+mod authoring;
 // How many deletes tenants and callers may have.
 mod budgets;
 // A mixed load, the power goes, and a model says what may be left.
@@ -47,8 +49,12 @@ mod guessing;
 mod holding_off;
 // The house: directions, sizes, and words that must agree.
 mod house;
+// Components on their way from a digest to an instance: compiled, kept on disk, loaded, let go.
+mod loading;
 // Many who hold on, and some who take their time.
 mod load;
+// What many tenants cost that have policies of their own.
+mod many_tenants;
 // How much memory large files take.
 mod memory;
 // Guests that misbehave, and what becomes of them.

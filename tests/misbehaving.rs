@@ -29,7 +29,7 @@ pub(crate) const POLICIES: [Case; 14] = [
         "policy-contradiction",
     ),
     ("wasi-import", guests::WASI_IMPORT, "policy-unreadable"),
-    ("greedy-start", guests::GREEDY_START, "policy-unreadable"),
+    ("greedy-start", guests::GREEDY_START, "policy-memory"),
     ("slow-start", guests::SLOW_START, "policy-fuel"),
     ("traps-at-start", guests::TRAPS_AT_START, "policy-trap"),
     ("many-findings", guests::MANY_FINDINGS, "policy-oversized"),
@@ -140,10 +140,15 @@ fn refuses_a_component_that_is_too_large_or_too_deep_to_compile() {
     let too_large = forge::padded(guests::DENY_ALL, (32 << 20) + 1);
     let too_deep = forge::nested(200_000);
     let table = [
-        ("too-large", &too_large, "has 33554433 bytes, and at most"),
-        ("too-deep", &too_deep, "WebAssembly"),
+        (
+            "too-large",
+            &too_large,
+            "has 33554433 bytes, and at most",
+            "policy-too-large",
+        ),
+        ("too-deep", &too_deep, "WebAssembly", "policy-unreadable"),
     ];
-    for (name, component, message) in table {
+    for (name, component, message, code) in table {
         let shown = counted(async {
             let stage = Stage::set();
             let checked = stage
@@ -153,9 +158,9 @@ fn refuses_a_component_that_is_too_large_or_too_deep_to_compile() {
                 .await;
             let checked = checked.expect_err(name).to_string();
             assert!(checked.contains(message), "{name}: {checked}");
-            refuses_a_policy(stage, name, component, "policy-unreadable").await;
+            refuses_a_policy(stage, name, component, code).await;
         });
-        assert_counted(name, &shown, "policy-unreadable", component);
+        assert_counted(name, &shown, code, component);
     }
 }
 

@@ -35,9 +35,9 @@ const OFFENCES: usize = 32;
 
 /// A tenant with one photo that its own chain does not let go.
 #[derive(Clone)]
-struct Household {
+pub(crate) struct Household {
     tenant: Tenant,
-    key: String,
+    pub(crate) key: String,
 }
 
 /// Two tenants of one service.
@@ -67,24 +67,9 @@ impl Street {
         };
         let settings = r#"{"minimum-age-days":{"photo":30}}"#;
         let (name, retention) = atropos::guest::BUILT_IN_POLICIES[1];
-        let neighbour = &street.neighbour;
-        street.assign(neighbour, name, retention, settings).await;
+        let (service, neighbour) = (&street.service, &street.neighbour);
+        neighbour.assign(service, name, retention, settings).await;
         street
-    }
-
-    async fn assign(&self, household: &Household, name: &str, component: &[u8], settings: &str) {
-        let policies = &self.service.policies;
-        let component = NewComponent::new(name, component, now_ms());
-        let entry = ChainEntry {
-            policy: name.to_owned(),
-            digest: component.digest,
-            settings: settings.to_owned(),
-        };
-        let kept = policies.add_component(component).await;
-        kept.expect("a component");
-        let chain = NewRevision::new(vec![entry], now_ms());
-        let revised = policies.revise(household.tenant.id, chain).await;
-        revised.expect("a storage").expect("a chain");
     }
 
     async fn choose(&self, component: &[u8]) {
@@ -107,7 +92,7 @@ impl Street {
 }
 
 impl Household {
-    async fn new(service: &Service, name: &str, website: u64) -> Self {
+    pub(crate) async fn new(service: &Service, name: &str, website: u64) -> Self {
         let subdomain = name.parse().expect("a label");
         let website = website.to_string().parse().expect("a number");
         let tenant = service
@@ -133,9 +118,36 @@ impl Household {
         }
     }
 
-    async fn delete(&self, service: &Service) -> Result<(), Refused> {
+    /// Puts a policy in force.
+    pub(crate) async fn assign(
+        &self,
+        service: &Service,
+        name: &str,
+        component: &[u8],
+        settings: &str,
+    ) {
+        let policies = &service.policies;
+        let component = NewComponent::new(name, component, now_ms());
+        let entry = ChainEntry {
+            policy: name.to_owned(),
+            digest: component.digest,
+            settings: settings.to_owned(),
+        };
+        let kept = policies.add_component(component).await;
+        kept.expect("a component");
+        let chain = NewRevision::new(vec![entry], now_ms());
+        let revised = policies.revise(self.tenant.id, chain).await;
+        revised.expect("a storage").expect("a chain");
+    }
+
+    pub(crate) fn website(&self) -> String {
+        self.tenant.website_id.to_string()
+    }
+
+    /// Asks for a delete of the photo.
+    pub(crate) async fn delete(&self, service: &Service) -> Result<(), Refused> {
         let request = PhotoRequest {
-            website_id: Some(self.tenant.website_id.to_string()),
+            website_id: Some(self.website()),
             site_key: Some(self.key.clone()),
             user_id: Some(OWNER.to_owned()),
             photo_id: Some("p-1".to_owned()),
@@ -230,7 +242,7 @@ async fn what_a_misbehaving_guest_costs_its_neighbours() {
     let too_large: &[u8] = forge::padded(guests::DENY_ALL, (32 << 20) + 1).leak();
     let too_deep: &[u8] = forge::nested(200_000).leak();
     let forged = [
-        ("too-large", too_large, "policy-unreadable"),
+        ("too-large", too_large, "policy-too-large"),
         ("too-deep", too_deep, "policy-unreadable"),
     ];
     let policies = POLICIES.into_iter().chain(forged);
@@ -252,7 +264,10 @@ async fn what_a_misbehaving_guest_costs_its_neighbours() {
         for breaker in [Breaker::default(), lenient] {
             let street = Arc::new(Street::new(breaker).await);
             match errand {
-                Errand::Delete => street.assign(&street.offender, name, component, "{}").await,
+                Errand::Delete => {
+                    let (service, offender) = (&street.service, &street.offender);
+                    offender.assign(service, name, component, "{}").await;
+                }
                 Errand::List => street.choose(component).await,
             }
             if breaker == lenient {

@@ -109,7 +109,7 @@ fn what_is_no_deletion_plugin_is_not_chosen() {
         (
             "a core module",
             CORE_MODULE,
-            "this is not a WebAssembly component",
+            "it does not say of which world it is",
         ),
         ("nothing", b"", "this is not a WebAssembly component"),
     ];
@@ -158,13 +158,27 @@ fn a_check_tells_what_a_component_is_or_what_is_wrong_with_it() {
     }
     let half = &guests::DENY_ALL[..guests::DENY_ALL.len() / 2];
     let no_component = "this is not a WebAssembly component that can be compiled";
-    let bad: [(&str, &[u8], &[&str]); 5] = [
+    let bad: [(&str, &[u8], &[&str]); 6] = [
         (
             "a foreign import",
             guests::WASI_IMPORT,
-            &["wasi:clocks/monotonic-clock", "policy-plugin"],
+            &[
+                "wasi:clocks/monotonic-clock",
+                "policy-plugin",
+                "remedy: a component reaches nothing outside its world",
+                "--stub-wasi",
+            ],
         ),
-        ("a core module", CORE_MODULE, &[no_component, "module"]),
+        (
+            "a core module",
+            CORE_MODULE,
+            &["this is a core module", "remedy: ", "atropos component new"],
+        ),
+        (
+            "a start that needs much memory",
+            guests::GREEDY_START,
+            &["remedy: give it more memory, such as --memory 64MiB"],
+        ),
         ("garbage", b"hello, world", &[no_component, "magic"]),
         ("an empty file", b"", &[no_component]),
         ("half a component", half, &[no_component, "out of bounds"]),
@@ -181,7 +195,8 @@ fn a_check_tells_what_a_component_is_or_what_is_wrong_with_it() {
         }
         assert!(!said.contains("panicked"), "{name}: {said}");
         let lines = said.lines().skip(1);
-        let mut odd = lines.filter(|line| !line.starts_with("caused by: "));
+        let known = ["caused by: ", "remedy: "];
+        let mut odd = lines.filter(|line| !known.iter().any(|known| line.starts_with(known)));
         assert_eq!(odd.next(), None, "{name}: {said}");
         let (exit, error) = failure(folder.path(), &args);
         assert_eq!(exit, Some(1), "{name}");

@@ -3,6 +3,8 @@
 //!
 //! **Invariant:** an unknown key, or a value outside its range, refuses to start.
 
+mod ranges;
+
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
@@ -33,6 +35,10 @@ pub struct Config {
     pub plugin: GuestLimits,
     /// What a policy may consume per call.
     pub policy: GuestLimits,
+    /// What a tenant's own limits for its policies may come to.
+    pub ceiling: Ceiling,
+    /// How components are compiled, kept and loaded.
+    pub components: Components,
     /// When a component that keeps failing is held off.
     pub breaker: Breaker,
     /// How many deletes tenants and callers may have.
@@ -55,6 +61,8 @@ impl Default for Config {
                 deadline_ms: 250,
                 ..GuestLimits::default()
             },
+            ceiling: Ceiling::default(),
+            components: Components::default(),
             breaker: Breaker::default(),
             budget: Budget::default(),
             upload: Upload::default(),
@@ -209,6 +217,88 @@ impl Default for GuestLimits {
     }
 }
 
+/// The most that the limits of one tenant's policies may come to, where they are not those of
+/// `policy`. What `policy` gives to all is given to each, even if it is more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Ceiling {
+    /// Instructions, in wasmtime's units.
+    pub fuel: u64,
+    /// Wall-clock time.
+    pub deadline_ms: u64,
+    /// Linear memory.
+    pub memory_bytes: u64,
+}
+
+/// What policies may consume.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Allowance {
+    /// What is given to those of every tenant that has no limits of its own.
+    pub all: GuestLimits,
+    /// The most that is given to those of any.
+    pub most: GuestLimits,
+}
+
+impl Default for Ceiling {
+    fn default() -> Self {
+        Self {
+            fuel: 2_000_000_000,
+            deadline_ms: 2_000,
+            memory_bytes: 128 << 20,
+        }
+    }
+}
+
+/// How components are compiled, kept and loaded.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Components {
+    /// Size of a component; a larger one is not compiled.
+    pub max_bytes: u64,
+    /// How many are compiled at once; 0 is half as many as there are cores.
+    pub compilations: u32,
+    /// How many wait to be compiled; further ones are refused until one is done.
+    pub max_queued: u32,
+    /// How long one compilation may take, from when it begins.
+    pub deadline_ms: u64,
+    /// Address space of the process that compiles; where there is none, nothing limits it.
+    pub compiler_memory_bytes: u64,
+    /// Compiled components that stay loaded, by the size of their images; beyond it, those go that
+    /// were used least lately, and are loaded again when they are needed.
+    pub memory_bytes: u64,
+    /// Compiled components that are kept on disk; beyond it, those go that were loaded least lately.
+    pub disk_bytes: u64,
+    /// The program `atropos`, which compiles in a process of its own, so that a component which takes
+    /// too long or too much can be ended. Without it the compiler runs in this process: past the
+    /// deadline its callers are told so, and its thread goes on until it is done. Not read from a
+    /// file: the program names itself.
+    #[serde(skip)]
+    pub worker: Option<PathBuf>,
+    /// The folder of what is kept on disk; without it nothing is. It holds native code that this
+    /// process will run: nobody else may write it. Not read from a file: a [`Service`] names one in
+    /// its data directory.
+    ///
+    /// [`Service`]: crate::service::Service
+    #[serde(skip)]
+    pub cache: Option<PathBuf>,
+}
+
+impl Default for Components {
+    fn default() -> Self {
+        Self {
+            max_bytes: 32 << 20,
+            compilations: 0,
+            max_queued: 256,
+            deadline_ms: 60_000,
+            compiler_memory_bytes: 2 << 30,
+            memory_bytes: 256 << 20,
+            disk_bytes: 4 << 30,
+            worker: None,
+            cache: None,
+        }
+    }
+}
+
 /// When a component that keeps failing is held off: the plugin of the instance, and each policy of
 /// each tenant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -356,211 +446,17 @@ impl Config {
         Ok(config)
     }
 
-    /// # Errors
-    /// The first value outside its range.
-    pub fn check(&self) -> Result<(), ConfigError> {
-        const POSITIVE: &str = "greater than 0";
-        let positive = [
-            ("http.request-timeout-ms", self.http.request_timeout_ms),
-            ("http.header-timeout-ms", self.http.header_timeout_ms),
-            ("http.token-lifetime-ms", self.http.token_lifetime_ms),
-            ("erase.max-queued", self.erase.max_queued.into()),
-            ("erase.max-group", self.erase.max_group.into()),
-            ("erase.shred-retry-max-ms", self.erase.shred_retry_max_ms),
-            ("plugin.fuel", self.plugin.fuel),
-            ("plugin.host-calls", self.plugin.host_calls.into()),
-            ("plugin.transfer-bytes", self.plugin.transfer_bytes),
-            ("policy.fuel", self.policy.fuel),
-            ("policy.transfer-bytes", self.policy.transfer_bytes),
-            ("upload.max-photo-bytes", self.upload.max_photo_bytes),
-            ("upload.max-photo-pixels", self.upload.max_photo_pixels),
-            ("upload.max-document-bytes", self.upload.max_document_bytes),
-            (
-                "upload.standard-side-px",
-                self.upload.standard_side_px.into(),
-            ),
-        ];
-        if let Some((key, _)) = positive.into_iter().find(|(_, value)| *value == 0) {
-            return Err(ConfigError::Range {
-                key,
-                expected: POSITIVE,
-            });
+    /// What policies may consume.
+    pub fn allowance(&self) -> Allowance {
+        let (all, ceiling) = (self.policy, &self.ceiling);
+        Allowance {
+            all,
+            most: GuestLimits {
+                fuel: all.fuel.max(ceiling.fuel),
+                deadline_ms: all.deadline_ms.max(ceiling.deadline_ms),
+                memory_bytes: all.memory_bytes.max(ceiling.memory_bytes),
+                ..all
+            },
         }
-        type Range = (&'static str, u64, u64, u64, &'static str);
-        let ranges: [Range; 16] = [
-            (
-                "http.max-connections",
-                self.http.max_connections.into(),
-                16,
-                1_000_000,
-                "16 to 1000000",
-            ),
-            (
-                "http.response-timeout-ms",
-                self.http.response_timeout_ms,
-                1000,
-                86_400_000,
-                "1000 to 86400000",
-            ),
-            (
-                "auth.failures",
-                self.auth.failures.into(),
-                1,
-                1000,
-                "1 to 1000",
-            ),
-            (
-                "auth.token-failures",
-                self.auth.token_failures.into(),
-                1,
-                10_000,
-                "1 to 10000",
-            ),
-            (
-                "auth.window-ms",
-                self.auth.window_ms,
-                100,
-                3_600_000,
-                "100 to 3600000",
-            ),
-            (
-                "erase.max-in-flight",
-                self.erase.max_in_flight.into(),
-                1,
-                1024,
-                "1 to 1024",
-            ),
-            (
-                "erase.shred-lease-ms",
-                self.erase.shred_lease_ms,
-                1000,
-                3_600_000,
-                "1000 to 3600000",
-            ),
-            (
-                "erase.idempotency-ms",
-                self.erase.idempotency_ms,
-                60_000,
-                604_800_000,
-                "60000 to 604800000",
-            ),
-            (
-                "plugin.deadline-ms",
-                self.plugin.deadline_ms,
-                10,
-                60_000,
-                "10 to 60000",
-            ),
-            (
-                "policy.deadline-ms",
-                self.policy.deadline_ms,
-                10,
-                60_000,
-                "10 to 60000",
-            ),
-            (
-                "plugin.memory-bytes",
-                self.plugin.memory_bytes,
-                1 << 16,
-                1 << 28,
-                "64 KiB to 256 MiB",
-            ),
-            (
-                "policy.memory-bytes",
-                self.policy.memory_bytes,
-                1 << 16,
-                1 << 28,
-                "64 KiB to 256 MiB",
-            ),
-            (
-                "breaker.faults",
-                self.breaker.faults.into(),
-                1,
-                1000,
-                "1 to 1000",
-            ),
-            (
-                "breaker.first-pause-ms",
-                self.breaker.first_pause_ms,
-                10,
-                3_600_000,
-                "10 to 3600000",
-            ),
-            (
-                "breaker.longest-pause-ms",
-                self.breaker.longest_pause_ms,
-                self.breaker.first_pause_ms,
-                86_400_000,
-                "breaker.first-pause-ms to 86400000",
-            ),
-            (
-                "upload.deadline-ms",
-                self.upload.deadline_ms,
-                60_000,
-                LONGEST_UPLOAD_MS,
-                "60000 to 86400000",
-            ),
-        ];
-        let outside = |(_, value, low, high, _): &Range| !(low..=high).contains(&value);
-        if let Some((key, .., expected)) = ranges.into_iter().find(outside) {
-            return Err(ConfigError::Range { key, expected });
-        }
-        // Recovery looks as far ahead as the lease, and must not see an upload that still goes on.
-        if self.erase.shred_lease_ms >= self.upload.deadline_ms {
-            return Err(ConfigError::Range {
-                key: "erase.shred-lease-ms",
-                expected: "less than upload.deadline-ms",
-            });
-        }
-        Ok(())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn refused(text: &str) -> String {
-        let config: Config = toml::from_str(text).unwrap();
-        config.check().unwrap_err().to_string()
-    }
-
-    #[test]
-    fn the_defaults_are_within_their_ranges() {
-        Config::default().check().unwrap();
-    }
-
-    #[test]
-    fn a_value_outside_its_range_is_refused_by_its_key() {
-        for (text, key) in [
-            ("[erase]\nmax-in-flight = 0", "erase.max-in-flight"),
-            ("[erase]\nshred-lease-ms = 999", "erase.shred-lease-ms"),
-            ("[plugin]\nfuel = 0", "plugin.fuel"),
-            ("[policy]\nmemory-bytes = 65535", "policy.memory-bytes"),
-            ("[policy]\ndeadline-ms = 60001", "policy.deadline-ms"),
-            ("[http]\nmax-connections = 15", "http.max-connections"),
-            ("[auth]\nfailures = 0", "auth.failures"),
-            ("[auth]\nwindow-ms = 99", "auth.window-ms"),
-            ("[breaker]\nfaults = 0", "breaker.faults"),
-            (
-                "[breaker]\nlongest-pause-ms = 999",
-                "breaker.longest-pause-ms",
-            ),
-            ("[upload]\nmax-photo-pixels = 0", "upload.max-photo-pixels"),
-        ] {
-            let refused = refused(text);
-            assert!(refused.contains(&format!("`{key}`")), "{refused}");
-        }
-    }
-
-    #[test]
-    fn recovery_never_looks_ahead_into_uploads_under_way() {
-        let text = "[erase]\nshred-lease-ms = 60000\n[upload]\ndeadline-ms = 60000";
-        assert!(refused(text).contains("less than upload.deadline-ms"));
-    }
-
-    #[test]
-    fn an_unknown_key_is_refused() {
-        assert!(toml::from_str::<Config>("[http]\nrequest-timeout = 1").is_err());
     }
 }

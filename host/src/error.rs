@@ -183,6 +183,15 @@ pub enum FaultKind {
     Missing,
     /// It cannot be loaded.
     Unreadable,
+    /// It is being compiled, or waits for the compiler. Depends on the machine, so it is never a
+    /// verdict.
+    Compiling,
+    /// It could not be compiled in time. Depends on the machine, so it is never a verdict.
+    CompileDeadline,
+    /// Its compiler came to an end, most likely for want of memory.
+    CompileCrash,
+    /// It has more bytes than are compiled.
+    TooLarge,
     /// It trapped.
     Trap,
     /// It used up its fuel.
@@ -202,6 +211,30 @@ pub enum FaultKind {
     HeldOff(Duration),
 }
 
+/// After how long a component that is being compiled may be ready.
+const COMPILING: Duration = Duration::from_secs(1);
+
+impl FaultKind {
+    /// When to try again, where the host knows.
+    pub fn retry_after(self) -> Option<Duration> {
+        match self {
+            Self::HeldOff(left) => Some(left),
+            Self::Compiling => Some(COMPILING),
+            _ => None,
+        }
+    }
+
+    /// The stable code of such a fault of a policy, such as `policy-fuel`.
+    pub fn of_policy(self) -> &'static str {
+        let fault = Fault {
+            guest: Guest::Policy,
+            kind: self,
+            digest: None,
+        };
+        fault.code()
+    }
+}
+
 impl Fault {
     /// The stable code, such as `policy-fuel`.
     pub fn code(&self) -> &'static str {
@@ -209,6 +242,10 @@ impl Fault {
         match (self.guest, self.kind) {
             (Guest::Plugin, Missing) => "plugin-missing",
             (Guest::Plugin, Unreadable) => "plugin-unreadable",
+            (Guest::Plugin, Compiling) => "plugin-compiling",
+            (Guest::Plugin, CompileDeadline) => "plugin-compile-deadline",
+            (Guest::Plugin, CompileCrash) => "plugin-compile-crash",
+            (Guest::Plugin, TooLarge) => "plugin-too-large",
             (Guest::Plugin, Trap) => "plugin-trap",
             (Guest::Plugin, Fuel) => "plugin-fuel",
             (Guest::Plugin, Deadline) => "plugin-deadline",
@@ -219,6 +256,10 @@ impl Fault {
             (Guest::Plugin, HeldOff(_)) => "plugin-held-off",
             (Guest::Policy, Missing) => "policy-missing",
             (Guest::Policy, Unreadable) => "policy-unreadable",
+            (Guest::Policy, Compiling) => "policy-compiling",
+            (Guest::Policy, CompileDeadline) => "policy-compile-deadline",
+            (Guest::Policy, CompileCrash) => "policy-compile-crash",
+            (Guest::Policy, TooLarge) => "policy-too-large",
             (Guest::Policy, Trap) => "policy-trap",
             (Guest::Policy, Fuel) => "policy-fuel",
             (Guest::Policy, Deadline) => "policy-deadline",
@@ -236,6 +277,10 @@ impl fmt::Display for Fault {
         let what = match self.kind {
             FaultKind::Missing => "is missing",
             FaultKind::Unreadable => "cannot be loaded",
+            FaultKind::Compiling => "is being compiled; try again",
+            FaultKind::CompileDeadline => "could not be compiled in time",
+            FaultKind::CompileCrash => "took too much to compile",
+            FaultKind::TooLarge => "is too large to compile",
             FaultKind::Trap => "trapped",
             FaultKind::Fuel => "used up its fuel",
             FaultKind::Deadline => "did not answer in time",

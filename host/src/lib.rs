@@ -7,6 +7,7 @@
 //! |---|---|
 //! | `main` | parse, start telemetry, dispatch, exit code |
 //! | [`cli`] | one file a noun |
+//! | [`author`] | what a policy's author works with: cases, what became of them, new projects |
 //! | [`http`] | routes → input of the flow, outcome → response; the only place with status codes |
 //! | [`demo`] | the data of `serve --demo` |
 //! | [`status`] | what an operator sees at a glance |
@@ -14,7 +15,7 @@
 //! | [`upload`] | making an object live |
 //! | [`replay`] | recorded decisions, judged again |
 //! | [`erase`] | the flow of a delete, on one screen |
-//! | [`guest`] | engine, limits, breakers, plugin, gate, policy: all that touches wasmtime |
+//! | [`guest`] | engine, compiler, images, limits, breakers, plugin, gate, policy: all that touches wasmtime |
 //! | [`platform`] | what an embedder brings |
 //! | [`auth`] | credentials → caller |
 //! | [`store`] | traits, commit, shred, SQLite, local files |
@@ -27,6 +28,7 @@
 //! **Invariant:** the direction of the table holds. Held by `tests/house.rs`.
 
 pub mod auth;
+pub mod author;
 pub mod cli;
 pub mod config;
 pub mod demo;

@@ -107,6 +107,11 @@ impl Storage {
     }
 }
 
+/// Where compiled components are kept in a data directory.
+pub fn images(data_dir: &Path) -> PathBuf {
+    data_dir.join("components")
+}
+
 impl Service {
     /// Opens the data directory, making it if need be, and starts the parts. Needs a tokio runtime.
     ///
@@ -126,9 +131,10 @@ impl Service {
 
     fn open_with(
         start: fn(Platform, &Config) -> Result<Atropos, GuestError>,
-        config: Config,
+        mut config: Config,
     ) -> Result<Self, ServiceError> {
         let storage = Storage::open(&config.data_dir)?;
+        config.components.cache = Some(images(&config.data_dir));
         let rows = Arc::clone(&storage.rows);
         let blobs: Arc<dyn Blobs> = Arc::new(storage.bytes.clone());
         let credentials = Credentials::new(rows.clone(), &config.auth);

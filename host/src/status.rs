@@ -22,6 +22,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::time::{sleep, timeout};
 
+use crate::guest::Stock;
 use crate::service::{Service, Storage};
 use crate::store::catalogue::Backlog;
 use crate::store::ledger::{Overdue, Room, Totals};
@@ -91,6 +92,8 @@ pub struct Live {
     pub started_at_ms: u64,
     /// Deletes under way.
     pub deletes_under_way: usize,
+    /// Which components are loaded, and how they came to be.
+    pub components: Stock,
     /// How many components are held off.
     pub breakers_open: usize,
     /// The first of them.
@@ -158,6 +161,7 @@ impl Teller {
             version: env!("CARGO_PKG_VERSION"),
             started_at_ms: self.started_at_ms,
             deletes_under_way: atropos.under_way(),
+            components: atropos.sandbox().stock(),
             breakers_open: held_off.len(),
             breakers: breakers.collect(),
         })

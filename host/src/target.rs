@@ -77,6 +77,11 @@ impl Subdomain {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// Whose object it is where an author's request does not say.
+    pub(crate) fn sample() -> Self {
+        Self("acme".to_owned())
+    }
 }
 
 impl FromStr for Subdomain {

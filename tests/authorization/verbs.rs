@@ -21,7 +21,7 @@ const OPERATOR: &str = "\
 # Verbs of the operator
 
 Whoever can open the data directory may do all of this, and nobody else: a credential makes no
-difference. `component check` needs no directory.
+difference. The verbs of a policy's author, and `component check` and `new`, need no directory.
 
 ";
 
@@ -39,7 +39,9 @@ fn verbs() -> Vec<String> {
         if !command.has_subcommands() {
             into.push(words.trim_start().to_owned());
         }
-        for verb in command.get_subcommands() {
+        // What is hidden is what the program runs itself as.
+        let verbs = command.get_subcommands().filter(|verb| !verb.is_hide_set());
+        for verb in verbs {
             walk(verb, &format!("{words} {}", verb.get_name()), into);
         }
     }
@@ -57,6 +59,7 @@ struct Stage {
     /// A picture.
     file: String,
     component: String,
+    cases: String,
 }
 
 impl Stage {
@@ -70,6 +73,10 @@ impl Stage {
         Self {
             file: write("put.png", &picture(4, 4)),
             component: write("allow-all.wasm", ALLOW_ALL.1),
+            cases: write(
+                "cases.toml",
+                b"[[case]]\nname = \"any\"\nexpect = \"allow\"",
+            ),
             server,
         }
     }
@@ -92,6 +99,7 @@ impl Stage {
         let tenant = ["--tenant", TENANT];
         let fresh = format!("fresh-{nth}");
         let website = format!("70{nth}");
+        let beside = format!("{}-{nth}", self.component);
         let id;
         let photo = [&["photo", PHOTO, "--user", PHOTO_USER][..], &tenant].concat();
         let reason = [&photo[..], &["--reason", "a case"]].concat();
@@ -139,7 +147,12 @@ impl Stage {
             }
             "policy require-replay" => &["off", "--tenant", TENANT],
             "budget set" => &["tenant", "day=5000", "--tenant", TENANT],
+            "policy new" => &["mine", "--language", "javascript", "--path", &beside],
+            "policy test" => &[&self.component, &self.cases],
+            "policy run" => &[&self.component],
+            "policy bench" => &[&self.component, &self.cases, "--times", "1"],
             "component check" => &[&self.component],
+            "component new" => &[&self.component, "--output", &beside],
             "component choose" => &["default"],
             new => panic!("this table does not know how to run `{new}`"),
         };

@@ -1,5 +1,7 @@
 //! The demo's two tenants, with credentials for both, and deletes that are answered alike.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -108,6 +110,19 @@ impl Demo {
             other_key,
             folder,
         }
+    }
+
+    /// Has the server stop and start again with this beside the demo's configuration.
+    pub(crate) fn restart(&mut self, more: &str) {
+        self.server.signal("TERM");
+        while !self.server.ended() {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        let config = self.folder.path().join("atropos.toml");
+        std::fs::write(&config, format!("{PATIENT}\n{more}")).expect("a configuration");
+        let config = config.to_str().expect("a path in UTF-8");
+        let data_dir = self.server.data_dir().to_owned();
+        self.server = Server::start(&data_dir, &["--demo", "--config", config]);
     }
 
     /// Runs a verb that must succeed beside the server.

@@ -10,7 +10,7 @@ use crate::auth::{AuthError, Authority};
 use crate::config::Config;
 use crate::erase::Platform;
 use crate::guest::Sandbox;
-use crate::service::ServiceError;
+use crate::service::{ServiceError, images};
 use crate::store::decision::Decision;
 use crate::store::{
     BlobReader, Blobs, Chain, Chains, Conflict, Doomed, Erasure, Objects, Removal, Result, Shred,
@@ -18,8 +18,13 @@ use crate::store::{
 };
 use crate::target::{BlobKey, Caller, Digest, Object, Subdomain, Target, TenantId, WebsiteId};
 
-/// Starts a sandbox that has nothing to serve.
+/// Starts a sandbox that has nothing to serve. What it compiles is kept in the data directory, if there
+/// is one.
 pub(crate) fn sandbox(config: &Config) -> Result<Sandbox, Failure> {
+    let mut config = config.clone();
+    if config.data_dir.is_dir() {
+        config.components.cache = Some(images(&config.data_dir));
+    }
     let nothing = Arc::new(Nothing);
     let platform = Platform {
         authority: nothing.clone(),
@@ -28,7 +33,7 @@ pub(crate) fn sandbox(config: &Config) -> Result<Sandbox, Failure> {
         blobs: nothing,
         shadows: None,
     };
-    Ok(Sandbox::start(&platform, config).map_err(ServiceError::Guest)?)
+    Ok(Sandbox::start(&platform, &config).map_err(ServiceError::Guest)?)
 }
 
 /// A platform on which nobody is known and nothing is there.

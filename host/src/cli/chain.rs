@@ -99,9 +99,16 @@ impl Link {
 
     /// The settings as JSON text, just as they were given.
     pub(crate) async fn settings(&self) -> Result<String, Failure> {
-        match &self.settings {
-            Settings::Text(text) => Ok(text.clone()),
-            Settings::File(file) => {
+        self.settings.text().await
+    }
+}
+
+impl Settings {
+    /// The JSON text, just as it was given.
+    pub(crate) async fn text(&self) -> Result<String, Failure> {
+        match self {
+            Self::Text(text) => Ok(text.clone()),
+            Self::File(file) => {
                 let text = tokio::fs::read_to_string(file).await;
                 let text = text.map_err(|source| Failure::Io {
                     what: format!("cannot read {}", file.display()),

@@ -6,14 +6,14 @@ use clap::Subcommand;
 use serde_json::json;
 
 use super::bare::sandbox;
-use super::limits::Limits;
+use super::limits::{Limits, within_ceiling};
 use super::output::{Answer, Columns};
 use super::{ComponentError, Failure, with_service};
 use crate::config::Config;
-use crate::guest::Report;
+use crate::guest::{Report, component_of};
 use crate::service::Service;
 use crate::store::{NewComponent, PolicyLimits};
-use crate::target::now_ms;
+use crate::target::{Digest, now_ms};
 
 /// The world of a deletion plugin, as reports name it.
 const DELETION_PLUGIN: &str = "deletion-plugin";
@@ -37,10 +37,24 @@ pub(crate) enum Verb {
     #[command(after_help = "\
 Needs no data directory. With --json a policy's answer includes the JSON Schema of its settings.")]
     Check {
-        /// The component (.wasm)
+        /// The component, or a core module that can be made one (.wasm)
         file: PathBuf,
         #[command(flatten)]
         limits: Limits,
+    },
+    /// Make a component of a core module
+    #[command(after_help = "\
+For compilers that stop half-way, such as Rust's for wasm32-unknown-unknown. The module must carry its
+world, as the SDK and wit-bindgen write it. Every verb that takes a component does this by itself.
+
+Example:
+  atropos component new target/wasm32-unknown-unknown/release/policy.wasm -o retention.wasm")]
+    New {
+        /// The core module (.wasm)
+        module: PathBuf,
+        /// Where to write the component
+        #[arg(long, short, value_name = "FILE")]
+        output: PathBuf,
     },
     /// Choose the deletion plugin of this instance
     #[command(after_help = "\
@@ -62,9 +76,20 @@ pub(crate) async fn run(verb: Verb, config: Config) -> Result<Answer, Failure> {
         Verb::Check { file, limits } => {
             let bytes = read(&file).await?;
             let limits = limits.over(PolicyLimits::default());
+            within_ceiling(limits, &config)?;
             let report = sandbox(&config)?.check(&bytes, limits).await;
             let report = report.map_err(|error| unusable(file.display(), error))?;
             Answer::fields(&report, FIELDS)
+        }
+        Verb::New { module, output } => {
+            let bytes = read(&module).await?;
+            let written = tokio::fs::write(&output, &bytes).await;
+            written.map_err(|source| Failure::Io {
+                what: format!("cannot write {}", output.display()),
+                source,
+            })?;
+            let value = json!({ "digest": Digest::of(&bytes), "sizeBytes": bytes.len() });
+            Answer::line(&value, format!("{} bytes written", bytes.len()))
         }
         Verb::Choose { plugin } => {
             with_service(config, async |service| choose(&plugin, service).await).await
@@ -116,11 +141,13 @@ pub(crate) fn unusable(component: impl ToString, source: impl Into<ComponentErro
     }
 }
 
-/// The bytes of a component's file.
+/// The component in a file; if that holds a core module, the component it makes.
 pub(crate) async fn read(file: &Path) -> Result<Vec<u8>, Failure> {
     let bytes = tokio::fs::read(file).await;
-    bytes.map_err(|source| Failure::Io {
+    let bytes = bytes.map_err(|source| Failure::Io {
         what: format!("cannot read {}", file.display()),
         source,
-    })
+    })?;
+    let component = component_of(&bytes).map_err(|error| unusable(file.display(), error))?;
+    Ok(component.into_owned())
 }

@@ -3,7 +3,7 @@
 //! | exit | meaning |
 //! |---|---|
 //! | 0 | done |
-//! | 1 | refused, not found, or not reproduced |
+//! | 1 | refused, not found, or not as expected or recorded |
 //! | 2 | usage: the command line or the configuration makes no sense |
 //! | 3 | unavailable: storage, sandbox, input or output |
 //! | 4 | rows and bytes differ, says `doctor` |
@@ -17,6 +17,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::output::visible;
+use crate::author::{BenchError, CaseError, ProjectError, RequestError};
 use crate::config::ConfigError;
 use crate::demo::DemoError;
 use crate::error::{Reason, Refused};
@@ -62,6 +63,32 @@ pub enum Failure {
         component: String,
         /// Why.
         source: ComponentError,
+    },
+    /// Cases for a policy cannot be read.
+    #[error(transparent)]
+    Case(#[from] CaseError),
+    /// A request for a policy cannot be read.
+    #[error(transparent)]
+    Request(#[from] RequestError),
+    /// A project cannot be made.
+    #[error(transparent)]
+    Project(#[from] ProjectError),
+    /// There are no figures, or none to compare them with.
+    #[error(transparent)]
+    Bench(#[from] BenchError),
+    /// Decisions cost more than they did; the answer shows which.
+    #[error("{worse} figures are worse than they were")]
+    Regressed {
+        /// How many.
+        worse: usize,
+    },
+    /// A policy did not answer as its cases say; what the answer shows is what it said instead.
+    #[error("{failed} of {of} cases failed")]
+    CasesFailed {
+        /// How many.
+        failed: usize,
+        /// Of how many.
+        of: usize,
     },
     /// Policies refused the settings that a chain was to give them.
     #[error("the settings are refused")]
@@ -183,11 +210,26 @@ impl Failure {
                 _ => (Exit::Refused, "upload-refused"),
             },
             Self::Component { source, .. } => match source {
-                ComponentError::Guest(
-                    GuestError::Engine(_) | GuestError::Ticker(_) | GuestError::Interrupted,
-                ) => (Exit::Unavailable, "unavailable"),
+                ComponentError::Guest(error) if error.is_passing() => {
+                    (Exit::Unavailable, "unavailable")
+                }
                 _ => (Exit::Refused, "component-refused"),
             },
+            Self::Case(CaseError::Read { .. }) => (Exit::Unavailable, "io"),
+            Self::Case(_) => (Exit::Usage, "case"),
+            Self::Request(_) => (Exit::Usage, "request"),
+            Self::Project(ProjectError::Exists(_)) => (Exit::Refused, "taken"),
+            Self::Project(ProjectError::Write { .. }) => (Exit::Unavailable, "io"),
+            Self::Bench(source) => match source {
+                BenchError::Fault { .. } | BenchError::Differs { .. } => {
+                    (Exit::Refused, "no-figures")
+                }
+                BenchError::Read { .. } => (Exit::Unavailable, "io"),
+                BenchError::Twice { .. } | BenchError::Nothing => (Exit::Usage, "case"),
+                BenchError::Form { .. } => (Exit::Usage, "no-figures"),
+            },
+            Self::Regressed { .. } => (Exit::Refused, "regressed"),
+            Self::CasesFailed { .. } => (Exit::Refused, "cases-failed"),
             Self::Settings(_) => (Exit::Refused, "settings-refused"),
             Self::Unrevised(unrevised) => match unrevised {
                 Unrevised::Outdated { .. } => (Exit::Refused, "outdated"),
@@ -251,8 +293,17 @@ impl Failure {
                 }
             });
         }
+        if let Self::Case(_) | Self::Request(_) = self {
+            return Some("`atropos policy test --help` shows every key and its default");
+        }
+        if let Self::Project(ProjectError::Exists(_)) = self {
+            return Some("choose another folder with --path");
+        }
         let mut next: Option<&(dyn Error + 'static)> = Some(self);
         while let Some(error) = next {
+            if let Some(error) = error.downcast_ref::<GuestError>() {
+                return error.remedy();
+            }
             if let Some(error) = error.downcast_ref::<StoreError>() {
                 return match error {
                     StoreError::Full(_) => Some("free some space; nothing was lost"),

@@ -2,7 +2,8 @@
 
 use clap::Args;
 
-use super::values;
+use super::{Failure, values};
+use crate::config::Config;
 use crate::store::PolicyLimits;
 
 /// What each policy may consume per call.
@@ -29,4 +30,10 @@ impl Limits {
             transfer_bytes: rest.transfer_bytes,
         }
     }
+}
+
+/// Refuses limits that the host would not give.
+pub(crate) fn within_ceiling(limits: PolicyLimits, config: &Config) -> Result<(), Failure> {
+    let checked = limits.check(config.allowance());
+    checked.map_err(|error| Failure::Usage(error.to_string()))
 }

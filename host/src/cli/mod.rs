@@ -36,6 +36,7 @@ use clap::{Args, Parser, Subcommand};
 pub use self::failure::{ComponentError, Exit, Failure, SettingsRefusal};
 use self::output::Answer;
 use crate::config::{Config, Log};
+use crate::guest::{self, COMPILE_VERB};
 use crate::service::Service;
 
 const EXAMPLES: &str = "\
@@ -45,12 +46,13 @@ Examples:
   atropos key issue --tenant acme                   a site key, shown once
   atropos object put photo beach.jpg --tenant acme --user u-7
   atropos policy assign --tenant acme --policy retention='{\"minimum-age-days\":{\"photo\":30}}'
+  atropos policy test mine.wasm cases/              a policy of one's own, before it is used
   atropos decision list --tenant acme               why deletes were allowed or refused
   atropos replay --tenant acme                      judge all that is on record again
   atropos status                                    what runs, what is held off, what resists
 
-Exit status: 0 done; 1 refused, not found, or not reproduced; 2 usage or configuration; 3 unavailable; 4 `doctor`
-found what is left to be mended.";
+Exit status: 0 done; 1 refused, not found, or not as expected or recorded; 2 usage or configuration;
+3 unavailable; 4 `doctor` found what is left to be mended.";
 
 /// Serves irreversible deletes of user photos and documents
 ///
@@ -98,6 +100,7 @@ impl Global {
         if let Some(dir) = &self.data_dir {
             config.data_dir.clone_from(dir);
         }
+        config.components.worker = Some(this_program());
         Ok(config)
     }
 }
@@ -108,6 +111,9 @@ enum Command {
     Serve(serve::Serve),
     #[command(flatten)]
     Verb(Verb),
+    /// Try policies; list them; assign and show the chain of a tenant
+    #[command(subcommand)]
+    Policy(policy::Command),
     /// Check components; choose the deletion plugin
     #[command(subcommand)]
     Component(component::Verb),
@@ -117,6 +123,14 @@ enum Command {
     Replay(replay::Typed),
     /// Show at a glance what a server does, what is stored, and what resists
     Status,
+    /// Compile the component on stdin to an image on stdout: what the program runs itself as
+    #[command(name = COMPILE_VERB, hide = true)]
+    Compile {
+        /// How much address space that may take
+        memory_bytes: u64,
+        /// How long that may take
+        deadline_ms: u64,
+    },
 }
 
 /// What works on an open data directory.
@@ -145,9 +159,6 @@ enum Verb {
     Delete(delete::Verb),
     /// Show what happened to the objects of a user
     Activity(activity::List),
-    /// List policies; assign and show the chain of a tenant
-    #[command(subcommand)]
-    Policy(policy::Verb),
     /// Limit how many deletes a tenant and its callers may have
     #[command(subcommand)]
     Budget(budget::Verb),
@@ -195,8 +206,14 @@ impl Cli {
         let answer = match self.command {
             Command::Serve(typed) => return serve::run(typed, config).await,
             Command::Doctor(typed) => return doctor::run(typed, config, self.global.json).await,
+            Command::Policy(verb) => return verb.run(config, self.global.json).await,
             Command::Replay(typed) => return replay::run(typed, config, self.global.json).await,
             Command::Status => status::run(config).await?,
+            // Its caller reads nothing but what it ends with.
+            Command::Compile {
+                memory_bytes,
+                deadline_ms,
+            } => std::process::exit(guest::compile(memory_bytes, deadline_ms)),
             Command::Component(verb) => component::run(verb, config).await?,
             Command::Verb(verb) => {
                 with_service(config, async |service| verb.run(service).await).await?
@@ -217,10 +234,18 @@ impl Verb {
             Self::Hold(verb) => hold::run(verb, service).await,
             Self::Delete(verb) => delete::run(verb, service).await,
             Self::Activity(list) => activity::run(list, service).await,
-            Self::Policy(verb) => policy::run(verb, service).await,
             Self::Budget(verb) => budget::run(verb, service).await,
             Self::Decision(verb) => decision::run(verb, service).await,
         }
+    }
+}
+
+/// This program, even if its file has been replaced meanwhile by that of another version.
+fn this_program() -> PathBuf {
+    let running = PathBuf::from("/proc/self/exe");
+    match running.exists() {
+        true => running,
+        false => std::env::current_exe().unwrap_or_else(|_| "atropos".into()),
     }
 }
 

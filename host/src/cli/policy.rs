@@ -1,11 +1,16 @@
 //! Policies: which there are, and which of them judge the deletes of a tenant.
 
+mod asking;
+mod bench;
 mod change;
 mod deploy;
 mod history;
 mod list;
+mod new;
 pub(super) mod prepare;
+mod run;
 mod shadow;
+mod test;
 
 use clap::Subcommand;
 
@@ -13,11 +18,42 @@ use super::chain::Link;
 use super::limits::Limits;
 use super::output::Answer;
 use super::values::{self, Paging};
-use super::{Failure, tenant};
+use super::{Failure, tenant, with_service};
+use crate::config::Config;
 use crate::service::Service;
 use crate::target::Subdomain;
 
 use self::change::Change;
+
+/// The verbs of a policy's author need no data directory, and those of chains do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Begin a policy: a project that builds, and whose cases pass
+    New(new::New),
+    /// Try a policy against cases
+    Test(test::Test),
+    /// Have a policy judge one request, and show why
+    Run(run::Run),
+    /// Measure what decisions cost, and compare it with what they cost before
+    Bench(bench::BenchArgs),
+    #[command(flatten)]
+    OfChains(Verb),
+}
+
+impl Command {
+    pub(crate) async fn run(self, config: Config, json: bool) -> Result<(), Failure> {
+        match self {
+            Self::New(typed) => new::run(typed)?.print(json),
+            Self::Test(typed) => test::run(typed, config, json).await,
+            Self::Run(typed) => run::run(typed, config).await?.print(json),
+            Self::Bench(typed) => bench::run(typed, config, json).await,
+            Self::OfChains(verb) => {
+                let answer = with_service(config, async |service| run(verb, service).await);
+                answer.await?.print(json)
+            }
+        }
+    }
+}
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Verb {

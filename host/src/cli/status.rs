@@ -73,6 +73,14 @@ fn lines(server: &Value, stored: &Stored) -> Vec<Line> {
         add("up for", format!("{} s", up.as_secs()));
         add("version", words(&server["version"]));
         add("deletes under way", words(&server["deletesUnderWay"]));
+        let components = &server["components"];
+        let loaded = format!(
+            "{}, {} KiB; {} compiling",
+            words(&components["loaded"]),
+            components["loadedBytes"].as_u64().unwrap_or_default() >> 10,
+            words(&components["compiling"]),
+        );
+        add("components loaded", loaded);
         add("components held off", words(&server["breakersOpen"]));
     }
     for breaker in server["breakers"].as_array().into_iter().flatten() {

@@ -199,8 +199,9 @@ impl Pass {
     pub(super) fn settle(mut self, fault: Option<FaultKind>) {
         match fault {
             None => self.succeeded(),
-            // The storage's part, and as soon as it has the component this must be seen.
-            Some(FaultKind::Missing | FaultKind::HeldOff(_)) => {}
+            // The storage's part or the machine's, and as soon as the component is there this must be
+            // seen.
+            Some(FaultKind::Missing | FaultKind::Compiling | FaultKind::HeldOff(_)) => {}
             Some(kind) => self.faulted(kind),
         }
     }

@@ -1,5 +1,7 @@
 //! One wasmtime engine for all guests: how they are compiled, pooled, and interrupted.
 //!
+//! **Invariant:** an image that another process compiled is what this one would have compiled: both
+//! take their settings from [`compiled`].
 //! **Invariant:** guests have no clock, no randomness and canonical NaNs, so that what a guest
 //! answers depends on its input alone.
 
@@ -11,7 +13,8 @@ use wasmtime::{
 };
 
 use super::GuestError;
-use super::limits::Meter;
+use super::failure::source;
+use super::limits::{Meter, TABLE_ELEMENTS};
 use crate::config::{self, GuestLimits};
 
 /// How often a guest that computes is interrupted, to yield or to end.
@@ -20,6 +23,11 @@ pub(super) const TICK: Duration = Duration::from_millis(5);
 /// Room for a policy called from within a plugin's call: both run on the plugin's stack.
 const GUEST_STACK_BYTES: usize = 512 << 10;
 const FIBER_STACK_BYTES: usize = 4 * GUEST_STACK_BYTES;
+
+/// What one component may have of each.
+const CORE_INSTANCES: u32 = 64;
+const MEMORIES: u32 = 4;
+const TABLES: u32 = 16;
 
 /// The engine and what keeps its clock.
 pub(super) struct Sandboxing {
@@ -59,27 +67,15 @@ pub(super) fn ticks(deadline_ms: u64) -> u64 {
     deadline_ms.div_ceil(tick_ms) + 1
 }
 
-fn settings(config: &config::Config) -> Config {
-    let in_flight = config.erase.max_in_flight;
-    // Each request holds a plugin and one policy at a time; a few more for components being checked.
-    let components = in_flight * 2 + 8;
-    let memory_bytes = config.plugin.memory_bytes.max(config.policy.memory_bytes);
+/// The engine of a process that compiles and runs nothing.
+pub(super) fn compiler() -> Result<Engine, GuestError> {
+    Engine::new(&compiled()).map_err(GuestError::engine)
+}
 
-    let mut pool = PoolingAllocationConfig::default();
-    pool.total_component_instances(components)
-        .total_core_instances(components * 4)
-        .total_memories(components)
-        .total_tables(components * 2)
-        .total_stacks(in_flight + 8)
-        .max_memory_size(usize::try_from(memory_bytes).unwrap_or(usize::MAX))
-        .linear_memory_keep_resident(1 << 20)
-        .table_keep_resident(64 << 10)
-        .pagemap_scan(wasmtime::Enabled::Auto)
-        .max_unused_warm_slots(in_flight);
-
+/// How guests are compiled.
+fn compiled() -> Config {
     let mut settings = Config::new();
     settings
-        .allocation_strategy(InstanceAllocationStrategy::Pooling(pool))
         .consume_fuel(true)
         .epoch_interruption(true)
         .cranelift_nan_canonicalization(true)
@@ -87,6 +83,44 @@ fn settings(config: &config::Config) -> Config {
         .max_wasm_stack(GUEST_STACK_BYTES)
         .async_stack_size(FIBER_STACK_BYTES);
     settings
+}
+
+/// How they are run here. A component of any language known to us has room: a Python guest has 38 core
+/// instances, most of which are adapters, and a memory of 16 MiB; a JavaScript guest has three memories.
+fn settings(config: &config::Config) -> Config {
+    let in_flight = config.erase.max_in_flight;
+    // Each request holds a plugin and one policy at a time; a few more for components being checked.
+    let components = in_flight * 2 + 8;
+    let mut pool = PoolingAllocationConfig::default();
+    // The totals are what all need if each takes the most that it may, so that nobody finds the pool
+    // exhausted. They reserve address space and no memory.
+    pool.total_component_instances(components)
+        .max_core_instances_per_component(CORE_INSTANCES)
+        .total_core_instances(components * CORE_INSTANCES)
+        .max_memories_per_component(MEMORIES)
+        .total_memories(components * MEMORIES)
+        .max_tables_per_component(TABLES)
+        .total_tables(components * TABLES)
+        .table_elements(TABLE_ELEMENTS)
+        .total_stacks(in_flight + 8)
+        .max_memory_size(usize::try_from(memory_bytes(config)).unwrap_or(usize::MAX))
+        .linear_memory_keep_resident(1 << 20)
+        .table_keep_resident(64 << 10)
+        .pagemap_scan(wasmtime::Enabled::Auto)
+        .max_unused_warm_slots(in_flight);
+
+    let mut settings = compiled();
+    settings
+        .allocation_strategy(InstanceAllocationStrategy::Pooling(pool))
+        // Where nothing else compiles, this process does: on one core, so that requests have the rest.
+        .parallel_compilation(false);
+    settings
+}
+
+/// How large any memory may be.
+pub(super) fn memory_bytes(config: &config::Config) -> u64 {
+    let policies = config.allowance().most.memory_bytes;
+    config.plugin.memory_bytes.max(policies)
 }
 
 /// One ticker per engine; it ends when the sandbox is dropped.
@@ -107,6 +141,34 @@ fn tick(engine: EngineWeak, alive: Weak<()>) -> Result<(), GuestError> {
     std::thread::Builder::new()
         .name("atropos-epoch".to_owned())
         .spawn(run)
-        .map_err(GuestError::Ticker)?;
+        .map_err(|error| GuestError::Ticker(source(error)))?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+
+    use super::*;
+
+    fn hash(engine: &Engine) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        engine.precompile_compatibility_hash().hash(&mut hasher);
+        hasher.finish()
+    }
+
+    #[tokio::test]
+    async fn what_a_process_compiles_is_what_the_server_would_have_compiled() {
+        let server = Sandboxing::start(&config::Config::default()).unwrap();
+        assert_eq!(hash(&compiler().unwrap()), hash(&server.engine));
+        let large = config::Config {
+            plugin: GuestLimits {
+                memory_bytes: 256 << 20,
+                ..GuestLimits::default()
+            },
+            ..config::Config::default()
+        };
+        let other = Sandboxing::start(&large).unwrap();
+        assert_eq!(hash(&other.engine), hash(&server.engine), "limits matter");
+    }
 }

@@ -11,12 +11,13 @@ use std::time::Duration;
 use super::GuestError;
 use super::bindings::policy::exports::atropos::policy::policy::Request;
 use super::breakers::{Breakers, Subject};
-use super::component::Components;
+use super::component::{Components, Patience};
+use super::convert;
+use super::failure::LoadError;
 use super::lane::Lane;
-use super::policy::{self, Answer, Policy};
+use super::policy::{Answer, Policy};
 use super::trial::Trial;
-use super::{convert, engine};
-use crate::config::{Config, GuestLimits};
+use crate::config::{Allowance, Config, GuestLimits};
 use crate::error::{Fault, FaultKind, Guest};
 use crate::platform::Platform;
 use crate::step::{self, Step};
@@ -27,8 +28,10 @@ use crate::target::{Caller, Digest, Object, TenantId};
 /// Asks policies.
 pub(super) struct Gate {
     chains: Arc<dyn Chains>,
-    pub(super) policies: Components<Policy>,
-    limits: GuestLimits,
+    components: Components,
+    /// How long a request waits for a policy to be loaded.
+    patience: Patience,
+    allowance: Allowance,
     breakers: Breakers,
     lane: Lane,
     trial: Trial,
@@ -37,8 +40,8 @@ pub(super) struct Gate {
 /// What the gate came to.
 pub(super) struct Judged {
     pub(super) decision: Decision,
-    /// For how much longer a policy that was to be asked is held off.
-    pub(super) held_off: Option<Duration>,
+    /// When to try again, if a policy that was to be asked is held off or being compiled.
+    pub(super) wait: Option<Duration>,
 }
 
 /// A policy at its place in a tenant's chain.
@@ -51,8 +54,8 @@ struct Link<'chain> {
 }
 
 /// The links of a chain, in the order in which they are asked.
-fn links(chain: &Chain, tenant: TenantId, rest: GuestLimits) -> impl Iterator<Item = Link<'_>> {
-    let limits = chain.limits.over(rest);
+fn links(chain: &Chain, tenant: TenantId, allowance: Allowance) -> impl Iterator<Item = Link<'_>> {
+    let limits = chain.limits.within(allowance);
     let entries = chain.entries.iter().enumerate();
     entries.map(move |(place, entry)| Link {
         entry,
@@ -65,19 +68,21 @@ fn links(chain: &Chain, tenant: TenantId, rest: GuestLimits) -> impl Iterator<It
 
 impl Gate {
     pub(super) fn new(
-        sandboxing: &engine::Sandboxing,
+        components: &Components,
         platform: &Platform,
         config: &Config,
         breakers: Breakers,
     ) -> Self {
-        let (engine, chains) = (&sandboxing.engine, &platform.chains);
-        let prepare = policy::prepare(engine);
-        let policies = Components::new(engine.clone(), Arc::clone(chains), prepare);
+        let allowance = config.allowance();
+        // What is left of the plugin's time is for the policies and the plugin itself.
+        let patience = Duration::from_millis(config.plugin.deadline_ms) * 3 / 4;
+        let patience = Patience::Within(patience);
         Self {
-            chains: Arc::clone(chains),
-            trial: Trial::new(platform.shadows.clone(), policies.clone(), config.policy),
-            policies,
-            limits: config.policy,
+            chains: Arc::clone(&platform.chains),
+            trial: Trial::new(platform.shadows.clone(), components.clone(), allowance),
+            components: components.clone(),
+            patience,
+            allowance,
             breakers,
             lane: Lane::new(config.erase.max_in_flight),
         }
@@ -112,11 +117,11 @@ impl Gate {
         decision.chain_revision = chain.as_ref().map_or(0, |chain| chain.revision);
         let chain = chain.filter(|chain| !chain.entries.is_empty());
 
-        let mut held_off = None;
+        let mut wait = None;
         decision.verdict = if let Some(verdict) = Verdict::before_asking(object, at_ms) {
             verdict
         } else if let Some(chain) = &chain {
-            let asked = self.ask(chain, &mut decision, caller, &mut held_off);
+            let asked = self.ask(chain, &mut decision, caller, &mut wait);
             asked.await?
         } else {
             super::count_fault(&fault(FaultKind::Missing, None));
@@ -130,7 +135,7 @@ impl Gate {
         {
             self.trial.show(shadow, &decision);
         }
-        Ok(Judged { decision, held_off })
+        Ok(Judged { decision, wait })
     }
 
     /// Asks each policy in turn, up to the first that does not allow.
@@ -139,17 +144,15 @@ impl Gate {
         chain: &Chain,
         decision: &mut Decision,
         caller: &Caller,
-        held_off: &mut Option<Duration>,
+        wait: &mut Option<Duration>,
     ) -> Result<Verdict, Undecided> {
         let request = convert::question(&decision.question());
-        for link in links(chain, caller.tenant.id, self.limits) {
+        for link in links(chain, caller.tenant.id, self.allowance) {
             let mut review = PolicyReview::unasked(link.entry, link.limits);
             let answer = self.ask_one(&link, &request, &mut review).await?;
             if let Err(kind) = answer {
                 super::count_fault(&fault(kind, Some(link.entry.digest)));
-            }
-            if let Err(FaultKind::HeldOff(left)) = answer {
-                *held_off = Some(left);
+                *wait = kind.retry_after();
             }
             let verdict = verdict(answer, &mut review);
             decision.reviews.push(review);
@@ -158,6 +161,18 @@ impl Gate {
             }
         }
         Ok(Verdict::Allowed)
+    }
+
+    /// The component of a link. Of what may be in the sandbox at once, those who wait for one tenant's
+    /// components take at most a half.
+    async fn policy(&self, link: &Link<'_>) -> Result<Arc<Policy>, LoadError> {
+        let digest = link.entry.digest;
+        if let Some(policy) = self.components.loaded_policy(digest) {
+            return Ok(policy);
+        }
+        let place = self.lane.place(link.tenant);
+        let _place = place.ok_or(LoadError::Compiling)?;
+        self.components.policy(digest, self.patience).await
     }
 
     async fn ask_one(
@@ -173,7 +188,7 @@ impl Gate {
             Err(left) => return Ok(Err(FaultKind::HeldOff(left))),
         };
         let mut turn = None;
-        let answer = match self.policies.get(link.entry.digest).await {
+        let answer = match self.policy(link).await {
             Ok(policy) => {
                 // Many may have waited for one compilation, and would all be asked before any failed.
                 pass = match pass.again() {
@@ -206,7 +221,7 @@ impl Gate {
             }
             Err(error) => {
                 let kind = error.fault().ok_or(Undecided)?;
-                tracing::warn!(digest = %link.entry.digest, error = %GuestError::one_line(&*error), "a policy cannot be loaded");
+                tracing::warn!(digest = %link.entry.digest, error = %GuestError::one_line(&error), "a policy cannot be loaded");
                 Err(kind)
             }
         };

@@ -3,8 +3,9 @@
 
 use std::sync::Arc;
 
-use super::policy::{self, Policy, Run};
-use super::{Description, GuestError, Sandbox, SettingsProblem, component, convert, gate};
+use super::component::Patience;
+use super::policy::{Policy, Run};
+use super::{Description, GuestError, Sandbox, SettingsProblem, convert, gate};
 use crate::config::GuestLimits;
 use crate::error::FaultKind;
 use crate::store::decision::{PolicyReview, Question, Verdict};
@@ -24,10 +25,9 @@ impl Sandbox {
     /// # Errors
     /// It is none; the error says exactly what is wrong.
     pub async fn judge(&self, bytes: &[u8]) -> Result<Judge, GuestError> {
-        let engine = &self.sandboxing.engine;
-        let component = component::compile(engine.clone(), bytes.to_vec()).await?;
+        let loaded = self.components.of_bytes(bytes).await?;
         Ok(Judge {
-            policy: Arc::new(policy::prepare(engine)(&component)?),
+            policy: self.components.policy_of(&loaded)?,
             digest: Digest::of(bytes),
         })
     }
@@ -39,7 +39,7 @@ impl Sandbox {
     /// # Errors
     /// The storage cannot be asked for it. Inside, why it cannot be loaded.
     pub async fn recall(&self, digest: Digest) -> Result<Result<Judge, FaultKind>, StoreError> {
-        match self.powers.gate.policies.get(digest).await {
+        match self.components.policy(digest, Patience::Endless).await {
             Ok(policy) => Ok(Ok(Judge { policy, digest })),
             Err(error) => match error.fault() {
                 Some(kind) => Ok(Err(kind)),

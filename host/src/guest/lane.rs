@@ -98,9 +98,14 @@ impl Lane {
         Some(run)
     }
 
+    /// A place for one who waits; `None` if too many of the tenant's wait already.
+    pub(super) fn place(&self, tenant: TenantId) -> Option<Place> {
+        self.places.take(tenant)
+    }
+
     /// Waits for a thread; `None` if too many of the tenant's policies wait already.
     pub(super) async fn turn(&self, tenant: TenantId) -> Option<Turn> {
-        let place = self.places.take(tenant)?;
+        let place = self.place(tenant)?;
         // Never closed; were it, there would be no turns to wait for.
         let permit = Arc::clone(&self.turns).acquire_owned().await.ok();
         Some(Turn {

@@ -9,8 +9,8 @@ use wasmtime::{ResourceLimiter, Trap};
 use crate::config::GuestLimits;
 use crate::error::FaultKind;
 
-/// Entries of all tables together; a component of any language known to us stays far below.
-const TABLE_ELEMENTS: usize = 100_000;
+/// Entries of one table; a component of any language known to us stays far below.
+pub(super) const TABLE_ELEMENTS: usize = 100_000;
 
 /// Watches one store.
 pub(super) struct Meter {

@@ -1,4 +1,4 @@
-//! All that touches wasmtime: engine, limits, breakers, plugin, gate, policy.
+//! All that touches wasmtime: engine, compiler, images, limits, breakers, plugin, gate, policy.
 //!
 //! ```text
 //! Sandbox ─► serve (plugin, fresh) ─► plugin (its imports) ─► gate ─► policy (fresh, pure)
@@ -14,32 +14,38 @@ mod bindings;
 mod breaker;
 mod breakers;
 mod built_in;
+mod compiler;
 mod component;
 mod convert;
 mod engine;
+mod failure;
 mod gate;
+mod images;
 mod judge;
 mod lane;
 mod limits;
+mod module;
 mod permit;
 mod plugin;
 mod policy;
+mod remedy;
 mod serve;
 mod trial;
 mod world;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::Serialize;
 
 use self::breakers::{Breakers, Subject};
-use self::component::{Components, LoadError};
+use self::component::{Components, Patience};
 use self::engine::Sandboxing;
+use self::failure::LoadError;
 use self::gate::{Gate, StoreUnavailable};
 use self::plugin::Powers;
-use self::serve::Plugin;
 use self::world::{Surface, World};
-use crate::config::{Config, GuestLimits};
+use crate::config::{Allowance, Config, GuestLimits};
 use crate::error::{Fault, FaultKind, Refused};
 use crate::platform::Platform;
 use crate::request::Request;
@@ -49,127 +55,18 @@ use crate::target::{Caller, Digest};
 
 pub use self::breakers::HeldOff;
 pub use self::built_in::{ALLOW_ALL, POLICIES as BUILT_IN_POLICIES, policy as built_in_policy};
+pub use self::compiler::{VERB as COMPILE_VERB, compile};
+pub use self::component::Stock;
+pub use self::failure::GuestError;
 pub use self::judge::Judge;
+pub use self::module::component as component_of;
 pub use self::policy::{Answer, Run};
+
+/// How long a request waits for the plugin to be loaded, which counts for none of its limits.
+const PATIENCE: Patience = Patience::Within(Duration::from_secs(5));
 
 /// Largest settings that a policy is given, in bytes.
 pub const MAX_SETTINGS_BYTES: usize = 64 << 10;
-
-/// What the runtime said.
-type Source = Box<dyn std::error::Error + Send + Sync>;
-
-/// Why a component or the sandbox cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub enum GuestError {
-    /// The engine cannot be set up on this machine.
-    #[error("the WebAssembly engine cannot be set up")]
-    Engine(#[source] Source),
-    /// The thread that interrupts guests cannot be started.
-    #[error("the epoch ticker cannot be started")]
-    Ticker(#[source] std::io::Error),
-    /// More bytes than are compiled.
-    #[error("the component has {size} bytes, and at most {limit} are compiled")]
-    TooLarge {
-        /// Its size.
-        size: usize,
-        /// The limit.
-        limit: usize,
-    },
-    /// It is not a WebAssembly component, or uses what the engine does not offer.
-    #[error("this is not a WebAssembly component that can be compiled")]
-    Compile(#[source] Source),
-    /// The compilation did not end: the service is stopping.
-    #[error("the compilation was interrupted")]
-    Interrupted,
-    /// It exports neither world's interface.
-    #[error(
-        "the component exports {exports}; it must export atropos:policy/policy@0.1 (a policy) or \
-         atropos:deletion/deletion@0.1 (a deletion plugin)"
-    )]
-    NoWorld {
-        /// What it does export.
-        exports: String,
-    },
-    /// It imports something outside its world.
-    #[error("the component imports {import}, which the world {world} does not offer")]
-    ForeignImport {
-        /// The first such import.
-        import: String,
-        /// The world it was held against.
-        world: &'static str,
-    },
-    /// It lacks its world's export.
-    #[error("the component does not export {export}, which the world {world} asks for")]
-    MissingExport {
-        /// What is missing.
-        export: &'static str,
-        /// The world it was held against.
-        world: &'static str,
-    },
-    /// Its world's export lacks a function.
-    #[error("the component's export {export} has no function `{function}`")]
-    MissingFunction {
-        /// What is missing.
-        function: &'static str,
-        /// Where.
-        export: &'static str,
-    },
-    /// Names are right, types are not; the source names the function or type.
-    #[error("the component's types differ from its world's")]
-    Types(#[source] Source),
-    /// A call that should tell about the component failed.
-    #[error("the component's `{function}` failed ({kind:?})")]
-    Call {
-        /// Which function.
-        function: &'static str,
-        /// How.
-        kind: FaultKind,
-        /// What the runtime said.
-        source: Source,
-    },
-    /// What a policy says of itself is not what the contract asks for.
-    #[error("the component describes itself with a {field} that is not {expected}")]
-    Description {
-        /// Which part.
-        field: &'static str,
-        /// What the contract asks for.
-        expected: &'static str,
-    },
-    /// More than a policy is given.
-    #[error(
-        "the settings have {size} bytes, and at most {MAX_SETTINGS_BYTES} are given to a policy"
-    )]
-    SettingsTooLarge {
-        /// Their size.
-        size: usize,
-    },
-}
-
-impl GuestError {
-    fn engine(error: wasmtime::Error) -> Self {
-        Self::Engine(error.into())
-    }
-
-    fn compile(error: wasmtime::Error) -> Self {
-        Self::Compile(error.into())
-    }
-
-    fn types(error: wasmtime::Error) -> Self {
-        Self::Types(error.into())
-    }
-
-    /// An error and its causes on one line, for a log.
-    fn one_line(error: &dyn std::error::Error) -> String {
-        let mut line = error.to_string();
-        let mut next = error.source();
-        while let Some(cause) = next {
-            line.push_str(": ");
-            line.push_str(&cause.to_string());
-            next = cause.source();
-        }
-        line
-    }
-}
 
 /// What a call into the plugin came to.
 pub struct Served {
@@ -204,11 +101,11 @@ impl Served {
 pub struct Sandbox {
     sandboxing: Sandboxing,
     chains: Arc<dyn Chains>,
-    plugins: Components<Plugin>,
+    components: Components,
     powers: Arc<Powers>,
     breakers: Breakers,
     plugin_limits: GuestLimits,
-    policy_limits: GuestLimits,
+    allowance: Allowance,
 }
 
 impl Sandbox {
@@ -218,21 +115,20 @@ impl Sandbox {
     /// The engine cannot be set up on this machine.
     pub fn start(platform: &Platform, config: &Config) -> Result<Self, GuestError> {
         let sandboxing = Sandboxing::start(config)?;
-        let engine = sandboxing.engine.clone();
-        let prepare = serve::prepare(&engine)?;
+        let components = Components::new(&sandboxing.engine, &platform.chains, config)?;
         let breakers = Breakers::new(&config.breaker);
         let powers = Powers {
             authority: Arc::clone(&platform.authority),
             objects: Arc::clone(&platform.objects),
-            gate: Gate::new(&sandboxing, platform, config, breakers.clone()),
+            gate: Gate::new(&components, platform, config, breakers.clone()),
         };
         Ok(Self {
-            plugins: Components::new(engine, Arc::clone(&platform.chains), prepare),
+            components,
             chains: Arc::clone(&platform.chains),
             powers: Arc::new(powers),
             breakers,
             plugin_limits: config.plugin,
-            policy_limits: config.policy,
+            allowance: config.allowance(),
             sandboxing,
         })
     }
@@ -253,7 +149,7 @@ impl Sandbox {
                 return Served::refused(serve::fault(FaultKind::HeldOff(left), digest));
             }
         };
-        match self.plugins.get(digest).await {
+        match self.components.plugin(digest, PATIENCE).await {
             Ok(plugin) => {
                 let powers = Arc::clone(&self.powers);
                 plugin
@@ -285,7 +181,7 @@ impl Sandbox {
         let chosen = self.chains.plugin().await;
         let chosen = chosen.map_err(|_| Refused::Unavailable)?;
         let digest = chosen.unwrap_or(*built_in::PLUGIN_DIGEST);
-        let plugin = self.plugins.get(digest).await;
+        let plugin = self.components.plugin(digest, Patience::Endless).await;
         plugin
             .map(|_| ())
             .map_err(|error| Self::unloaded(&error, digest))
@@ -320,17 +216,20 @@ impl Sandbox {
     /// It meets neither world; the error says exactly what is wrong.
     pub async fn check(&self, bytes: &[u8], limits: PolicyLimits) -> Result<Report, GuestError> {
         let engine = &self.sandboxing.engine;
-        let component = component::compile(engine.clone(), bytes.to_vec()).await?;
-        let surface = Surface::of(engine, &component);
+        let loaded = self.components.of_bytes(bytes).await?;
+        let surface = Surface::of(engine, &loaded.component);
         let world = surface.world()?;
         let description = match world {
             World::DeletionPlugin => {
-                serve::prepare(engine)?(&component)?;
+                const REMEDY: &str = "raise `plugin.memory-bytes`";
+                self.components.plugin_of(&loaded)?;
+                let memory_bytes = component::memory_bytes(&loaded.component);
+                component::fits(memory_bytes, self.plugin_limits, REMEDY)?;
                 None
             }
             World::PolicyPlugin => {
-                let policy = policy::prepare(engine)(&component)?;
-                Some(policy.describe(limits.over(self.policy_limits))?)
+                let policy = self.components.policy_of(&loaded)?;
+                Some(policy.describe(limits.within(self.allowance))?)
             }
         };
         Ok(Report {
@@ -341,6 +240,11 @@ impl Sandbox {
             exports: surface.exports,
             description,
         })
+    }
+
+    /// What is loaded, and how it came to be.
+    pub fn stock(&self) -> Stock {
+        self.components.stock()
     }
 
     /// Has a policy check settings before a chain takes them on, under the chain's `limits`.
@@ -358,10 +262,9 @@ impl Sandbox {
                 size: settings.len(),
             });
         }
-        let engine = &self.sandboxing.engine;
-        let component = component::compile(engine.clone(), policy.to_vec()).await?;
-        let limits = limits.over(self.policy_limits);
-        policy::prepare(engine)(&component)?.validate(settings, limits)
+        let loaded = self.components.of_bytes(policy).await?;
+        let policy = self.components.policy_of(&loaded)?;
+        policy.validate(settings, limits.within(self.allowance))
     }
 }
 

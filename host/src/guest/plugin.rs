@@ -44,8 +44,8 @@ pub(super) struct Call {
     pub(super) decisions: Vec<Decision>,
     /// Which decision was staged.
     pub(super) staged: Option<usize>,
-    /// For how much longer a policy that was to be asked is held off.
-    pub(super) held_off: Option<Duration>,
+    /// When to try again, if a policy that was to be asked is held off or being compiled.
+    pub(super) wait: Option<Duration>,
 }
 
 impl Call {
@@ -59,7 +59,7 @@ impl Call {
             caller: None,
             decisions: Vec::new(),
             staged: None,
-            held_off: None,
+            wait: None,
         }
     }
 
@@ -221,8 +221,8 @@ impl gate::Host for Call {
         let Ok(judged) = self.away.spend(review).await else {
             return Ok(Err(gate::Denial::Unavailable));
         };
-        let Judged { decision, held_off } = judged;
-        self.held_off = held_off;
+        let Judged { decision, wait } = judged;
+        self.wait = wait;
         let denial = denial(&decision);
         self.decisions.push(decision);
         match denial {

@@ -26,7 +26,11 @@ const MAX_SUMMARY_BYTES: usize = 512;
 const MAX_SCHEMA_BYTES: usize = 64 << 10;
 
 /// A policy that is ready to instantiate.
-pub(super) struct Policy(PolicyPluginPre<Meter>);
+pub(super) struct Policy {
+    pre: PolicyPluginPre<Meter>,
+    /// What it begins with.
+    memory_bytes: u64,
+}
 
 /// What one run of a policy came to.
 #[derive(Clone, Debug)]
@@ -42,6 +46,21 @@ pub struct Run {
 }
 
 impl Run {
+    /// `allow`, `deny`, or the code of its fault.
+    pub fn outcome(&self) -> &'static str {
+        match &self.answer {
+            Ok(Answer { allows: true, .. }) => "allow",
+            Ok(_) => "deny",
+            Err(kind) => kind.of_policy(),
+        }
+    }
+
+    /// What led to the answer; nothing if there is none.
+    pub fn findings(&self) -> &[Finding] {
+        let answer = self.answer.as_ref();
+        answer.map_or(&[], |answer| &answer.findings)
+    }
+
     /// One that came to nothing.
     pub(super) fn failed(kind: FaultKind) -> Self {
         Self {
@@ -78,7 +97,10 @@ pub(super) fn prepare(engine: &Engine) -> Prepare<Policy> {
         let linker = Linker::new(&engine);
         let pre = linker.instantiate_pre(component);
         let pre = pre.and_then(PolicyPluginPre::new);
-        pre.map(Policy).map_err(GuestError::types)
+        Ok(Policy {
+            pre: pre.map_err(GuestError::types)?,
+            memory_bytes: component::memory_bytes(component),
+        })
     })
 }
 
@@ -119,6 +141,7 @@ impl Policy {
 
     /// Asks what the policy says of itself.
     pub(super) fn describe(&self, limits: GuestLimits) -> Result<Description, GuestError> {
+        self.fits(limits)?;
         let (said, _) = self.call(limits, |policy, store| {
             policy.atropos_policy_policy().call_describe(store)
         });
@@ -143,6 +166,7 @@ impl Policy {
         settings: &str,
         limits: GuestLimits,
     ) -> Result<Vec<SettingsProblem>, GuestError> {
+        self.fits(limits)?;
         let (said, _) = self.call(limits, |policy, store| {
             let guest = policy.atropos_policy_policy();
             guest.call_validate_settings(store, settings)
@@ -160,26 +184,38 @@ impl Policy {
         Ok(problems.into_iter().map(problem).collect())
     }
 
+    /// Tells what it lacks before it fails for want of it.
+    fn fits(&self, limits: GuestLimits) -> Result<(), GuestError> {
+        const REMEDY: &str = "give its tenant more (`--memory`), or all (`policy.memory-bytes`)";
+        component::fits(self.memory_bytes, limits, REMEDY)
+    }
+
     /// Instantiates, calls, and tells what both consumed.
     fn call<R>(
         &self,
         limits: GuestLimits,
         call: impl FnOnce(&PolicyPlugin, &mut Store<Meter>) -> wasmtime::Result<R>,
-    ) -> (Result<R, (FaultKind, super::Source)>, Spent) {
-        let engine = self.0.engine();
+    ) -> (Result<R, (FaultKind, super::failure::Source)>, Spent) {
+        let engine = self.pre.engine();
         let mut store = match store(engine, Meter::new(limits), limits, |meter| meter) {
             Ok(store) => store,
-            Err(error) => return (Err((FaultKind::Trap, error.into())), Spent::default()),
+            Err(error) => {
+                return (
+                    Err((FaultKind::Trap, super::failure::source(error))),
+                    Spent::default(),
+                );
+            }
         };
         store.set_epoch_deadline(ticks(limits.deadline_ms));
-        let instance = self.0.instantiate(&mut store);
+        let instance = self.pre.instantiate(&mut store);
         let answer = instance.and_then(|policy| call(&policy, &mut store));
         let left = store.get_fuel().unwrap_or(0);
         let spent = Spent {
             fuel: limits.fuel.saturating_sub(left),
             memory_bytes: store.data().memory_bytes(),
         };
-        let fault = |error: wasmtime::Error| (store.data().fault(&error), error.into());
+        let fault =
+            |error: wasmtime::Error| (store.data().fault(&error), super::failure::source(error));
         (answer.map_err(fault), spent)
     }
 }

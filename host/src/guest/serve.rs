@@ -92,7 +92,7 @@ impl Plugin {
         let call = store.into_data();
         let refused = match answer {
             Ok(Ok(Ok(()))) => None,
-            Ok(Ok(Err(refusal))) => Some(plugin_refusal(refusal, digest, call.held_off)),
+            Ok(Ok(Err(refusal))) => Some(plugin_refusal(refusal, digest, call.wait)),
             Ok(Err(error)) => {
                 let kind = call.meter.fault(&error);
                 tracing::warn!(%digest, ?kind, error = %format!("{error:#}"), "the plugin failed");
@@ -126,9 +126,9 @@ fn conclude(mut call: Call, refused: Option<Refused>, digest: Digest) -> Served 
     }
 }
 
-/// Takes over a plugin's refusal if it keeps to the contract. If a policy is held off, the host knows
-/// for how much longer.
-fn plugin_refusal(refusal: Refusal, digest: Digest, held_off: Option<Duration>) -> Refused {
+/// Takes over a plugin's refusal if it keeps to the contract. If a policy is held off or being
+/// compiled, the host knows how long to wait.
+fn plugin_refusal(refusal: Refusal, digest: Digest, wait: Option<Duration>) -> Refused {
     let Refusal {
         reason,
         code,
@@ -144,7 +144,7 @@ fn plugin_refusal(refusal: Refusal, digest: Digest, held_off: Option<Duration>) 
     let reason = match convert::reason(reason) {
         Reason::Unavailable(_) => {
             let ms = |left: Duration| u64::try_from(left.as_millis()).unwrap_or(u64::MAX);
-            Reason::Unavailable(held_off.map(ms))
+            Reason::Unavailable(wait.map(ms))
         }
         reason => reason,
     };

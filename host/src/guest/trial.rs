@@ -4,14 +4,15 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use tokio::sync::mpsc;
 use uuid::Uuid;
 
-use super::component::Components;
-use super::policy::Policy;
+use super::component::{Components, Patience};
+use super::failure::LoadError;
 use super::{GuestError, convert, gate};
-use crate::config::GuestLimits;
+use crate::config::Allowance;
 use crate::error::FaultKind;
 use crate::store::decision::{Decision, PolicyReview, Question, Verdict};
 use crate::store::shadow::{Flip, Observed, Shadow, Shadows};
@@ -23,11 +24,14 @@ const QUEUED: usize = 4096;
 /// How many are kept in one transaction.
 const AT_ONCE: usize = 256;
 
+/// How long one policy is waited for, while the others of all tenants wait behind it.
+const PATIENCE: Patience = Patience::Within(Duration::from_secs(1));
+
 /// Shows decisions to the shadows of their tenants' chains.
 pub(super) struct Trial {
     shadows: Option<Arc<dyn Shadows>>,
-    policies: Components<Policy>,
-    limits: GuestLimits,
+    components: Components,
+    allowance: Allowance,
     queue: OnceLock<mpsc::Sender<Seen>>,
 }
 
@@ -45,13 +49,13 @@ struct Seen {
 impl Trial {
     pub(super) fn new(
         shadows: Option<Arc<dyn Shadows>>,
-        policies: Components<Policy>,
-        limits: GuestLimits,
+        components: Components,
+        allowance: Allowance,
     ) -> Self {
         Self {
             shadows,
-            policies,
-            limits,
+            components,
+            allowance,
             queue: OnceLock::new(),
         }
     }
@@ -66,8 +70,8 @@ impl Trial {
             let (queue, seen) = mpsc::channel(QUEUED);
             let asking = Asking {
                 shadows: Arc::clone(shadows),
-                policies: self.policies.clone(),
-                limits: self.limits,
+                components: self.components.clone(),
+                allowance: self.allowance,
             };
             tokio::spawn(asking.run(seen));
             queue
@@ -81,16 +85,20 @@ impl Trial {
             last: decision.reviews.last().cloned(),
         };
         if queue.try_send(seen).is_err() {
-            metrics::counter!("atropos_shadow_skipped_total").increment(1);
+            skipped();
         }
     }
+}
+
+fn skipped() {
+    metrics::counter!("atropos_shadow_skipped_total").increment(1);
 }
 
 /// The task that asks, one decision at a time.
 struct Asking {
     shadows: Arc<dyn Shadows>,
-    policies: Components<Policy>,
-    limits: GuestLimits,
+    components: Components,
+    allowance: Allowance,
 }
 
 impl Asking {
@@ -101,8 +109,10 @@ impl Asking {
             let mut observed: HashMap<(TenantId, Uuid), Vec<Observed>> = HashMap::new();
             for seen in batch.drain(..) {
                 let said_of = (seen.tenant, seen.shadow.id);
-                let said = self.ask(seen).await;
-                observed.entry(said_of).or_default().push(said);
+                match self.ask(seen).await {
+                    Some(said) => observed.entry(said_of).or_default().push(said),
+                    None => skipped(),
+                }
             }
             for ((tenant, shadow), seen) in observed {
                 if let Err(error) = self.shadows.observe(tenant, shadow, &seen).await {
@@ -113,8 +123,9 @@ impl Asking {
         }
     }
 
-    async fn ask(&self, seen: Seen) -> Observed {
-        let (would, last) = self.verdict(seen.shadow, seen.question.clone()).await;
+    /// What the shadow says; `None` while one of its policies is being compiled.
+    async fn ask(&self, seen: Seen) -> Option<Observed> {
+        let (would, last) = self.verdict(seen.shadow, seen.question.clone()).await?;
         let flip = Flip::between(&seen.was, &would);
         let label = flip.map_or("none", Flip::as_str);
         metrics::counter!("atropos_shadow_reviews_total", "flip" => label).increment(1);
@@ -123,41 +134,47 @@ impl Asking {
             Verdict::Allowed => seen.last,
             _ => last,
         };
-        Observed {
+        Some(Observed {
             decision: seen.decision,
             at_ms: seen.question.at_ms,
             was: seen.was,
             would,
             why: settled.as_ref().map(PolicyReview::why).unwrap_or_default(),
             policy: settled.map(|review| review.policy),
-        }
+        })
     }
 
     /// What the chain comes to, and the review that settled it.
-    async fn verdict(&self, shadow: Shadow, question: Question) -> (Verdict, Option<PolicyReview>) {
-        let limits = shadow.limits.over(self.limits);
+    async fn verdict(
+        &self,
+        shadow: Shadow,
+        question: Question,
+    ) -> Option<(Verdict, Option<PolicyReview>)> {
+        let limits = shadow.limits.within(self.allowance);
         let request = Arc::new(convert::question(&question));
         let mut last = None;
         for entry in shadow.entries {
             let mut review = PolicyReview::unasked(&entry, limits);
-            let answer = match self.policies.get(entry.digest).await {
+            let answer = match self.components.policy(entry.digest, PATIENCE).await {
                 Ok(policy) => {
                     let request = Arc::clone(&request);
                     let run = move || policy.review(&request, &entry.settings, limits);
                     let run = tokio::task::spawn_blocking(run).await;
                     run.map_or(Err(FaultKind::Trap), |run| run.answer)
                 }
+                // As soon as it is there it says more than that it is not.
+                Err(LoadError::Compiling) => return None,
                 Err(error) => Err(error.fault().unwrap_or(FaultKind::Missing)),
             };
             let verdict = gate::verdict(answer, &mut review);
             last = Some(review);
             if verdict != Verdict::Allowed {
-                return (verdict, last);
+                return Some((verdict, last));
             }
         }
-        match last {
+        Some(match last {
             Some(_) => (Verdict::Allowed, last),
             None => (Verdict::nobody_asked(), None),
-        }
+        })
     }
 }

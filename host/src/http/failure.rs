@@ -8,7 +8,7 @@ use std::time::Duration;
 use axum::http::StatusCode;
 
 use crate::auth::AuthError;
-use crate::error::{Fault, FaultKind, Reason, Refused};
+use crate::error::{FaultKind, Reason, Refused};
 use crate::store::StoreError;
 use crate::target::{Kind, now_ms};
 use crate::upload::UploadError;
@@ -111,11 +111,7 @@ impl Failure {
             Refused::Fault(fault) if fault.kind == FaultKind::Deadline => {
                 (S::SERVICE_UNAVAILABLE, Some(SOON))
             }
-            Refused::Fault(Fault {
-                kind: FaultKind::HeldOff(left),
-                ..
-            }) => (S::SERVICE_UNAVAILABLE, Some(*left)),
-            Refused::Fault(_) => (S::SERVICE_UNAVAILABLE, None),
+            Refused::Fault(fault) => (S::SERVICE_UNAVAILABLE, fault.kind.retry_after()),
             Refused::Overloaded | Refused::Stopping | Refused::Pending | Refused::Unavailable => {
                 (S::SERVICE_UNAVAILABLE, Some(SOON))
             }
@@ -238,7 +234,7 @@ impl From<UploadError> for Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::error::Guest;
+    use crate::error::{Fault, Guest};
     use crate::target::{Scope, Window};
 
     fn plugin(reason: Reason) -> Refused {
@@ -307,6 +303,10 @@ mod tests {
         let kinds = [
             Missing,
             Unreadable,
+            Compiling,
+            CompileDeadline,
+            CompileCrash,
+            TooLarge,
             Trap,
             Fuel,
             Deadline,
@@ -331,6 +331,7 @@ mod tests {
                 let after = match kind {
                     Deadline => Some(SOON),
                     HeldOff(left) => Some(left),
+                    Compiling => Some(SOON),
                     _ => None,
                 };
                 assert_eq!(failure.retry_after, after, "{code}");

@@ -111,6 +111,10 @@ async fn metrics(State(service): State<Service>) -> Response {
         metrics::gauge!("atropos_shreds_due").set(backlog.due as f64);
         metrics::gauge!("atropos_shred_attempts_max").set(f64::from(backlog.most_attempts));
     }
+    let stock = service.atropos.sandbox().stock();
+    metrics::gauge!("atropos_components_loaded").set(stock.loaded as f64);
+    metrics::gauge!("atropos_components_loaded_bytes").set(stock.loaded_bytes as f64);
+    metrics::gauge!("atropos_components_compiling").set(stock.compiling as f64);
     let text = recorder.render();
     ([(CONTENT_TYPE, "text/plain; version=0.0.4")], text).into_response()
 }

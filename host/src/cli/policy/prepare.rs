@@ -2,6 +2,7 @@
 
 use crate::cli::chain::{Link, PolicyName};
 use crate::cli::component::{POLICY_PLUGIN, check, read, unusable};
+use crate::cli::limits::within_ceiling;
 use crate::cli::{Failure, SettingsRefusal};
 use crate::guest::{BUILT_IN_POLICIES, built_in_policy};
 use crate::service::Service;
@@ -18,12 +19,14 @@ pub(crate) struct Prepared {
 /// Finds the components of a chain, and has each check its settings. Nothing is kept yet.
 ///
 /// # Errors
-/// All that is wrong with the settings, of every policy; or the first component that cannot be used.
+/// All that is wrong with the settings, of every policy; or the first component that cannot be used, or
+/// limits beyond the ceiling.
 pub(crate) async fn prepare(
     service: &Service,
     chain: &[Link],
     limits: PolicyLimits,
 ) -> Result<Vec<Prepared>, Failure> {
+    within_ceiling(limits, &service.config)?;
     let (mut policies, mut refusals) = (Vec::new(), Vec::new());
     for link in chain {
         let (policy, refused) = one(service, link, limits).await?;

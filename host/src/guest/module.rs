@@ -1,0 +1,36 @@
+//! From core module to component, for compilers that stop half-way.
+//!
+//! A Rust policy compiled for `wasm32-unknown-unknown` is a core module in which its bindings have
+//! left the world it is of. That is all it takes to make the component.
+
+use std::borrow::Cow;
+
+use wit_component::ComponentEncoder;
+
+use super::GuestError;
+use super::failure::source;
+
+/// How every core module begins; a component has another version in the last four bytes.
+const CORE: &[u8] = b"\0asm\x01\0\0\0";
+
+/// Makes a component of a core module. What is no core module is left as it is.
+///
+/// # Errors
+/// The module does not carry its world, or imports what that does not offer.
+pub fn component(bytes: &[u8]) -> Result<Cow<'_, [u8]>, GuestError> {
+    if !bytes.starts_with(CORE) {
+        return Ok(Cow::Borrowed(bytes));
+    }
+    let (world, _) = wit_component::metadata::decode(bytes).map_err(refused)?;
+    if world.is_none() {
+        return Err(refused("it does not say of which world it is"));
+    }
+    let encoder = ComponentEncoder::default().validate(true).module(bytes);
+    let encoded = encoder.and_then(|mut encoder| encoder.encode());
+    let encoded = encoded.map_err(refused)?;
+    Ok(Cow::Owned(encoded))
+}
+
+fn refused(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> GuestError {
+    GuestError::Module(source(error))
+}

@@ -1,0 +1,38 @@
+//! What the author or operator of a component can do about an error.
+
+use super::GuestError;
+use crate::error::FaultKind;
+
+impl GuestError {
+    /// The next thing to do, if there is one that mends it.
+    pub fn remedy(&self) -> Option<&'static str> {
+        match self {
+            Self::ForeignImport { import, .. } if import.starts_with("wasi:") => Some(
+                "a component reaches nothing outside its world: build it for \
+                 wasm32-unknown-unknown, or with --stub-wasi",
+            ),
+            Self::ForeignImport { .. } => {
+                Some("a component reaches nothing outside its world: build it against `wit/`")
+            }
+            Self::Module(_) => Some(
+                "build it for wasm32-unknown-unknown with the bindings of the SDK or of \
+                 wit-bindgen, which write the world into it; then `atropos component new` makes \
+                 a component of it",
+            ),
+            Self::NoWorld { .. } | Self::MissingExport { .. } | Self::Types(_) => Some(
+                "build it against `wit/` of this version, for the world `policy-plugin` or \
+                 `deletion-plugin`",
+            ),
+            Self::Call { kind, .. } => match kind {
+                FaultKind::Memory => Some("give it more memory, such as --memory 64MiB"),
+                FaultKind::Fuel => Some("give it more fuel, such as --fuel 100000000"),
+                FaultKind::Deadline => Some("give it more time, such as --deadline 2s"),
+                FaultKind::Trap => Some(
+                    "it stopped by itself; what asks for a clock, for chance or for a file traps",
+                ),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+}
