@@ -411,7 +411,7 @@ fn from_nothing_to_refusing(language: &str, heading: &str) {
     );
 
     let why = "Denied by policy minimum-age: minimum-age: the photo is 0 days old and must be 30; \
-               30 days missing";
+               30 days missing.";
     let mut answer = demo.delete(&sunset());
     // A large component may take longer to compile than a request waits.
     for _ in 0..60 {
