@@ -193,8 +193,8 @@ fn reproduced_answer(found: &Reproduced) -> Result<Answer, Failure> {
         true => Answer::line(found, caption)?,
         false => Answer::parts(found, caption, "/differences", DIFFERENCES)?,
     };
-    for (digest, why) in &found.components {
-        answer = answer.note(format!("the component {digest} is {why}"));
+    for (digest, code) in &found.components {
+        answer = answer.note(format!("the component {digest} cannot be had: {code}"));
     }
     Ok(answer)
 }
