@@ -358,8 +358,11 @@ fn from_nothing_to_refusing(language: &str, heading: &str) {
             shell.env_remove(name);
         }
     }
+    // Other tests may keep the machine busy while a large component is compiled.
+    let patient = demo.component("patient", b"[components]\ndeadline-ms = 600000\n");
     let output = shell
         .env("PATH", format!("{binaries}:{path}"))
+        .env("ATROPOS_CONFIG", patient)
         .env("ATROPOS_DATA_DIR", demo.server.data_dir())
         .output()
         .expect("sh runs");

@@ -178,8 +178,8 @@ fn a_check_tells_what_a_component_is_or_what_is_wrong_with_it() {
             "a start that needs much memory",
             guests::GREEDY_START,
             &[
-                "remedy: it starts with more than it may have",
-                "--memory 64MiB",
+                "of memory, and 16777216 are given to it",
+                "remedy: give it more memory, such as --memory 64MiB",
             ],
         ),
         ("garbage", b"hello, world", &[no_component, "magic"]),
