@@ -268,8 +268,29 @@ fn a_tenant_can_want_a_replay_before_a_change_that_may_allow_more() {
     let output = run(demo.server.data_dir(), &[&wider[..], &["--json"]].concat());
     let told = failure(&output)["error"]["remedy"].to_string();
     assert!(told.contains("atropos replay"), "{told}");
+    assert_eq!(demo.delete(&rings()).0, 403);
+    let replay = tenant(&["replay"], &["--policy", "allow-all"]);
+    let with = |found: &Value| {
+        let id = found["report"]["id"].as_str().expect("an id");
+        [&wider[..], &["--report", id]]
+            .concat()
+            .iter()
+            .map(|arg| (*arg).to_owned())
+            .collect()
+    };
+    let since = [&replay[..], &["--since", "1d"]].concat();
+    let partial: Vec<String> = with(&demo.verb(&since));
+    let partial: Vec<_> = partial.iter().map(String::as_str).collect();
+    assert_eq!(code(&demo, &partial), "partial-report");
+    let found = demo.verb(&replay);
+    assert_eq!(found["report"]["denyToAllow"], 1, "{found}");
+    let whole: Vec<String> = with(&found);
+    let whole: Vec<_> = whole.iter().map(String::as_str).collect();
+    let revised = demo.verb(&whole);
+    assert_eq!(policies(&revised), ["allow-all"]);
+    assert_eq!(revised["report"], found["report"]["id"]);
     demo.verb(&tenant(&["policy", "require-replay", "off"], &[]));
-    assert_eq!(policies(&demo.verb(&wider)), ["allow-all"]);
+    demo.verb(&tenant(&["policy", "rollback"], &["--to", "1"]));
 }
 
 #[test]

@@ -234,6 +234,7 @@ impl Failure {
             Self::Unrevised(unrevised) => match unrevised {
                 Unrevised::Outdated { .. } => (Exit::Refused, "outdated"),
                 Unrevised::ReplayWanted { .. } => (Exit::Refused, "replay-wanted"),
+                Unrevised::PartialReport { .. } => (Exit::Refused, "partial-report"),
                 Unrevised::OtherReport { .. } => (Exit::Refused, "other-report"),
             },
             Self::Store(source) => store_class(source),
@@ -287,8 +288,10 @@ impl Failure {
                 Unrevised::Outdated { .. } => {
                     "look at it with `atropos policy show`, and try again"
                 }
-                Unrevised::ReplayWanted { .. } | Unrevised::OtherReport { .. } => {
-                    "replay the recorded decisions with this very chain (`atropos replay --help`), \
+                Unrevised::ReplayWanted { .. }
+                | Unrevised::PartialReport { .. }
+                | Unrevised::OtherReport { .. } => {
+                    "replay all recorded decisions with this very chain (`atropos replay --help`), \
                      look at what would change, and give the id of the report as --report"
                 }
             });

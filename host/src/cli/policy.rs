@@ -142,7 +142,7 @@ Differences are listed by sort: what would be allowed that was refused first.")]
     #[command(after_help = "\
 While it is on, a chain is put in force only if it has every policy of the one in force with the same
 settings, and so cannot allow more, or if --report names what `atropos replay` found of this very chain
-beside the one in force.")]
+beside the one in force, over all that is on record.")]
     RequireReplay {
         /// `on` or `off`
         #[arg(action = clap::ArgAction::Set, value_parser = values::switch)]

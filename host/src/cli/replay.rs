@@ -143,6 +143,7 @@ impl Typed {
             at_ms: now_ms(),
             by: self.by.unwrap_or_else(values::operator),
             since_ms: self.span.since,
+            until_ms: self.span.until,
             decisions: compared.decisions,
             deny_to_allow: compared.flips(Flip::DenyToAllow),
             allow_to_deny: compared.flips(Flip::AllowToDeny),

@@ -259,6 +259,14 @@ pub enum Unrevised {
         /// The revision in force.
         current: u64,
     },
+    /// The report leaves decisions out, and this tenant wants all of them replayed.
+    #[error(
+        "the report {report} leaves decisions out; this tenant wants all of them replayed first"
+    )]
+    PartialReport {
+        /// The report that was named.
+        report: Uuid,
+    },
     /// The report is not about this chain beside the one in force.
     #[error("the report {report} is not about this chain beside revision {current}")]
     OtherReport {

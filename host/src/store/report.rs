@@ -25,6 +25,9 @@ pub struct Report {
     pub by: String,
     /// Decisions older than this were left out.
     pub since_ms: Option<u64>,
+    /// Decisions from this on were left out.
+    #[serde(default)]
+    pub until_ms: Option<u64>,
     /// How many decisions were judged again.
     pub decisions: u64,
     /// How many of them had been refused by a policy and would be allowed.
@@ -33,6 +36,13 @@ pub struct Report {
     pub allow_to_deny: u64,
     /// How many of them nobody could judge, of those that somebody could before.
     pub faults: u64,
+}
+
+impl Report {
+    /// Whether it is about all that was on record.
+    pub fn is_whole(&self) -> bool {
+        self.since_ms.is_none() && self.until_ms.is_none()
+    }
 }
 
 fn nobody() -> TenantId {

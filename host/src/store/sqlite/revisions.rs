@@ -25,13 +25,17 @@ pub(super) fn revise(
         limits: new.limits,
         ..Chain::default()
     };
+    let wanted = replay_required(rows, tenant)? && !chain.allows_no_more_than(&active);
     if let Some(report) = new.report {
         let found = reports::find(rows, tenant, report)?;
         let found = found.ok_or(StoreError::Missing { what: "report" })?;
         if (found.base_revision, found.candidate) != (current, chain.digest()) {
             return Ok(Err(Unrevised::OtherReport { report, current }));
         }
-    } else if replay_required(rows, tenant)? && !chain.allows_no_more_than(&active) {
+        if wanted && !found.is_whole() {
+            return Ok(Err(Unrevised::PartialReport { report }));
+        }
+    } else if wanted {
         return Ok(Err(Unrevised::ReplayWanted { current }));
     }
     append(rows, tenant, new).map(Ok)

@@ -149,6 +149,7 @@ pub(super) async fn a_change_that_may_allow_more_is_held_to_a_replay(backend: &B
         at_ms: 6,
         by: "ada".to_owned(),
         since_ms: None,
+        until_ms: None,
         decisions: 3,
         deny_to_allow: 1,
         allow_to_deny: 0,
@@ -166,6 +167,25 @@ pub(super) async fn a_change_that_may_allow_more_is_held_to_a_replay(backend: &B
         let refused = revise(backend, new).await;
         let (report, current) = (other.id, 2);
         assert_eq!(refused, Err(Unrevised::OtherReport { report, current }));
+    }
+    for partial in [
+        Report {
+            since_ms: Some(4),
+            ..report(2, candidate.digest())
+        },
+        Report {
+            until_ms: Some(4),
+            ..report(2, candidate.digest())
+        },
+    ] {
+        policies.add_report(&partial).await.unwrap();
+        let new = NewRevision {
+            report: Some(partial.id),
+            ..wider.clone()
+        };
+        let refused = revise(backend, new).await;
+        let report = partial.id;
+        assert_eq!(refused, Err(Unrevised::PartialReport { report }));
     }
     let unknown = NewRevision {
         report: Some(Uuid::new_v4()),
