@@ -33,11 +33,14 @@ use super::serve::Plugin;
 use super::world::{Surface, World};
 use super::{built_in, engine};
 use crate::config::{Config, GuestLimits};
-use crate::store::Chains;
+use crate::store::{Chains, StoreError};
 use crate::target::Digest;
 
 /// How many components are remembered that failed lately.
 const MAX_FAILED: u64 = 10_000;
+
+/// How long the storage may take for the bytes of one, or it would be on the way for ever.
+const FETCH: Duration = Duration::from_secs(30);
 
 /// How much longer than its compilation took a component that failed is left alone.
 const REST: u32 = 10;
@@ -325,8 +328,12 @@ impl Shared {
         if let Some(bytes) = built_in::by_digest(digest) {
             return Ok(bytes.to_vec());
         }
-        let stored = self.chains.component(digest).await;
-        let bytes = stored.map_err(|error| LoadError::Store(Arc::new(error)))?;
+        let stored = tokio::time::timeout(FETCH, self.chains.component(digest)).await;
+        let late =
+            |elapsed: tokio::time::error::Elapsed| Err(StoreError::Unavailable(elapsed.into()));
+        let bytes = stored
+            .unwrap_or_else(late)
+            .map_err(|error| LoadError::Store(Arc::new(error)))?;
         bytes.ok_or(LoadError::Missing)
     }
 
