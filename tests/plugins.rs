@@ -177,7 +177,10 @@ fn a_check_tells_what_a_component_is_or_what_is_wrong_with_it() {
         (
             "a start that needs much memory",
             guests::GREEDY_START,
-            &["remedy: give it more memory, such as --memory 64MiB"],
+            &[
+                "of memory, and 16777216 are given to it",
+                "remedy: give it more memory, such as --memory 64MiB",
+            ],
         ),
         ("garbage", b"hello, world", &[no_component, "magic"]),
         ("an empty file", b"", &[no_component]),
@@ -202,6 +205,13 @@ fn a_check_tells_what_a_component_is_or_what_is_wrong_with_it() {
         assert_eq!(exit, Some(1), "{name}");
         assert_eq!(error["code"], "component-refused", "{name}");
     }
+    let greedy = check(guests::GREEDY_START);
+    let greedy = greedy.each_ref().map(String::as_str);
+    let report = verb(
+        folder.path(),
+        &[&greedy[..], &["--memory", "64MiB"]].concat(),
+    );
+    assert_eq!(report["world"], "policy-plugin");
     let missing = ["component", "check", "no-such-file.wasm"];
     assert_eq!(failure(folder.path(), &missing).0, Some(3));
 }

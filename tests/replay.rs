@@ -165,7 +165,7 @@ fn what_depends_on_the_moment_is_told_apart() {
     let without = found(&output);
     assert!(output.status.success(), "{without}");
     assert_eq!(counts(&without), [2, 0, 0, 2]);
-    assert_eq!(without["components"], json!({ digest: "missing" }));
+    assert_eq!(without["components"], json!({ digest: "policy-missing" }));
 }
 
 #[test]

@@ -111,20 +111,18 @@ impl Typed {
             return reproduce(&replay, json).await;
         }
         let typed = prepare(service, &links, limits).await?;
-        let mut entries = typed.iter().map(|policy| policy.entry.clone());
         let chain = Chain {
             revision: active.revision,
-            entries: match self.chain.is_empty() {
-                false => entries.collect(),
-                // At most one: what is left out leaves the chain as it is.
-                true => entries
-                    .next_back()
-                    .map_or_else(|| active.entries.clone(), |new| active.entries_with(new)),
+            entries: match typed.first() {
+                Some(one) if self.candidate.is_some() => active.entries_with(one.entry.clone()),
+                Some(_) => typed.iter().map(|policy| policy.entry.clone()).collect(),
+                // Only its limits are others.
+                None => active.entries,
             },
             limits,
             shadow: None,
         };
-        let (compared, chain) = compare(&replay, chain, &typed).await?;
+        let compared = compare(&replay, &chain, &typed).await?;
         let report = self.report(service, &tenant, &chain, &compared).await?;
         compared_answer(&report, &compared)?.print(json)
     }
@@ -169,21 +167,21 @@ async fn reproduce(replay: &Replay<'_>, json: bool) -> Result<(), Failure> {
 /// Has the chain judge. The components that were typed need not be kept.
 async fn compare(
     replay: &Replay<'_>,
-    chain: Chain,
+    chain: &Chain,
     typed: &[Prepared],
-) -> Result<(Compared, Chain), Failure> {
+) -> Result<Compared, Failure> {
     let mut at_hand = Vec::new();
     for policy in typed {
         let judge = replay.sandbox.judge(&policy.component.bytes).await;
         at_hand
             .push(judge.map_err(|error| super::component::unusable(&policy.entry.policy, error))?);
     }
-    let candidate = Candidate::prepare(replay, &chain, &at_hand).await?;
+    let candidate = Candidate::prepare(replay, chain, &at_hand).await?;
     let progress = Progress::over(replay.count().await?);
     let compared = replay.compare(&candidate, |done| progress.tell(done));
     let compared = compared.await?;
     progress.end(compared.decisions);
-    Ok((compared, chain))
+    Ok(compared)
 }
 
 fn reproduced_answer(found: &Reproduced) -> Result<Answer, Failure> {
@@ -195,8 +193,8 @@ fn reproduced_answer(found: &Reproduced) -> Result<Answer, Failure> {
         true => Answer::line(found, caption)?,
         false => Answer::parts(found, caption, "/differences", DIFFERENCES)?,
     };
-    for (digest, why) in &found.components {
-        answer = answer.note(format!("the component {digest} is {why}"));
+    for (digest, code) in &found.components {
+        answer = answer.note(format!("the component {digest} cannot be had: {code}"));
     }
     Ok(answer)
 }

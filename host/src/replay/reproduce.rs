@@ -11,18 +11,23 @@ use uuid::Uuid;
 
 use super::{Replay, ReplayError};
 use crate::config::GuestLimits;
-use crate::error::FaultKind;
+use crate::error::{Fault, Guest};
 use crate::guest::Judge;
 use crate::store::ChainEntry;
 use crate::store::decision::{Decision, Finding, PolicyReview, Verdict};
 use crate::target::Digest;
 
-/// Faults that say something about the moment: another run may fare otherwise.
-const OF_THE_MOMENT: [&str; 4] = [
+/// Faults that say something about the moment, the machine, or what could be loaded: another run may
+/// fare otherwise.
+const OF_THE_MOMENT: [&str; 8] = [
     "policy-deadline",
     "policy-held-off",
     "policy-missing",
     "policy-unreadable",
+    "policy-compiling",
+    "policy-compile-deadline",
+    "policy-compile-crash",
+    "policy-too-large",
 ];
 
 /// How long a policy may take that was in time before. Fuel ends it first, the same on any machine.
@@ -45,7 +50,7 @@ pub struct Reproduced {
     pub not_reproducible: u64,
     /// Where they differ, in the order of the record; the first ten thousand.
     pub differences: Vec<Difference>,
-    /// The components that cannot be had now: `missing` or `unreadable`.
+    /// The components that cannot be had now, and the code of what is wrong with each.
     pub components: BTreeMap<String, &'static str>,
 }
 
@@ -94,11 +99,12 @@ impl Replay<'_> {
                 }
                 let judge = self.sandbox.recall(review.digest).await?;
                 if let Err(kind) = judge {
-                    let why = match kind {
-                        FaultKind::Missing => "missing",
-                        _ => "unreadable",
+                    let fault = Fault {
+                        guest: Guest::Policy,
+                        kind,
+                        digest: Some(review.digest),
                     };
-                    components.insert(review.digest.to_string(), why);
+                    components.insert(review.digest.to_string(), fault.code());
                 }
                 judges.insert(review.digest, judge.ok());
             }

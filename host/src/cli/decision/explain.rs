@@ -253,6 +253,13 @@ fn fault(code: &str, review: &PolicyReview) -> String {
         "policy-unreadable" => {
             format!("{policy} would have to load: atropos component check FILE says what is wrong")
         }
+        "policy-compiling" => {
+            format!("{policy} was being compiled at that moment; asked again later, it judges")
+        }
+        "policy-compile-deadline" | "policy-compile-crash" | "policy-too-large" => format!(
+            "{policy} would have to be smaller, or what [components] of the configuration gives its \
+             compiler be more"
+        ),
         "policy-fuel" => format!(
             "{policy} would have to do with {}, or have more",
             limit(limits.fuel, "fuel")

@@ -67,14 +67,19 @@ impl Backend {
         }
     }
 
-    /// Lets go of the files and opens them again.
+    /// Lets go of the files and opens them again. Whoever wrote to them has finished when this returns.
     pub(super) fn reopen(&mut self) {
         let rows = Arc::new(Sqlite::open(self.dir.path()).unwrap());
+        let bytes = Arc::new(Local::open(self.dir.path()).unwrap());
         self.objects = rows.clone();
         self.catalogue = rows.clone();
         self.chains = rows.clone();
-        self.tenants = rows;
-        self.blobs = Arc::new(Local::open(self.dir.path()).unwrap());
+        self.tenants = rows.clone();
+        self.policies = rows.clone();
+        self.shadows = rows.clone();
+        self.ledger = rows;
+        self.blobs = bytes.clone();
+        self.inventory = bytes;
     }
 
     /// Makes an object live that has two renditions of these bytes.

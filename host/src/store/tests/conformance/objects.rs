@@ -252,9 +252,14 @@ pub(super) async fn bytes_that_were_absent_are_noted_at_the_event(backend: &Back
 
 pub(super) async fn a_recorded_refusal_is_kept_and_erases_nothing(backend: &Backend) {
     let object = backend.upload("p1", b"bytes").await;
-    let mut fault = denied(&object);
-    fault.verdict = Verdict::Fault("policy-trap".to_owned());
-    let batch = [denied(&object), fault];
+    let denied = denied(&object);
+    // Of one moment, as two may be.
+    let fault = Decision {
+        id: Uuid::new_v4(),
+        verdict: Verdict::Fault("policy-trap".to_owned()),
+        ..denied.clone()
+    };
+    let batch = [denied, fault];
     backend.objects.record(&batch).await.unwrap();
     let decisions = decisions(backend).await;
     let verdicts: Vec<_> = decisions.iter().map(|one| one.verdict.as_str()).collect();
