@@ -95,13 +95,13 @@ fn percentile(took: &mut [Duration], of_100: usize) -> Duration {
 }
 
 /// What a server says that starts over these tenants: how long until it is ready, what it compiled, and
-/// its memory before and after a request for each.
-fn serve(data_dir: &Path, households: &[Household]) -> (Duration, Value, [u64; 2]) {
+/// its memory before and after a request for each, with how much of the latter is not that of files.
+fn serve(data_dir: &Path, households: &[Household]) -> (Duration, Value, [u64; 3]) {
     let started = Instant::now();
     let server = Server::start(data_dir, &[]);
     let ready = started.elapsed();
-    let resident = || kib(server.pid(), "VmRSS:").expect("a figure") >> 10;
-    let idle = resident();
+    let mib = |field| kib(server.pid(), field).expect("a figure") >> 10;
+    let idle = mib("VmRSS:");
     let path = "/api/4/UploadImage/DeleteUserPhoto?userId=u-1001&photoId=p-1";
     let answers = at_once(4, households, |household| {
         let request = server.http.get(server.url(path));
@@ -114,7 +114,7 @@ fn serve(data_dir: &Path, households: &[Household]) -> (Duration, Value, [u64; 2
     (
         ready,
         status["server"]["components"].clone(),
-        [idle, resident()],
+        [idle, mib("VmRSS:"), mib("RssAnon:")],
     )
 }
 
@@ -122,10 +122,10 @@ fn serve(data_dir: &Path, households: &[Household]) -> (Duration, Value, [u64; 2
 #[ignore = "a measurement: minutes, on a quiet machine, in release"]
 fn what_many_tenants_cost() {
     println!(
-        "| tenants | components | ready after | compiled | loaded | MiB idle | MiB after | \
+        "| tenants | components | ready after | compiled | loaded | MiB idle | MiB after | private | \
          first p50 | first p99 | later p50 | later p99 |"
     );
-    println!("|---|---|---|---|---|---|---|---|---|---|---|");
+    println!("|---|---|---|---|---|---|---|---|---|---|---|---|");
     let most = std::env::var("ATROPOS_TENANTS").map(|most| most.parse().expect("a number"));
     let most = most.unwrap_or(u64::MAX);
     for (tenants, components) in SIZES.into_iter().filter(|(tenants, _)| *tenants <= most) {
@@ -133,7 +133,7 @@ fn what_many_tenants_cost() {
         let data_dir = folder.path().join("data");
         let runtime = tokio::runtime::Runtime::new().expect("a runtime");
         let households = runtime.block_on(furnish(&data_dir, tenants, components));
-        let (ready, stock, [idle, after]) = serve(&data_dir, &households);
+        let (ready, stock, [idle, after, private]) = serve(&data_dir, &households);
         let [mut first, mut later] = runtime.block_on(async {
             let service = Service::open(config(&data_dir)).expect("a service");
             service.atropos.sandbox().warm_up().await.expect("a plugin");
@@ -148,7 +148,7 @@ fn what_many_tenants_cost() {
         let [p50, p99] = [50, 99].map(|of_100| percentile(&mut first, of_100));
         let [later_p50, later_p99] = [50, 99].map(|of_100| percentile(&mut later, of_100));
         println!(
-            "| {tenants} | {components} | {ready:.0?} | {} | {} | {idle} | {after} | {p50:.0?} | \
+            "| {tenants} | {components} | {ready:.0?} | {} | {} | {idle} | {after} | {private} | {p50:.0?} | \
              {p99:.0?} | {later_p50:.0?} | {later_p99:.0?} |",
             stock["compiled"], stock["loaded"]
         );
