@@ -195,13 +195,13 @@ fn a_fault_can_be_what_a_case_expects() {
             "spin",
             guests::SPIN,
             "policy-fuel",
-            &["--fuel", "1000000", "--deadline", "60s"],
+            &["--fuel", "1000000", "--deadline", "2s"],
         ),
         (
             "hungry",
             guests::HUNGRY,
             "policy-memory",
-            &["--memory", "1MiB", "--deadline", "60s"],
+            &["--memory", "1MiB", "--deadline", "2s"],
         ),
         (
             "contradiction",

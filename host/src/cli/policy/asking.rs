@@ -6,7 +6,7 @@ use crate::author::{Report, Tried};
 use crate::cli::Failure;
 use crate::cli::bare::sandbox;
 use crate::cli::component::{read, unusable};
-use crate::cli::limits::Limits;
+use crate::cli::limits::{Limits, within_ceiling};
 use crate::config::{Config, GuestLimits};
 use crate::guest::{Description, Judge, Sandbox, SettingsProblem};
 use crate::store::PolicyLimits;
@@ -22,12 +22,9 @@ pub(crate) struct Asked {
 
 /// Compiles the policy and asks what it says of itself.
 pub(crate) async fn start(file: &Path, typed: Limits, config: Config) -> Result<Asked, Failure> {
-    let limits = typed.over(PolicyLimits::default()).over(config.policy);
-    let config = Config {
-        policy: limits,
-        ..config
-    };
-    config.check()?;
+    let typed = typed.over(PolicyLimits::default());
+    within_ceiling(typed, &config)?;
+    let limits = typed.over(config.policy);
     let bytes = read(file).await?;
     let sandbox = sandbox(&config)?;
     let failed = |error| unusable(file.display(), error);
