@@ -42,25 +42,24 @@ pub fn describe<P: Policy>(version: &str) -> Description {
 /// # Errors
 /// Everything that is wrong with them, by path.
 pub fn check<P: Policy>(settings: &str) -> Result<(), Vec<SettingsProblem>> {
-    parse::<P>(settings).map(drop)
+    validate::<P>(&settings::explain(settings)?)
 }
 
 /// Judges one request under settings, given as JSON. Settings that do not pass [`check`] keep the
 /// object.
 pub fn judge<P: Policy>(request: &Request, settings: &str) -> Judgement {
     let mut findings = Findings::default();
-    match parse::<P>(settings) {
-        Ok(settings) => P::review(request, &settings, &mut findings),
-        Err(_) => findings.failed("settings", "the settings are not valid"),
+    match settings::parse(settings).filter(|settings| validate::<P>(settings).is_ok()) {
+        Some(settings) => P::review(request, &settings, &mut findings),
+        None => findings.failed("settings", "the settings are not valid"),
     }
     findings.into()
 }
 
-fn parse<P: Policy>(settings: &str) -> Result<P::Settings, Vec<SettingsProblem>> {
-    let settings = settings::parse(settings)?;
+fn validate<P: Policy>(settings: &P::Settings) -> Result<(), Vec<SettingsProblem>> {
     let mut problems = Problems::default();
-    P::validate(&settings, &mut problems);
-    problems.into_result().map(|()| settings)
+    P::validate(settings, &mut problems);
+    problems.into_result()
 }
 
 #[cfg(test)]

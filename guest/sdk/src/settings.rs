@@ -45,11 +45,16 @@ impl Problems {
     }
 }
 
+/// Reads settings to judge by. They were checked long ago, so that the way to what does not fit is not
+/// remembered: it would cost a decision a sixth more fuel.
+pub(crate) fn parse<S: DeserializeOwned>(json: &str) -> Option<S> {
+    is_object(json).then(|| serde_json::from_str(json).ok())?
+}
+
 /// Reads settings; the problem, if any, names the path to what does not fit.
-pub(crate) fn parse<S: DeserializeOwned>(json: &str) -> Result<S, Vec<SettingsProblem>> {
+pub(crate) fn explain<S: DeserializeOwned>(json: &str) -> Result<S, Vec<SettingsProblem>> {
     let mut problems = Problems::default();
-    // Serde would also take the members of a structure from an array, in order.
-    if !json.trim_ascii_start().starts_with('{') {
+    if !is_object(json) {
         problems.add("", "must be a JSON object");
         return Err(problems.0);
     }
@@ -65,6 +70,11 @@ pub(crate) fn parse<S: DeserializeOwned>(json: &str) -> Result<S, Vec<SettingsPr
     let whole = !error.is_data() || path == ".";
     problems.add(if whole { String::new() } else { path }, error.to_string());
     Err(problems.0)
+}
+
+/// Serde would also take the members of a structure from an array, in order.
+fn is_object(json: &str) -> bool {
+    json.trim_ascii_start().starts_with('{')
 }
 
 /// For an optional member that must not be `null`:
@@ -96,7 +106,10 @@ mod tests {
 
     #[test]
     fn what_fits_is_read() {
-        let settings: Settings = parse(r#"{"windows":[{"a":1}],"most-often":3}"#).unwrap();
+        let json = r#"{"windows":[{"a":1}],"most-often":3}"#;
+        let settings: Settings = explain(json).unwrap();
+        assert_eq!(settings.most_often, Some(3));
+        let settings: Settings = parse(json).unwrap();
         assert_eq!(settings.most_often, Some(3));
     }
 
@@ -131,7 +144,8 @@ mod tests {
             ("", "", "must be a JSON object"),
             (r#"{"windows":[]} x"#, "", "trailing characters"),
         ] {
-            let problems = parse::<Settings>(json).unwrap_err();
+            assert!(parse::<Settings>(json).is_none(), "{json}");
+            let problems = explain::<Settings>(json).unwrap_err();
             assert_eq!(problems.len(), 1);
             assert_eq!(problems[0].path, path, "{json}: {}", problems[0].message);
             assert!(

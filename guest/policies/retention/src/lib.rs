@@ -2,6 +2,8 @@
 //!
 //! `{"minimum-age-days": {"photo": 30, "document": 2555}}`
 
+use std::fmt;
+
 use atropos_sdk::{Findings, ObjectKind, Policy, Problems, Request, present};
 use serde::Deserialize;
 
@@ -63,9 +65,9 @@ impl Policy for Retention {
         // An upload that lies in the future, by a clock set back, is 0 days old.
         let age = request.at_ms.saturating_sub(request.object.created_at_ms) / DAY_MS;
         let missing = minimum.saturating_sub(age);
-        let mut detail = format!("the {kind} is {} old and must be {minimum}", days(age));
+        let mut detail = format!("the {kind} is {} old and must be {minimum}", Days(age));
         if missing > 0 {
-            detail += &format!("; {} missing", days(missing));
+            detail += &format!("; {} missing", Days(missing));
         }
         findings.check("minimum-age", missing == 0, detail);
     }
@@ -73,8 +75,14 @@ impl Policy for Retention {
 
 atropos_sdk::policy!(Retention);
 
-fn days(count: u64) -> String {
-    format!("{count} day{}", if count == 1 { "" } else { "s" })
+/// So many days, in words.
+struct Days(u64);
+
+impl fmt::Display for Days {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let plural = if self.0 == 1 { "" } else { "s" };
+        write!(f, "{} day{plural}", self.0)
+    }
 }
 
 #[cfg(test)]

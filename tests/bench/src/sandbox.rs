@@ -1,0 +1,43 @@
+//! The sandbox as it is shipped, over a platform in memory.
+
+#[allow(
+    dead_code,
+    unreachable_pub,
+    reason = "an example has more than a benchmark needs"
+)]
+#[path = "../../../host/examples/embed/platform.rs"]
+mod platform;
+
+use std::sync::{Arc, LazyLock};
+
+use anyhow::{Context, Result};
+use atropos::config::Config;
+use atropos::guest::{Judge, Sandbox, built_in_policy};
+use tokio::runtime::{Builder, Runtime};
+
+use self::platform::Memory;
+
+/// A policy that comes with the program, compiled. All share one engine, as in a server.
+///
+/// # Errors
+/// There is no such policy, or the sandbox cannot be set up.
+pub fn judge(policy: &str) -> Result<Judge> {
+    static STAGE: LazyLock<Result<(Runtime, Sandbox)>> = LazyLock::new(|| {
+        let runtime = Builder::new_current_thread().build()?;
+        let platform = Arc::new(Memory::default()).into();
+        let inside = runtime.enter();
+        // One at a time is asked. For the default number, the pool reserves more addresses than
+        // valgrind has.
+        let mut config = Config::default();
+        config.erase.max_in_flight = 1;
+        let sandbox = Sandbox::start(&platform, &config)?;
+        drop(inside);
+        Ok((runtime, sandbox))
+    });
+    let (runtime, sandbox) = match &*STAGE {
+        Ok(stage) => stage,
+        Err(error) => anyhow::bail!("the sandbox does not start: {error:#}"),
+    };
+    let component = built_in_policy(policy).context("no such built-in policy")?;
+    Ok(runtime.block_on(sandbox.judge(component))?)
+}
