@@ -14,7 +14,7 @@ use atropos_test_guests as guests;
 use tempfile::TempDir;
 
 use crate::support::demo::{Demo, deleted, refused, sunset};
-use crate::support::forge::with_section;
+use crate::support::forge::{laborious, with_section};
 use crate::support::site::Site;
 use crate::support::stage::Stage;
 use crate::support::{TENANT, files, verb};
@@ -172,13 +172,15 @@ async fn whatever_does_not_compile_is_refused_with_a_code_of_its_own_and_harms_n
         deadline_ms: 1,
         ..usual.clone()
     };
+    let deny_all = numbered(guests::DENY_ALL, 1);
     let table = [
-        (in_time.clone(), "policy-compile-deadline"),
+        (in_time.clone(), laborious(), "policy-compile-deadline"),
         (
             Components {
                 worker: None,
                 ..in_time
             },
+            laborious(),
             "policy-compile-deadline",
         ),
         (
@@ -186,6 +188,7 @@ async fn whatever_does_not_compile_is_refused_with_a_code_of_its_own_and_harms_n
                 compiler_memory_bytes: 32 << 20,
                 ..usual.clone()
             },
+            deny_all.clone(),
             "policy-compile-crash",
         ),
         (
@@ -193,6 +196,7 @@ async fn whatever_does_not_compile_is_refused_with_a_code_of_its_own_and_harms_n
                 max_bytes: 100,
                 ..usual.clone()
             },
+            deny_all.clone(),
             "policy-too-large",
         ),
         (
@@ -200,13 +204,14 @@ async fn whatever_does_not_compile_is_refused_with_a_code_of_its_own_and_harms_n
                 worker: Some("/no/such/program".into()),
                 ..usual
             },
+            deny_all,
             "policy-compiling",
         ),
     ];
-    for (components, code) in table {
+    for (components, policy, code) in table {
         let stage = stage(components);
         stage.memory.add_photo("u-1001", "p-2", b"bytes");
-        stage.assign("deny-all", &numbered(guests::DENY_ALL, 1));
+        stage.assign("deny-all", &policy);
         stage.delete("p-1").await.expect_err(code);
         stage.memory.assign("allow-all", "{}");
         stage.delete("p-2").await.expect("what is compiled judges");

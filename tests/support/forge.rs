@@ -1,4 +1,4 @@
-//! Components that no compiler makes: put together byte by byte.
+//! Components that no compiler makes.
 
 const CUSTOM_SECTION: u8 = 0;
 const TYPE_SECTION: u8 = 7;
@@ -27,6 +27,15 @@ pub(crate) fn with_section(component: &[u8], content: &[u8]) -> Vec<u8> {
     let name = b"\x04mine".to_vec();
     let custom = section(CUSTOM_SECTION, [&name, content].concat());
     [component, &custom].concat()
+}
+
+/// A component that exports nothing and takes a machine of any speed long to compile.
+pub(crate) fn laborious() -> Vec<u8> {
+    const FUNCTIONS: usize = 3_000;
+    let squares = "local.get 0 local.get 0 i64.mul local.set 0 ".repeat(20);
+    let function = format!("(func (param i64) (result i64) {squares} local.get 0)");
+    let text = format!("(component (core module {}))", function.repeat(FUNCTIONS));
+    wat::parse_str(text).expect("a component")
 }
 
 /// A component that exports nothing but a type: lists of lists, this deep.
