@@ -6,6 +6,8 @@ use std::path::Path;
 use anyhow::{Context, Result, bail};
 use wit_component::{ComponentEncoder, DecodedWasm};
 
+use crate::trim::trim;
+
 /// What a policy's world brings along: types alone.
 const POLICY_TYPES: &str = "atropos:policy/types@";
 
@@ -15,6 +17,7 @@ const PLUGIN_PACKAGE: &str = "atropos:deletion/";
 /// Wraps the core module at `path`, which carries its world in a custom section.
 pub(crate) fn encode(path: &Path) -> Result<Vec<u8>> {
     let module = fs::read(path).with_context(|| format!("reading {}", path.display()))?;
+    let module = trim(&module)?;
     ComponentEncoder::default()
         .validate(true)
         .module(&module)

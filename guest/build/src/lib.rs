@@ -11,6 +11,7 @@
 mod cargo;
 mod component;
 mod target;
+mod trim;
 mod workspace;
 
 use std::path::PathBuf;

@@ -2,38 +2,15 @@
 
 use super::bindings::plugin::atropos::deletion::types as deletion;
 use super::bindings::plugin::exports::atropos::deletion::deletion as export;
-use super::bindings::policy::exports::atropos::policy::policy::Request;
 use super::bindings::types as wit;
 use crate::error::Reason;
 use crate::request::{DocumentRequest, PhotoRequest};
-use crate::store::decision::{Finding, FindingOutcome, Question};
+use crate::store::decision::{Finding, FindingOutcome};
 use crate::target::{Caller, CallerKind, Kind, Object, Permission};
-
-pub(super) fn question(question: &Question) -> Request {
-    let Question {
-        tenant,
-        caller,
-        object: facts,
-        at_ms,
-    } = question;
-    Request {
-        tenant: tenant.to_string(),
-        caller: wit::CallerFacts {
-            kind: caller_kind(caller.kind),
-            id: caller.id.clone(),
-            permissions: permissions(&caller.permissions),
-        },
-        object: object(facts),
-        at_ms: *at_ms,
-    }
-}
 
 pub(super) fn object(object: &Object) -> wit::ObjectFacts {
     wit::ObjectFacts {
-        kind: match object.target.kind {
-            Kind::Photo => wit::ObjectKind::Photo,
-            Kind::Document => wit::ObjectKind::Document,
-        },
+        kind: kind(object.target.kind),
         id: object.target.id.clone(),
         owner: object.target.owner.clone(),
         version: object.version,
@@ -53,14 +30,21 @@ pub(super) fn caller(caller: &Caller) -> wit::CallerFacts {
     }
 }
 
-fn caller_kind(kind: CallerKind) -> wit::CallerKind {
+pub(super) fn kind(kind: Kind) -> wit::ObjectKind {
+    match kind {
+        Kind::Photo => wit::ObjectKind::Photo,
+        Kind::Document => wit::ObjectKind::Document,
+    }
+}
+
+pub(super) fn caller_kind(kind: CallerKind) -> wit::CallerKind {
     match kind {
         CallerKind::SiteKey => wit::CallerKind::SiteKey,
         CallerKind::ApiClient => wit::CallerKind::ApiClient,
     }
 }
 
-fn permissions(permissions: &[Permission]) -> wit::Permissions {
+pub(super) fn permissions(permissions: &[Permission]) -> wit::Permissions {
     let flag = |permission: &Permission| match permission {
         Permission::PhotosWrite => wit::Permissions::PHOTOS_WRITE,
         Permission::DocumentsRead => wit::Permissions::DOCUMENTS_READ,

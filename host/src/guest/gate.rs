@@ -9,10 +9,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::GuestError;
-use super::bindings::policy::exports::atropos::policy::policy::Request;
 use super::breakers::{Breakers, Subject};
 use super::component::{Components, Patience};
-use super::convert;
+use super::facts::Facts;
 use super::failure::LoadError;
 use super::lane::Lane;
 use super::policy::{Answer, Policy};
@@ -146,10 +145,9 @@ impl Gate {
         caller: &Caller,
         wait: &mut Option<Duration>,
     ) -> Result<Verdict, Undecided> {
-        let request = convert::question(&decision.question());
         for link in links(chain, caller.tenant.id, self.allowance) {
             let mut review = PolicyReview::unasked(link.entry, link.limits);
-            let answer = self.ask_one(&link, &request, &mut review).await?;
+            let answer = self.ask_one(&link, decision, &mut review).await?;
             if let Err(kind) = answer {
                 super::count_fault(&fault(kind, Some(link.entry.digest)));
                 *wait = kind.retry_after();
@@ -178,7 +176,7 @@ impl Gate {
     async fn ask_one(
         &self,
         link: &Link<'_>,
-        request: &Request,
+        decision: &Decision,
         review: &mut PolicyReview,
     ) -> Result<Result<Answer, FaultKind>, Undecided> {
         let passed = step::pass(Step::GateAsk).await;
@@ -196,7 +194,8 @@ impl Gate {
                     Err(left) => return Ok(Err(FaultKind::HeldOff(left))),
                 };
                 let settings = &link.entry.settings;
-                let ask = |limits| policy.review(request, settings, limits);
+                let facts = Facts::from(decision);
+                let ask = |limits| policy.review(&facts, settings, limits);
                 let run = match self.lane.quickly(link.subject, link.limits, ask) {
                     Some(run) => run,
                     None => {
@@ -207,7 +206,7 @@ impl Gate {
                             Ok(pass) => pass,
                             Err(left) => return Ok(Err(FaultKind::HeldOff(left))),
                         };
-                        let asked = (request.clone(), settings.clone());
+                        let asked = (decision.question(), settings.clone());
                         let slowly =
                             self.lane
                                 .slowly(granted, link.subject, policy, asked, link.limits);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::component::Patience;
 use super::policy::{Policy, Run};
-use super::{Description, GuestError, Sandbox, SettingsProblem, convert, gate};
+use super::{Description, GuestError, Sandbox, SettingsProblem, gate};
 use crate::config::GuestLimits;
 use crate::error::FaultKind;
 use crate::store::decision::{PolicyReview, Question, Verdict};
@@ -90,7 +90,6 @@ impl Judge {
 
     /// Has the policy judge. It computes on the calling thread, within its limits.
     pub fn ask(&self, question: &Question, settings: &str, limits: GuestLimits) -> Run {
-        self.policy
-            .review(&convert::question(question), settings, limits)
+        self.policy.review(&question.into(), settings, limits)
     }
 }

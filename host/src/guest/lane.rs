@@ -16,11 +16,11 @@ use moka::sync::Cache;
 use parking_lot::Mutex;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::bindings::policy::exports::atropos::policy::policy::Request;
 use super::breakers::Subject;
 use super::policy::{Policy, Run};
 use crate::config::GuestLimits;
 use crate::error::FaultKind;
+use crate::store::decision::Question;
 use crate::target::TenantId;
 
 /// What a policy may consume before it counts as slow: a millisecond or less.
@@ -122,12 +122,13 @@ impl Lane {
         turn: Turn,
         subject: Subject,
         policy: Arc<Policy>,
-        asked: (Request, String),
+        asked: (Question, String),
         limits: GuestLimits,
     ) -> (Run, Option<Turn>) {
         let asked = tokio::task::spawn_blocking(move || {
-            let (request, settings) = asked;
-            (policy.review(&request, &settings, limits), Some(turn))
+            let (question, settings) = asked;
+            let run = policy.review(&(&question).into(), &settings, limits);
+            (run, Some(turn))
         });
         let interrupted = |_| (Run::failed(FaultKind::Trap), None);
         let (run, turn) = asked.await.unwrap_or_else(interrupted);

@@ -18,6 +18,7 @@ mod compiler;
 mod component;
 mod convert;
 mod engine;
+mod facts;
 mod failure;
 mod gate;
 mod images;
@@ -25,6 +26,8 @@ mod judge;
 mod lane;
 mod limits;
 mod module;
+#[cfg(feature = "native-gate")]
+pub mod native;
 mod permit;
 mod plugin;
 mod policy;
@@ -106,6 +109,8 @@ pub struct Sandbox {
     breakers: Breakers,
     plugin_limits: GuestLimits,
     allowance: Allowance,
+    #[cfg(feature = "native-gate")]
+    native: native::Place,
 }
 
 impl Sandbox {
@@ -129,12 +134,18 @@ impl Sandbox {
             breakers,
             plugin_limits: config.plugin,
             allowance: config.allowance(),
+            #[cfg(feature = "native-gate")]
+            native: native::Place::default(),
             sandboxing,
         })
     }
 
     /// Serves one request in fresh instances.
     pub async fn serve(&self, request: &Request) -> Served {
+        #[cfg(feature = "native-gate")]
+        if let Some(native) = self.native.get() {
+            return native.serve(request).await;
+        }
         let digest = match self.chains.plugin().await {
             Ok(chosen) => chosen.unwrap_or(*built_in::PLUGIN_DIGEST),
             Err(error) => {

@@ -2,14 +2,16 @@
 
 use std::time::Instant;
 
-use wasmtime::component::{Component, Linker};
-use wasmtime::{Engine, Store};
+use wasmtime::Engine;
+use wasmtime::component::{
+    Component, ComponentExportIndex, ComponentNamedList, InstancePre, Lift, Linker, Lower,
+};
 
-use super::bindings::policy::exports::atropos::policy::policy::{self as wit, Request, Verdict};
-use super::bindings::policy::{PolicyPlugin, PolicyPluginPre};
+use super::bindings::policy::exports::atropos::policy::policy::{self as wit, Verdict};
 use super::component::{self, Prepare};
 use super::convert;
 use super::engine::{store, ticks};
+use super::facts::Facts;
 use super::limits::Meter;
 use super::world::{self, World};
 use super::{Description, GuestError, SettingsProblem};
@@ -27,7 +29,10 @@ const MAX_SCHEMA_BYTES: usize = 64 << 10;
 
 /// A policy that is ready to instantiate.
 pub(super) struct Policy {
-    pre: PolicyPluginPre<Meter>,
+    pre: InstancePre<Meter>,
+    describe: ComponentExportIndex,
+    validate_settings: ComponentExportIndex,
+    review: ComponentExportIndex,
     /// What it begins with.
     memory_bytes: u64,
 }
@@ -94,11 +99,13 @@ pub(super) fn prepare(engine: &Engine) -> Prepare<Policy> {
     std::sync::Arc::new(move |component: &Component| {
         component::require(&engine, component, World::PolicyPlugin)?;
         typecheck(&engine, component)?;
-        let linker = Linker::new(&engine);
-        let pre = linker.instantiate_pre(component);
-        let pre = pre.and_then(PolicyPluginPre::new);
+        let pre = Linker::new(&engine).instantiate_pre(component);
+        let function = |name| world::function(component, World::PolicyPlugin, name);
         Ok(Policy {
             pre: pre.map_err(GuestError::types)?,
+            describe: function("describe")?,
+            validate_settings: function("validate-settings")?,
+            review: function("review")?,
             memory_bytes: component::memory_bytes(component),
         })
     })
@@ -114,23 +121,26 @@ fn typecheck(engine: &Engine, component: &Component) -> Result<(), GuestError> {
         world,
         "validate-settings",
     )?;
-    typecheck::<(&Request, &str), (wit::Judgement,)>(engine, component, world, "review")
+    typecheck::<(&Facts<'_>, &str), (wit::Judgement,)>(engine, component, world, "review")
 }
 
 impl Policy {
-    /// Has the policy judge `request`.
-    pub(super) fn review(&self, request: &Request, settings: &str, limits: GuestLimits) -> Run {
+    /// Has the policy judge.
+    pub(super) fn review(&self, facts: &Facts<'_>, settings: &str, limits: GuestLimits) -> Run {
         let started = Instant::now();
-        let (answer, spent) = self.call(limits, |policy, store| {
-            let guest = policy.atropos_policy_policy();
-            guest.call_review(store, request, settings)
-        });
-        let answer = answer.map_err(|(fault, _)| fault).and_then(|review| {
-            let allows = review.verdict == Verdict::Allow;
-            let findings: Vec<_> = review.findings.into_iter().map(convert::finding).collect();
-            check(allows, &findings)?;
-            Ok(Answer { allows, findings })
-        });
+        let (answer, spent) = self.call(limits, &self.review, (facts, settings));
+        let answer = answer
+            .map_err(|(fault, _)| fault)
+            .and_then(|judgement: wit::Judgement| {
+                let allows = judgement.verdict == Verdict::Allow;
+                let findings: Vec<_> = judgement
+                    .findings
+                    .into_iter()
+                    .map(convert::finding)
+                    .collect();
+                check(allows, &findings)?;
+                Ok(Answer { allows, findings })
+            });
         Run {
             answer,
             fuel: spent.fuel,
@@ -142,10 +152,8 @@ impl Policy {
     /// Asks what the policy says of itself.
     pub(super) fn describe(&self, limits: GuestLimits) -> Result<Description, GuestError> {
         self.fits(limits)?;
-        let (said, _) = self.call(limits, |policy, store| {
-            policy.atropos_policy_policy().call_describe(store)
-        });
-        let said = said.map_err(|(kind, source)| GuestError::Call {
+        let (said, _) = self.call(limits, &self.describe, ());
+        let said: wit::Description = said.map_err(|(kind, source)| GuestError::Call {
             function: "describe",
             kind,
             source,
@@ -167,11 +175,8 @@ impl Policy {
         limits: GuestLimits,
     ) -> Result<Vec<SettingsProblem>, GuestError> {
         self.fits(limits)?;
-        let (said, _) = self.call(limits, |policy, store| {
-            let guest = policy.atropos_policy_policy();
-            guest.call_validate_settings(store, settings)
-        });
-        let said = said.map_err(|(kind, source)| GuestError::Call {
+        let (said, _) = self.call(limits, &self.validate_settings, (settings,));
+        let said: Result<(), Vec<_>> = said.map_err(|(kind, source)| GuestError::Call {
             function: "validate-settings",
             kind,
             source,
@@ -192,11 +197,16 @@ impl Policy {
     }
 
     /// Instantiates, calls, and tells what both consumed.
-    fn call<R>(
+    fn call<P, R>(
         &self,
         limits: GuestLimits,
-        call: impl FnOnce(&PolicyPlugin, &mut Store<Meter>) -> wasmtime::Result<R>,
-    ) -> (Result<R, (FaultKind, super::failure::Source)>, Spent) {
+        function: &ComponentExportIndex,
+        params: P,
+    ) -> (Result<R, (FaultKind, super::failure::Source)>, Spent)
+    where
+        P: ComponentNamedList + Lower,
+        (R,): ComponentNamedList + Lift,
+    {
         let engine = self.pre.engine();
         let mut store = match store(engine, Meter::new(limits), limits, |meter| meter) {
             Ok(store) => store,
@@ -209,7 +219,10 @@ impl Policy {
         };
         store.set_epoch_deadline(ticks(limits.deadline_ms));
         let instance = self.pre.instantiate(&mut store);
-        let answer = instance.and_then(|policy| call(&policy, &mut store));
+        let function =
+            instance.and_then(|policy| policy.get_typed_func::<P, (R,)>(&mut store, function));
+        let answer = function.and_then(|function| function.call(&mut store, params));
+        let answer = answer.map(|(answer,)| answer);
         let left = store.get_fuel().unwrap_or(0);
         let spent = Spent {
             fuel: limits.fuel.saturating_sub(left),

@@ -10,8 +10,9 @@ use tokio::sync::mpsc;
 use uuid::Uuid;
 
 use super::component::{Components, Patience};
+use super::facts::Facts;
 use super::failure::LoadError;
-use super::{GuestError, convert, gate};
+use super::{GuestError, gate};
 use crate::config::Allowance;
 use crate::error::FaultKind;
 use crate::store::decision::{Decision, PolicyReview, Question, Verdict};
@@ -151,14 +152,17 @@ impl Asking {
         question: Question,
     ) -> Option<(Verdict, Option<PolicyReview>)> {
         let limits = shadow.limits.within(self.allowance);
-        let request = Arc::new(convert::question(&question));
+        let question = Arc::new(question);
         let mut last = None;
         for entry in shadow.entries {
             let mut review = PolicyReview::unasked(&entry, limits);
             let answer = match self.components.policy(entry.digest, PATIENCE).await {
                 Ok(policy) => {
-                    let request = Arc::clone(&request);
-                    let run = move || policy.review(&request, &entry.settings, limits);
+                    let question = Arc::clone(&question);
+                    let run = move || {
+                        let facts = Facts::from(&*question);
+                        policy.review(&facts, &entry.settings, limits)
+                    };
                     let run = tokio::task::spawn_blocking(run).await;
                     run.map_or(Err(FaultKind::Trap), |run| run.answer)
                 }

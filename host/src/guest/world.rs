@@ -7,7 +7,7 @@
 
 use wasmtime::Engine;
 use wasmtime::component::types::ComponentItem;
-use wasmtime::component::{Component, ComponentNamedList, Lift, Lower};
+use wasmtime::component::{Component, ComponentExportIndex, ComponentNamedList, Lift, Lower};
 
 use super::GuestError;
 
@@ -141,6 +141,24 @@ where
     };
     let types = found.typecheck::<Params, Return>(&ty.instance_type());
     types.map_err(|error| GuestError::types(error.context(format!("in `{function}`"))))
+}
+
+/// Where a component has the function of this name, in what its world exports.
+pub(super) fn function(
+    component: &Component,
+    world: World,
+    function: &'static str,
+) -> Result<ComponentExportIndex, GuestError> {
+    let engine = component.engine();
+    let ty = component.component_type();
+    let mut exports = ty.exports(engine).map(|(name, _)| name);
+    let interface = exports.find(|name| is_of(world.export(), name));
+    let interface = interface.and_then(|name| component.get_export_index(None, name));
+    let found = interface.and_then(|found| component.get_export_index(Some(&found), function));
+    found.ok_or(GuestError::MissingFunction {
+        function,
+        export: world.export(),
+    })
 }
 
 /// Whether an interface is of this version line: `…@0.1.7` of `…@0.1`. What comes before a release or

@@ -2,6 +2,7 @@
 //! one each time, so that what disturbs the machine disturbs all of them alike. Ratios are taken
 //! within a round.
 
+use std::fmt;
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
@@ -83,6 +84,17 @@ impl Timed {
     pub fn over(&self, other: &Self) -> Spread {
         let rounds = self.nanos.iter().zip(&other.nanos);
         Spread::of(rounds.map(|(this, other)| this / other).collect())
+    }
+}
+
+impl fmt::Display for Spread {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            lower,
+            median,
+            upper,
+        } = self;
+        write!(f, "{median:.2} ({lower:.2}–{upper:.2})")
     }
 }
 

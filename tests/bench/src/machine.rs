@@ -1,7 +1,6 @@
 //! On what it ran: times of different machines are not to be compared.
 
-use std::fs;
-use std::thread;
+use std::{fmt, fs, thread};
 
 use serde::Serialize;
 
@@ -33,6 +32,18 @@ impl Machine {
             kernel: read("/proc/sys/kernel/osrelease").trim().to_owned(),
             load: load.split(' ').next().unwrap_or("unknown").to_owned(),
         }
+    }
+}
+
+impl fmt::Display for Machine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            cpu,
+            cores,
+            kernel,
+            load,
+        } = self;
+        write!(f, "{cpu}, {cores} cores, Linux {kernel}, load {load}")
     }
 }
 

@@ -23,7 +23,7 @@ use self::platform::Memory;
 /// There is no such policy, or the sandbox cannot be set up.
 pub fn judge(policy: &str) -> Result<Judge> {
     static STAGE: LazyLock<Result<(Runtime, Sandbox)>> = LazyLock::new(|| {
-        let runtime = Builder::new_current_thread().build()?;
+        let runtime = Builder::new_current_thread().enable_time().build()?;
         let platform = Arc::new(Memory::default()).into();
         let inside = runtime.enter();
         // One at a time is asked. For the default number, the pool reserves more addresses than

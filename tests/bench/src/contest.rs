@@ -1,0 +1,279 @@
+//! Whole servers side by side: in each round every entrant deletes as many objects for as many clients,
+//! beginning with another entrant each time. Ratios are taken within a round.
+
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use serde::Serialize;
+
+use crate::harness::{Spread, Timed};
+use crate::load::Seen;
+use crate::machine::Machine;
+
+/// Deletes so many objects for so many clients, and tells what these saw.
+pub(crate) type Drive<'a> = Box<dyn FnMut(Heat) -> Result<Seen> + 'a>;
+
+/// What an entrant does at a time.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Heat {
+    /// How many ask at once.
+    pub clients: usize,
+    /// How many objects they delete together.
+    pub deletes: u64,
+}
+
+/// What is compared.
+pub(crate) struct Entrant<'a> {
+    /// How the table names it.
+    pub name: String,
+    /// Has it delete.
+    pub drive: Drive<'a>,
+}
+
+/// What must show.
+#[derive(Clone, Debug)]
+pub(crate) struct Goal {
+    /// At which number of clients.
+    pub clients: usize,
+    /// What is compared.
+    pub figure: Figure,
+    /// The entrant.
+    pub ours: &'static str,
+    /// What it is held against.
+    pub peer: &'static str,
+    /// Which ratio it must keep to.
+    pub bound: Bound,
+}
+
+/// Of what a heat shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Figure {
+    /// Deletes a second.
+    Throughput,
+    /// Of each request, in milliseconds.
+    P50,
+    /// Of each request, in milliseconds.
+    P99,
+}
+
+/// A limit for a ratio.
+#[derive(Clone, Copy, Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Bound {
+    /// It is met from here on.
+    AtLeast(f64),
+    /// It is met up to here.
+    AtMost(f64),
+}
+
+/// All of one run.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Report {
+    machine: Machine,
+    rounds: u32,
+    tables: Vec<Table>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Table {
+    clients: usize,
+    deletes: u64,
+    rows: Vec<Row>,
+    goals: Vec<Outcome>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Row {
+    name: String,
+    throughput: Cell,
+    p50_ms: Cell,
+    p99_ms: Cell,
+}
+
+/// A figure, and its ratio to that of the first entrant.
+#[derive(Clone, Copy, Serialize)]
+struct Cell {
+    value: Spread,
+    ratio: Spread,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Outcome {
+    what: String,
+    bound: Bound,
+    ratio: Spread,
+    met: bool,
+}
+
+/// What one entrant showed in all rounds.
+struct Shown {
+    name: String,
+    throughput: Timed,
+    p50: Timed,
+    p99: Timed,
+}
+
+impl Shown {
+    fn new(name: &str) -> Self {
+        let figure = || Timed {
+            name: "",
+            batch: 1,
+            nanos: Vec::new(),
+        };
+        Self {
+            name: name.to_owned(),
+            throughput: figure(),
+            p50: figure(),
+            p99: figure(),
+        }
+    }
+
+    fn add(&mut self, mut seen: Seen) -> Result<()> {
+        seen.latencies.sort_unstable();
+        let of_100 = |part: usize| {
+            let at = (seen.latencies.len() * part).div_ceil(100).max(1) - 1;
+            let latency = seen.latencies.get(at).context("nothing was deleted");
+            latency.map(|latency| latency.as_secs_f64() * 1e3)
+        };
+        let (p50, p99) = (of_100(50)?, of_100(99)?);
+        let rate = seen.latencies.len() as f64 / seen.took.as_secs_f64();
+        self.throughput.nanos.push(rate);
+        self.p50.nanos.push(p50);
+        self.p99.nanos.push(p99);
+        Ok(())
+    }
+
+    fn figure(&self, figure: Figure) -> &Timed {
+        match figure {
+            Figure::Throughput => &self.throughput,
+            Figure::P50 => &self.p50,
+            Figure::P99 => &self.p99,
+        }
+    }
+}
+
+/// Lets them run.
+///
+/// # Errors
+/// An entrant failed.
+pub(crate) fn run(
+    mut entrants: Vec<Entrant<'_>>,
+    heats: &[Heat],
+    rounds: u32,
+    goals: &[Goal],
+) -> Result<Report> {
+    let mut tables = Vec::new();
+    for heat in heats {
+        let mut shown: Vec<_> = entrants.iter().map(|it| Shown::new(&it.name)).collect();
+        for round in 0..rounds as usize {
+            for turn in 0..entrants.len() {
+                let at = (round + turn) % entrants.len();
+                let entrant = &mut entrants[at];
+                let seen = (entrant.drive)(*heat);
+                shown[at].add(seen.with_context(|| entrant.name.clone())?)?;
+            }
+        }
+        tables.push(table(*heat, &shown, goals)?);
+    }
+    Ok(Report {
+        machine: Machine::this(),
+        rounds,
+        tables,
+    })
+}
+
+fn table(heat: Heat, shown: &[Shown], goals: &[Goal]) -> Result<Table> {
+    let first = shown.first().context("nobody runs")?;
+    let row = |one: &Shown| {
+        let cell = |figure| Cell {
+            value: one.figure(figure).spread(),
+            ratio: one.figure(figure).over(first.figure(figure)),
+        };
+        Row {
+            name: one.name.clone(),
+            throughput: cell(Figure::Throughput),
+            p50_ms: cell(Figure::P50),
+            p99_ms: cell(Figure::P99),
+        }
+    };
+    let find = |name: &str| {
+        let found = shown.iter().find(|one| one.name == name);
+        found.with_context(|| format!("{name} did not run"))
+    };
+    let goals = goals.iter().filter(|goal| goal.clients == heat.clients);
+    let outcome = |goal: &Goal| {
+        let (ours, peer) = (find(goal.ours)?, find(goal.peer)?);
+        let ratio = ours.figure(goal.figure).over(peer.figure(goal.figure));
+        Ok(Outcome {
+            what: format!("{:?} of {} / {}", goal.figure, goal.ours, goal.peer),
+            bound: goal.bound,
+            ratio,
+            met: match goal.bound {
+                Bound::AtLeast(least) => ratio.median >= least,
+                Bound::AtMost(most) => ratio.median <= most,
+            },
+        })
+    };
+    Ok(Table {
+        clients: heat.clients,
+        deletes: heat.deletes,
+        rows: shown.iter().map(row).collect(),
+        goals: goals.map(outcome).collect::<Result<_>>()?,
+    })
+}
+
+impl Report {
+    /// As Markdown, on stdout.
+    pub(crate) fn print(&self) {
+        println!("{}; {} rounds", self.machine, self.rounds);
+        for table in &self.tables {
+            println!(
+                "\n{} clients, {} deletes a round:\n",
+                table.clients, table.deletes
+            );
+            println!("| | deletes/s | × | p50 ms | × | p99 ms | × |");
+            println!("|---|--:|--:|--:|--:|--:|--:|");
+            for row in &table.rows {
+                let Row {
+                    name,
+                    throughput,
+                    p50_ms,
+                    p99_ms,
+                } = row;
+                println!(
+                    "| {name} | {:.0} | {} | {:.2} | {} | {:.2} | {} |",
+                    throughput.value.median,
+                    throughput.ratio,
+                    p50_ms.value.median,
+                    p50_ms.ratio,
+                    p99_ms.value.median,
+                    p99_ms.ratio,
+                );
+            }
+            println!();
+            for goal in &table.goals {
+                let met = if goal.met { "met" } else { "NOT met" };
+                let bound = match goal.bound {
+                    Bound::AtLeast(least) => format!("at least {least:.2}"),
+                    Bound::AtMost(most) => format!("at most {most:.2}"),
+                };
+                println!("- {}: {}, {bound}: {met}", goal.what, goal.ratio);
+            }
+        }
+    }
+
+    /// As JSON, to `path`.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub(crate) fn write(&self, path: &Path) -> Result<()> {
+        let json = serde_json::to_string_pretty(self)?;
+        fs::write(path, json + "\n").with_context(|| format!("writing {}", path.display()))
+    }
+}
