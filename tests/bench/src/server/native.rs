@@ -126,7 +126,7 @@ fn decide(chain: &Chain, caller: Caller, object: Object) -> Option<Decision> {
         }
     }
     Some(Decision {
-        id: uuid::Uuid::new_v4(),
+        id: uuid::Uuid::now_v7(),
         at_ms,
         tenant: caller.tenant.subdomain,
         caller: DecisionCaller {
