@@ -76,6 +76,10 @@ pub(super) fn compiler() -> Result<Engine, GuestError> {
 fn compiled() -> Config {
     let mut settings = Config::new();
     settings
+        // Half of an image is never run: where a trap lies in the source is asked by nobody, and what
+        // panics unwinds no frame of a guest.
+        .generate_address_map(false)
+        .native_unwind_info(false)
         .consume_fuel(true)
         .epoch_interruption(true)
         .cranelift_nan_canonicalization(true)

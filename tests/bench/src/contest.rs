@@ -1,6 +1,7 @@
 //! Whole servers side by side: in each round every entrant deletes as many objects for as many clients,
 //! beginning with another entrant each time. Ratios are taken within a round.
 
+use std::borrow::Cow;
 use std::fs;
 use std::path::Path;
 
@@ -9,7 +10,7 @@ use serde::Serialize;
 
 use crate::harness::{Spread, Timed};
 use crate::load::Seen;
-use crate::machine::Machine;
+use crate::machine::{self, Machine};
 
 /// Deletes so many objects for so many clients, and tells what these saw.
 pub(crate) type Drive<'a> = Box<dyn FnMut(Heat) -> Result<Seen> + 'a>;
@@ -29,6 +30,8 @@ pub(crate) struct Entrant<'a> {
     pub name: String,
     /// Has it delete.
     pub drive: Drive<'a>,
+    /// Its process, if it has one of its own.
+    pub pid: Option<u32>,
 }
 
 /// What must show.
@@ -39,9 +42,9 @@ pub(crate) struct Goal {
     /// What is compared.
     pub figure: Figure,
     /// The entrant.
-    pub ours: &'static str,
+    pub ours: Cow<'static, str>,
     /// What it is held against.
-    pub peer: &'static str,
+    pub peer: Cow<'static, str>,
     /// Which ratio it must keep to.
     pub bound: Bound,
 }
@@ -74,31 +77,43 @@ pub(crate) enum Bound {
 pub(crate) struct Report {
     machine: Machine,
     rounds: u32,
-    tables: Vec<Table>,
+    /// One for each heat.
+    pub tables: Vec<Table>,
 }
 
+/// Those who ran in one heat.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Table {
+pub(crate) struct Table {
+    /// What there is more and more of; nothing if that is not it.
+    pub title: String,
     clients: usize,
     deletes: u64,
-    rows: Vec<Row>,
+    /// One each.
+    pub rows: Vec<Row>,
     goals: Vec<Outcome>,
 }
 
+/// What an entrant showed.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Row {
-    name: String,
+pub(crate) struct Row {
+    /// The entrant's.
+    pub name: String,
     throughput: Cell,
-    p50_ms: Cell,
-    p99_ms: Cell,
+    /// Of each request.
+    pub p50_ms: Cell,
+    /// Of each request.
+    pub p99_ms: Cell,
+    /// What its process has in memory, if it has one of its own.
+    pub resident_mib: Option<u64>,
 }
 
 /// A figure, and its ratio to that of the first entrant.
 #[derive(Clone, Copy, Serialize)]
-struct Cell {
-    value: Spread,
+pub(crate) struct Cell {
+    /// In all rounds.
+    pub value: Spread,
     ratio: Spread,
 }
 
@@ -114,13 +129,14 @@ struct Outcome {
 /// What one entrant showed in all rounds.
 struct Shown {
     name: String,
+    pid: Option<u32>,
     throughput: Timed,
     p50: Timed,
     p99: Timed,
 }
 
 impl Shown {
-    fn new(name: &str) -> Self {
+    fn new(name: &str, pid: Option<u32>) -> Self {
         let figure = || Timed {
             name: "",
             batch: 1,
@@ -128,6 +144,7 @@ impl Shown {
         };
         Self {
             name: name.to_owned(),
+            pid,
             throughput: figure(),
             p50: figure(),
             p99: figure(),
@@ -170,7 +187,10 @@ pub(crate) fn run(
 ) -> Result<Report> {
     let mut tables = Vec::new();
     for heat in heats {
-        let mut shown: Vec<_> = entrants.iter().map(|it| Shown::new(&it.name)).collect();
+        let mut shown: Vec<_> = entrants
+            .iter()
+            .map(|it| Shown::new(&it.name, it.pid))
+            .collect();
         for round in 0..rounds as usize {
             for turn in 0..entrants.len() {
                 let at = (round + turn) % entrants.len();
@@ -182,9 +202,8 @@ pub(crate) fn run(
         tables.push(table(*heat, &shown, goals)?);
     }
     Ok(Report {
-        machine: Machine::this(),
-        rounds,
         tables,
+        ..Report::new(rounds)
     })
 }
 
@@ -200,6 +219,7 @@ fn table(heat: Heat, shown: &[Shown], goals: &[Goal]) -> Result<Table> {
             throughput: cell(Figure::Throughput),
             p50_ms: cell(Figure::P50),
             p99_ms: cell(Figure::P99),
+            resident_mib: one.pid.and_then(machine::resident_mib),
         }
     };
     let find = |name: &str| {
@@ -208,7 +228,7 @@ fn table(heat: Heat, shown: &[Shown], goals: &[Goal]) -> Result<Table> {
     };
     let goals = goals.iter().filter(|goal| goal.clients == heat.clients);
     let outcome = |goal: &Goal| {
-        let (ours, peer) = (find(goal.ours)?, find(goal.peer)?);
+        let (ours, peer) = (find(&goal.ours)?, find(&goal.peer)?);
         let ratio = ours.figure(goal.figure).over(peer.figure(goal.figure));
         Ok(Outcome {
             what: format!("{:?} of {} / {}", goal.figure, goal.ours, goal.peer),
@@ -221,6 +241,7 @@ fn table(heat: Heat, shown: &[Shown], goals: &[Goal]) -> Result<Table> {
         })
     };
     Ok(Table {
+        title: String::new(),
         clients: heat.clients,
         deletes: heat.deletes,
         rows: shown.iter().map(row).collect(),
@@ -229,25 +250,57 @@ fn table(heat: Heat, shown: &[Shown], goals: &[Goal]) -> Result<Table> {
 }
 
 impl Report {
+    /// Of nothing yet.
+    pub(crate) fn new(rounds: u32) -> Self {
+        Self {
+            machine: Machine::this(),
+            rounds,
+            tables: Vec::new(),
+        }
+    }
+
+    /// Says what there is more and more of.
+    pub(crate) fn entitle(&mut self, title: &str) {
+        for table in &mut self.tables {
+            title.clone_into(&mut table.title);
+        }
+    }
+
+    /// Takes over the tables of another.
+    pub(crate) fn extend(&mut self, other: Self) {
+        self.tables.extend(other.tables);
+    }
+
     /// As Markdown, on stdout.
     pub(crate) fn print(&self) {
         println!("{}; {} rounds", self.machine, self.rounds);
         for table in &self.tables {
+            let title = match table.title.as_str() {
+                "" => String::new(),
+                title => format!("More {title}: "),
+            };
+            let clients = if table.clients == 1 {
+                "client"
+            } else {
+                "clients"
+            };
             println!(
-                "\n{} clients, {} deletes a round:\n",
+                "\n{title}{} {clients}, {} deletes a round\n",
                 table.clients, table.deletes
             );
-            println!("| | deletes/s | × | p50 ms | × | p99 ms | × |");
-            println!("|---|--:|--:|--:|--:|--:|--:|");
+            println!("| | deletes/s | × | p50 ms | × | p99 ms | × | MiB |");
+            println!("|---|--:|--:|--:|--:|--:|--:|--:|");
             for row in &table.rows {
                 let Row {
                     name,
                     throughput,
                     p50_ms,
                     p99_ms,
+                    resident_mib,
                 } = row;
+                let resident = resident_mib.map_or("-".to_owned(), |mib| mib.to_string());
                 println!(
-                    "| {name} | {:.0} | {} | {:.2} | {} | {:.2} | {} |",
+                    "| {name} | {:.0} | {} | {:.2} | {} | {:.2} | {} | {resident} |",
                     throughput.value.median,
                     throughput.ratio,
                     p50_ms.value.median,

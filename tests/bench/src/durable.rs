@@ -1,6 +1,8 @@
 //! Durable deletes a second, beside the most that the disk lets anybody do, and beside what people write
 //! by hand.
 
+use std::borrow::Cow;
+
 use anyhow::Result;
 
 use crate::Run;
@@ -28,8 +30,8 @@ const fn goal(clients: usize, figure: Figure, peer: &'static str, bound: Bound) 
     Goal {
         clients,
         figure,
-        ours: OURS,
-        peer,
+        ours: Cow::Borrowed(OURS),
+        peer: Cow::Borrowed(peer),
         bound,
     }
 }

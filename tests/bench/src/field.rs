@@ -24,14 +24,19 @@ pub(crate) struct Field {
 const LARGEST_GROUP: u64 = 64;
 
 impl Field {
+    /// With enough for each to run in all rounds.
     pub(crate) fn new(run: &Run, heats: &[Heat]) -> Result<Self> {
         let objects: u64 = heats.iter().map(|heat| heat.deletes).sum();
+        let mut field = Self::empty(run)?;
+        field.stage.objects = objects * u64::from(run.rounds);
+        Ok(field)
+    }
+
+    /// For servers that each bring a stage of their own.
+    pub(crate) fn empty(run: &Run) -> Result<Self> {
         Ok(Self {
             folder: tempfile::tempdir_in(&run.disk)?,
-            stage: Stage {
-                objects: objects * u64::from(run.rounds),
-                ..Stage::default()
-            },
+            stage: Stage::default(),
             clients: Builder::new_current_thread().enable_all().build()?.into(),
             entrants: Vec::new(),
         })
@@ -39,20 +44,30 @@ impl Field {
 
     /// Enters a server.
     pub(crate) fn enter(&mut self, name: &str, kind: Kind) -> Result<()> {
-        let (stage, clients) = (self.stage, self.clients.clone());
+        self.enter_over(name, kind, self.stage)
+    }
+
+    /// Enters Atropos over this much.
+    pub(crate) fn enter_grown(&mut self, name: &str, stage: Stage) -> Result<()> {
+        self.enter_over(name, Kind::Guests, stage)
+    }
+
+    fn enter_over(&mut self, name: &str, kind: Kind, stage: Stage) -> Result<()> {
+        let clients = self.clients.clone();
         let data_dir = self.folder.path().join(name);
         match kind {
             Kind::ByHand => by_hand::furnish(stage, &data_dir)?,
             _ => Runtime::new()?.block_on(stage.furnish(&data_dir))?,
         }
         let server = Server::start(kind, &data_dir)?;
+        let pid = server.pid();
         let mut next = 0;
         let drive = move |heat: Heat| {
             let numbers = next..next + heat.deletes;
             next = numbers.end;
             clients.block_on(load::delete(server.address(), stage, numbers, heat.clients))
         };
-        self.push(name, Box::new(drive));
+        self.push(name, Some(pid), Box::new(drive));
         Ok(())
     }
 
@@ -68,15 +83,24 @@ impl Field {
             next = numbers.end;
             bare.delete(stage, numbers, LARGEST_GROUP.min(heat.clients as u64))
         };
-        self.push(name, Box::new(drive));
+        self.push(name, None, Box::new(drive));
         Ok(())
     }
 
-    fn push(&mut self, name: &str, drive: contest::Drive<'static>) {
+    fn push(&mut self, name: &str, pid: Option<u32>, drive: contest::Drive<'static>) {
         let name = name.to_owned();
-        self.entrants.push(Entrant { name, drive });
+        self.entrants.push(Entrant { name, drive, pid });
     }
 
+    /// Has each run once, which counts for nothing.
+    pub(crate) fn warm_up(&mut self, heat: Heat) -> Result<()> {
+        for entrant in &mut self.entrants {
+            (entrant.drive)(heat)?;
+        }
+        Ok(())
+    }
+
+    /// Lets them run.
     pub(crate) fn run(self, heats: &[Heat], rounds: u32, goals: &[Goal]) -> Result<Report> {
         contest::run(self.entrants, heats, rounds, goals)
     }

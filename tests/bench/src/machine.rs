@@ -47,6 +47,16 @@ impl fmt::Display for Machine {
     }
 }
 
+/// What a process has in memory, in MiB.
+pub fn resident_mib(pid: u32) -> Option<u64> {
+    let status = read(&format!("/proc/{pid}/status"));
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmRSS:"))?;
+    let kib: u64 = line.split_whitespace().next()?.parse().ok()?;
+    Some(kib >> 10)
+}
+
 fn read(path: &str) -> String {
     fs::read_to_string(path).unwrap_or_else(|_| "unknown".to_owned())
 }

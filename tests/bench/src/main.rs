@@ -5,7 +5,9 @@ mod contest;
 mod decide;
 mod durable;
 mod field;
+mod growth;
 mod load;
+mod plot;
 mod server;
 mod stage;
 mod tax;
@@ -29,6 +31,14 @@ enum Command {
     Tax(Run),
     /// Durable deletes a second: beside the bare loop, and beside what people write by hand
     Durable(Run),
+    /// Latency and memory as there is more of something
+    Growth {
+        #[command(flatten)]
+        run: Run,
+        /// Draws the curves into this directory, too
+        #[arg(long, value_name = "DIR")]
+        plots: Option<PathBuf>,
+    },
     /// Decide so many times and end: what `guard` counts the instructions of
     Decide(decide::Decide),
     /// Serve, in this process: what the program runs itself as
@@ -58,6 +68,7 @@ fn main() -> Result<()> {
     let (report, json) = match Arguments::parse().command {
         Command::Tax(run) => (tax::run(&run)?, run.json),
         Command::Durable(run) => (durable::run(&run)?, run.json),
+        Command::Growth { run, plots } => (growth::run(&run, plots.as_deref())?, run.json),
         Command::Decide(typed) => return typed.run(),
         Command::Server { kind, data_dir } => {
             let runtime = tokio::runtime::Runtime::new()?;

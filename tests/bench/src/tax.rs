@@ -1,5 +1,7 @@
 //! What the sandbox costs: the same server twice, once with native code in place of its guests.
 
+use std::borrow::Cow;
+
 use anyhow::Result;
 
 use crate::Run;
@@ -30,8 +32,8 @@ const fn goal(figure: Figure, bound: Bound) -> Goal {
     Goal {
         clients: 64,
         figure,
-        ours: GUESTS,
-        peer: NATIVE,
+        ours: Cow::Borrowed(GUESTS),
+        peer: Cow::Borrowed(NATIVE),
         bound,
     }
 }

@@ -2,13 +2,13 @@
 //!
 //! **Invariant:** a write is answered only after the transaction that holds it is durable.
 //! **Invariant:** a write that fails leaves nothing, and does not take along those it shares the
-//! transaction with: each has a savepoint of its own.
+//! transaction with: each of several has a savepoint of its own.
 
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use rusqlite::{Connection, TransactionBehavior};
+use rusqlite::{Connection, Transaction, TransactionBehavior};
 use tokio::sync::oneshot;
 
 use super::error::copy;
@@ -133,6 +133,11 @@ fn stopped() -> StoreError {
     StoreError::Unavailable("the writer has stopped".into())
 }
 
+/// SQLite does that by itself when the disk is full.
+fn undone() -> StoreError {
+    StoreError::Unavailable("the transaction was undone".into())
+}
+
 struct Session {
     connection: Connection,
     checkpoint_at: Option<Instant>,
@@ -194,17 +199,29 @@ impl Session {
             .connection
             .transaction_with_behavior(TransactionBehavior::Immediate)?;
         step::pass_blocking(Step::WriteBegin)?;
+        if let [only] = writes {
+            // What fails alone takes nobody along: the transaction itself is undone.
+            return match only.run(&transaction) {
+                true => Self::commit(transaction),
+                false if transaction.is_autocommit() => Err(undone()),
+                false => Ok(transaction.rollback()?),
+            };
+        }
         for work in writes {
             let savepoint = transaction.savepoint()?;
             if work.run(&savepoint) {
                 savepoint.commit()?;
             } else if savepoint.is_autocommit() {
                 // SQLite itself rolled everything back, as it does when the disk is full.
-                return Err(StoreError::Unavailable("the transaction was undone".into()));
+                return Err(undone());
             } else {
                 savepoint.finish()?;
             }
         }
+        Self::commit(transaction)
+    }
+
+    fn commit(transaction: Transaction<'_>) -> Result<()> {
         step::pass_blocking(Step::WriteCommit)?;
         transaction.commit()?;
         step::pass_blocking(Step::WriteCommitted)?;
