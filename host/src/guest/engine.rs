@@ -5,6 +5,7 @@
 //! **Invariant:** guests have no clock, no randomness and canonical NaNs, so that what a guest
 //! answers depends on its input alone.
 
+use std::num::NonZero;
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
@@ -93,8 +94,9 @@ fn compiled() -> Config {
 /// instances, most of which are adapters, and a memory of 16 MiB; a JavaScript guest has three memories.
 fn settings(config: &config::Config) -> Config {
     let in_flight = config.erase.max_in_flight;
-    // Each request holds a plugin and one policy at a time; a few more for components being checked.
-    let components = in_flight * 2 + 8;
+    // Each request holds a plugin and one policy at a time; each core may replay or check besides.
+    let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
+    let components = in_flight * 2 + u32::try_from(cores).unwrap_or(1);
     let mut pool = PoolingAllocationConfig::default();
     // The totals are what all need if each takes the most that it may, so that nobody finds the pool
     // exhausted. They reserve address space and no memory.

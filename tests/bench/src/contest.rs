@@ -207,6 +207,23 @@ pub(crate) fn run(
     })
 }
 
+/// The table of what was seen elsewhere, one row each.
+///
+/// # Errors
+/// Nothing was seen.
+pub(crate) fn side_by_side(
+    heat: Heat,
+    rows: impl Iterator<Item = (String, Vec<Seen>)>,
+) -> Result<Table> {
+    let mut shown = Vec::new();
+    for (name, seen) in rows {
+        let mut one = Shown::new(&name, None);
+        seen.into_iter().try_for_each(|seen| one.add(seen))?;
+        shown.push(one);
+    }
+    table(heat, &shown, &[])
+}
+
 fn table(heat: Heat, shown: &[Shown], goals: &[Goal]) -> Result<Table> {
     let first = shown.first().context("nobody runs")?;
     let row = |one: &Shown| {

@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 
 use crate::Run;
 use crate::contest::{Bound, Figure, Goal, Heat, Report};
@@ -25,7 +25,7 @@ struct Axis {
     steps: &'static [u64],
     stage: fn(u64) -> Stage,
     /// How many times as long the last may take as the first.
-    at_most: Option<f64>,
+    goals: &'static [(Figure, f64)],
 }
 
 const AXES: [Axis; 5] = [
@@ -37,16 +37,18 @@ const AXES: [Axis; 5] = [
             bytes: 1_000,
             ..Stage::default()
         },
-        at_most: Some(1.3),
+        goals: &[(Figure::P50, 1.3)],
     },
     Axis {
         name: "tenants",
         steps: &[1, 100, 10_000],
+        // A policy of their own for each ten of them.
         stage: |tenants| Stage {
             tenants,
+            components: (tenants / 10).max(1),
             ..Stage::default()
         },
-        at_most: Some(1.3),
+        goals: &[(Figure::P50, 1.3), (Figure::P99, 2.0)],
     },
     Axis {
         name: "policies",
@@ -56,7 +58,7 @@ const AXES: [Axis; 5] = [
             components,
             ..Stage::default()
         },
-        at_most: None,
+        goals: &[],
     },
     Axis {
         name: "policies in a chain",
@@ -65,7 +67,7 @@ const AXES: [Axis; 5] = [
             chain,
             ..Stage::default()
         },
-        at_most: None,
+        goals: &[],
     },
     Axis {
         name: "bytes",
@@ -74,7 +76,7 @@ const AXES: [Axis; 5] = [
             bytes,
             ..Stage::default()
         },
-        at_most: None,
+        goals: &[],
     },
 ];
 
@@ -118,15 +120,17 @@ fn measure(axis: &Axis, run: &Run) -> Result<Report> {
         field.enter_grown(&name(axis, *step), stage)?;
     }
     field.warm_up(warm_up)?;
-    let goal = axis.at_most.zip(axis.steps.last().zip(axis.steps.first()));
-    let goal = goal.map(|(most, (last, first))| Goal {
+    let ends = axis.steps.first().zip(axis.steps.last());
+    let (first, last) = ends.context("an axis has steps")?;
+    let goal = |(figure, most): &(Figure, f64)| Goal {
         clients: 1,
-        figure: Figure::P50,
+        figure: *figure,
         ours: name(axis, *last).into(),
         peer: name(axis, *first).into(),
-        bound: Bound::AtMost(most),
-    });
-    let mut report = field.run(&[heat], run.rounds, goal.as_slice())?;
+        bound: Bound::AtMost(*most),
+    };
+    let goals: Vec<_> = axis.goals.iter().map(goal).collect();
+    let mut report = field.run(&[heat], run.rounds, &goals)?;
     report.entitle(axis.name);
     Ok(report)
 }

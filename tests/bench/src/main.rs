@@ -7,6 +7,7 @@ mod durable;
 mod field;
 mod growth;
 mod load;
+mod mixed;
 mod plot;
 mod server;
 mod stage;
@@ -39,6 +40,8 @@ enum Command {
         #[arg(long, value_name = "DIR")]
         plots: Option<PathBuf>,
     },
+    /// Deletes among reads, updates and inserts, in the proportions of GDPRbench
+    Mixed(Run),
     /// Decide so many times and end: what `guard` counts the instructions of
     Decide(decide::Decide),
     /// Serve, in this process: what the program runs itself as
@@ -69,6 +72,7 @@ fn main() -> Result<()> {
         Command::Tax(run) => (tax::run(&run)?, run.json),
         Command::Durable(run) => (durable::run(&run)?, run.json),
         Command::Growth { run, plots } => (growth::run(&run, plots.as_deref())?, run.json),
+        Command::Mixed(run) => (mixed::run(&run)?, run.json),
         Command::Decide(typed) => return typed.run(),
         Command::Server { kind, data_dir } => {
             let runtime = tokio::runtime::Runtime::new()?;
