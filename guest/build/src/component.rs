@@ -17,12 +17,16 @@ const PLUGIN_PACKAGE: &str = "atropos:deletion/";
 /// Wraps the core module at `path`, which carries its world in a custom section.
 pub(crate) fn encode(path: &Path) -> Result<Vec<u8>> {
     let module = fs::read(path).with_context(|| format!("reading {}", path.display()))?;
-    let module = trim(&module)?;
-    ComponentEncoder::default()
-        .validate(true)
-        .module(&module)
-        .and_then(|mut encoder| encoder.encode())
-        .with_context(|| format!("making a component of {}", path.display()))
+    component(&module).with_context(|| format!("making a component of {}", path.display()))
+}
+
+/// Makes a component of a core module, without what a component of one call does not need.
+///
+/// # Errors
+/// The module does not carry its world, or imports what that does not offer.
+pub fn component(module: &[u8]) -> Result<Vec<u8>> {
+    let encoder = ComponentEncoder::default().validate(true);
+    encoder.module(&trim(module)?)?.encode()
 }
 
 /// The imports of a component that its world does not offer. A component that exports something of

@@ -6,7 +6,8 @@
 //! packages(&[Guest::new("atropos-policy-retention", "retention")])
 //! # }
 //! ```
-//! leaves `retention.wasm` in `OUT_DIR`, ready for `include_bytes!`.
+//! leaves `retention.wasm` in `OUT_DIR`, ready for `include_bytes!`. Who has a core module already makes
+//! a [`component`] of it.
 
 mod cargo;
 mod component;
@@ -21,6 +22,8 @@ use anyhow::{Context, Result, ensure};
 
 use crate::cargo::Selection;
 use crate::workspace::Workspace;
+
+pub use crate::component::component;
 
 /// One guest crate and the name of the file it becomes.
 #[derive(Clone, Copy, Debug)]

@@ -25,7 +25,10 @@ macro_rules! policy {
                     request: $crate::Request,
                     settings: ::std::string::String,
                 ) -> $crate::Judgement {
-                    $crate::judge::<$policy>(&request, &settings)
+                    let judgement = $crate::judge::<$policy>(&request, &settings);
+                    // The instance is dropped as a whole; freeing this before is work for nothing.
+                    ::core::mem::forget((request, settings));
+                    judgement
                 }
             }
 

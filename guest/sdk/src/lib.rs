@@ -4,7 +4,7 @@
 //! the settings that a tenant gave it:
 //!
 //! ```
-//! use atropos_sdk::{Findings, Policy, Request};
+//! use atropos_sdk::{Findings, Policy, Request, sentence};
 //!
 //! /// Objects beyond a size stay.
 //! struct MaximumSize;
@@ -22,7 +22,7 @@
 //!     type Settings = Settings;
 //!
 //!     fn review(request: &Request, settings: &Settings, findings: &mut Findings) {
-//!         let detail = format!("{} of {} bytes", request.object.size_bytes, settings.bytes);
+//!         let detail = sentence![request.object.size_bytes, " of ", settings.bytes, " bytes"];
 //!         findings.check("maximum-size", request.object.size_bytes <= settings.bytes, detail);
 //!     }
 //! }
@@ -45,6 +45,7 @@ mod findings;
 pub mod plugin;
 mod policy;
 pub mod sample;
+pub mod sentence;
 mod settings;
 pub mod text;
 

@@ -5,8 +5,6 @@
 
 use std::borrow::Cow;
 
-use wit_component::ComponentEncoder;
-
 use super::GuestError;
 use super::failure::source;
 
@@ -25,10 +23,8 @@ pub fn component(bytes: &[u8]) -> Result<Cow<'_, [u8]>, GuestError> {
     if world.is_none() {
         return Err(refused("it does not say of which world it is"));
     }
-    let encoder = ComponentEncoder::default().validate(true).module(bytes);
-    let encoded = encoder.and_then(|mut encoder| encoder.encode());
-    let encoded = encoded.map_err(refused)?;
-    Ok(Cow::Owned(encoded))
+    let component = atropos_guest_build::component(bytes);
+    Ok(Cow::Owned(component.map_err(refused)?))
 }
 
 fn refused(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> GuestError {

@@ -5,7 +5,9 @@ use std::time::Instant;
 use wasmtime::Engine;
 use wasmtime::component::{
     Component, ComponentExportIndex, ComponentNamedList, InstancePre, Lift, Linker, Lower,
+    TypedFunc,
 };
+use wasmtime::error::Context as _;
 
 use super::bindings::policy::exports::atropos::policy::policy::{self as wit, Verdict};
 use super::component::{self, Prepare};
@@ -13,7 +15,7 @@ use super::convert;
 use super::engine::{store, ticks};
 use super::facts::Facts;
 use super::limits::Meter;
-use super::world::{self, World};
+use super::world::{World, function};
 use super::{Description, GuestError, SettingsProblem};
 use crate::config::GuestLimits;
 use crate::error::FaultKind;
@@ -31,7 +33,7 @@ const MAX_SCHEMA_BYTES: usize = 64 << 10;
 pub(super) struct Policy {
     pre: InstancePre<Meter>,
     describe: ComponentExportIndex,
-    validate_settings: ComponentExportIndex,
+    validate: ComponentExportIndex,
     review: ComponentExportIndex,
     /// What it begins with.
     memory_bytes: u64,
@@ -86,6 +88,11 @@ pub struct Answer {
     pub findings: Vec<Finding>,
 }
 
+/// What a function of the contract returns, in the form that wasmtime has for it.
+type Said<T> = (T,);
+
+type Problems = Result<(), Vec<wit::SettingsProblem>>;
+
 /// What a call consumed.
 #[derive(Default)]
 struct Spent {
@@ -98,30 +105,20 @@ pub(super) fn prepare(engine: &Engine) -> Prepare<Policy> {
     let engine = engine.clone();
     std::sync::Arc::new(move |component: &Component| {
         component::require(&engine, component, World::PolicyPlugin)?;
-        typecheck(&engine, component)?;
+        let world = World::PolicyPlugin;
+        let describe = function::<(), Said<wit::Description>>(component, world, "describe");
+        let validate = function::<(&str,), Said<Problems>>(component, world, "validate-settings");
+        let review =
+            function::<(&Facts<'_>, &str), Said<wit::Judgement>>(component, world, "review");
         let pre = Linker::new(&engine).instantiate_pre(component);
-        let function = |name| world::function(component, World::PolicyPlugin, name);
         Ok(Policy {
+            describe: describe?,
+            validate: validate?,
+            review: review?,
             pre: pre.map_err(GuestError::types)?,
-            describe: function("describe")?,
-            validate_settings: function("validate-settings")?,
-            review: function("review")?,
             memory_bytes: component::memory_bytes(component),
         })
     })
-}
-
-fn typecheck(engine: &Engine, component: &Component) -> Result<(), GuestError> {
-    use world::typecheck;
-    let world = World::PolicyPlugin;
-    typecheck::<(), (wit::Description,)>(engine, component, world, "describe")?;
-    typecheck::<(&str,), (Result<(), Vec<wit::SettingsProblem>>,)>(
-        engine,
-        component,
-        world,
-        "validate-settings",
-    )?;
-    typecheck::<(&Facts<'_>, &str), (wit::Judgement,)>(engine, component, world, "review")
 }
 
 impl Policy {
@@ -175,8 +172,8 @@ impl Policy {
         limits: GuestLimits,
     ) -> Result<Vec<SettingsProblem>, GuestError> {
         self.fits(limits)?;
-        let (said, _) = self.call(limits, &self.validate_settings, (settings,));
-        let said: Result<(), Vec<_>> = said.map_err(|(kind, source)| GuestError::Call {
+        let (said, _) = self.call(limits, &self.validate, (settings,));
+        let said: Problems = said.map_err(|(kind, source)| GuestError::Call {
             function: "validate-settings",
             kind,
             source,
@@ -205,7 +202,7 @@ impl Policy {
     ) -> (Result<R, (FaultKind, super::failure::Source)>, Spent)
     where
         P: ComponentNamedList + Lower,
-        (R,): ComponentNamedList + Lift,
+        Said<R>: ComponentNamedList + Lift,
     {
         let engine = self.pre.engine();
         let mut store = match store(engine, Meter::new(limits), limits, |meter| meter) {
@@ -218,10 +215,15 @@ impl Policy {
             }
         };
         store.set_epoch_deadline(ticks(limits.deadline_ms));
-        let instance = self.pre.instantiate(&mut store);
-        let function =
-            instance.and_then(|policy| policy.get_typed_func::<P, (R,)>(&mut store, function));
-        let answer = function.and_then(|function| function.call(&mut store, params));
+        let answer = self.pre.instantiate(&mut store).and_then(|policy| {
+            let function = policy
+                .get_func(&mut store, function)
+                .context("it is gone")?;
+            // SAFETY: each function was held against the types that it is called with here, by
+            // `prepare`; to do so again at each call takes a twentieth of it.
+            let function = unsafe { TypedFunc::<P, Said<R>>::new_unchecked(function) };
+            function.call(&mut store, params)
+        });
         let answer = answer.map(|(answer,)| answer);
         let left = store.get_fuel().unwrap_or(0);
         let spent = Spent {

@@ -143,14 +143,19 @@ where
     types.map_err(|error| GuestError::types(error.context(format!("in `{function}`"))))
 }
 
-/// Where a component has the function of this name, in what its world exports.
-pub(super) fn function(
+/// Where a component has the function of this name, in what its world exports, once it has been held
+/// against these types.
+pub(super) fn function<Params, Return>(
     component: &Component,
     world: World,
     function: &'static str,
-) -> Result<ComponentExportIndex, GuestError> {
-    let engine = component.engine();
-    let ty = component.component_type();
+) -> Result<ComponentExportIndex, GuestError>
+where
+    Params: ComponentNamedList + Lower,
+    Return: ComponentNamedList + Lift,
+{
+    let (engine, ty) = (component.engine(), component.component_type());
+    typecheck::<Params, Return>(engine, component, world, function)?;
     let mut exports = ty.exports(engine).map(|(name, _)| name);
     let interface = exports.find(|name| is_of(world.export(), name));
     let interface = interface.and_then(|name| component.get_export_index(None, name));

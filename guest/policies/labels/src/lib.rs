@@ -2,7 +2,7 @@
 //!
 //! `{"forbidden": ["in-order", "evidence"]}`
 
-use atropos_sdk::{Findings, Policy, Problems, Request};
+use atropos_sdk::{Findings, Policy, Problems, Request, sentence};
 
 /// What the contract allows a label to hold, in bytes.
 const LONGEST_LABEL: usize = 64;
@@ -45,7 +45,10 @@ impl Policy for Labels {
             .iter()
             .filter(|label| forbidden.contains(label))
         {
-            findings.failed("forbidden-label", format!("bears the label `{label}`"));
+            findings.failed(
+                "forbidden-label",
+                sentence!["bears the label `", label, "`"],
+            );
             free = false;
         }
         if free {

@@ -2,9 +2,8 @@
 //!
 //! `{"minimum-age-days": {"photo": 30, "document": 2555}}`
 
-use std::fmt;
-
-use atropos_sdk::{Findings, ObjectKind, Policy, Problems, Request, present};
+use atropos_sdk::sentence::Part;
+use atropos_sdk::{Findings, ObjectKind, Policy, Problems, Request, present, sentence};
 use serde::Deserialize;
 
 const DAY_MS: u64 = 86_400_000;
@@ -59,15 +58,22 @@ impl Policy for Retention {
             ObjectKind::Document => ("document", settings.minimum_age_days.document),
         };
         let Some(minimum) = minimum.map(u64::from) else {
-            let detail = format!("no minimum age is set for a {kind}");
+            let detail = sentence!["no minimum age is set for a ", kind];
             return findings.not_applicable("minimum-age", detail);
         };
         // An upload that lies in the future, by a clock set back, is 0 days old.
         let age = request.at_ms.saturating_sub(request.object.created_at_ms) / DAY_MS;
         let missing = minimum.saturating_sub(age);
-        let mut detail = format!("the {kind} is {} old and must be {minimum}", Days(age));
+        let mut detail = sentence![
+            "the ",
+            kind,
+            " is ",
+            Days(age),
+            " old and must be ",
+            minimum
+        ];
         if missing > 0 {
-            detail += &format!("; {} missing", Days(missing));
+            detail += &sentence!["; ", Days(missing), " missing"];
         }
         findings.check("minimum-age", missing == 0, detail);
     }
@@ -78,10 +84,10 @@ atropos_sdk::policy!(Retention);
 /// So many days, in words.
 struct Days(u64);
 
-impl fmt::Display for Days {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let plural = if self.0 == 1 { "" } else { "s" };
-        write!(f, "{} day{plural}", self.0)
+impl Part for Days {
+    fn append(&self, sentence: &mut String) {
+        self.0.append(sentence);
+        sentence.push_str(if self.0 == 1 { " day" } else { " days" });
     }
 }
 
