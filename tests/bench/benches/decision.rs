@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use atropos_bench::facts::{self, Case};
 use atropos_bench::harness;
 use atropos_bench::machine::Machine;
@@ -33,15 +33,23 @@ struct Arguments {
     /// Writes the outcome to this file, too.
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
+    /// Times the policy `retention` of this file, too; may be given several times.
+    #[arg(long = "component", value_name = "NAME=FILE", value_parser = named)]
+    components: Vec<(String, PathBuf)>,
     /// Cargo says so.
     #[arg(long, hide = true)]
     bench: bool,
 }
 
+fn named(typed: &str) -> Result<(String, PathBuf)> {
+    let (name, file) = typed.split_once('=').context("it is NAME=FILE")?;
+    Ok((name.to_owned(), file.into()))
+}
+
 fn main() -> Result<()> {
     let arguments = Arguments::parse();
     let cases = facts::cases()?;
-    let tables = cases.iter().map(|case| table(case, arguments.rounds));
+    let tables = cases.iter().map(|case| table(case, &arguments));
     let report = Report {
         machine: Machine::this(),
         rounds: arguments.rounds,
@@ -51,9 +59,16 @@ fn main() -> Result<()> {
     arguments.json.map_or(Ok(()), |path| report.write(&path))
 }
 
-fn table(case: &Case, rounds: u32) -> Result<Table> {
-    let ready = variants::of(case).map(|variant| Ok((variant.name, variant.ready(case)?)));
-    let timed = harness::time(ready.collect::<Result<_>>()?, rounds);
+fn table(case: &Case, arguments: &Arguments) -> Result<Table> {
+    let usual = variants::of(case);
+    let usual = usual.map(|variant| Ok((variant.name.to_owned(), variant.ready(case)?)));
+    let named = arguments.components.iter();
+    let named = named.map(|(name, file)| {
+        let decide = variants::component(name, file, case)?;
+        Ok((name.clone(), decide))
+    });
+    let ready = usual.chain(named).collect::<Result<_>>()?;
+    let timed = harness::time(ready, arguments.rounds);
     let title = format!("The rule {}:", case.name);
     Table::new(title, &timed, OURS, &GOALS)
 }

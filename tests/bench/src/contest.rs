@@ -2,8 +2,8 @@
 //! beginning with another entrant each time. Ratios are taken within a round.
 
 use std::borrow::Cow;
-use std::fs;
 use std::path::Path;
+use std::{fmt, fs};
 
 use anyhow::{Context, Result};
 use serde::Serialize;
@@ -22,6 +22,14 @@ pub(crate) struct Heat {
     pub clients: usize,
     /// How many objects they delete together.
     pub deletes: u64,
+}
+
+impl fmt::Display for Heat {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { clients, deletes } = self;
+        let plural = if *clients == 1 { "" } else { "s" };
+        write!(f, "{clients} client{plural}, {deletes} deletes a round")
+    }
 }
 
 /// What is compared.
@@ -85,10 +93,11 @@ pub(crate) struct Report {
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Table {
-    /// What there is more and more of; nothing if that is not it.
-    pub title: String,
+    title: String,
+    /// What there is more and more of, if that is what is compared.
+    pub axis: Option<String>,
     clients: usize,
-    deletes: u64,
+    each_round: u64,
     /// One each.
     pub rows: Vec<Row>,
     goals: Vec<Outcome>,
@@ -138,7 +147,7 @@ struct Shown {
 impl Shown {
     fn new(name: &str, pid: Option<u32>) -> Self {
         let figure = || Timed {
-            name: "",
+            name: String::new(),
             batch: 1,
             nanos: Vec::new(),
         };
@@ -212,6 +221,7 @@ pub(crate) fn run(
 /// # Errors
 /// Nothing was seen.
 pub(crate) fn side_by_side(
+    title: String,
     heat: Heat,
     rows: impl Iterator<Item = (String, Vec<Seen>)>,
 ) -> Result<Table> {
@@ -221,7 +231,8 @@ pub(crate) fn side_by_side(
         seen.into_iter().try_for_each(|seen| one.add(seen))?;
         shown.push(one);
     }
-    table(heat, &shown, &[])
+    let table = table(heat, &shown, &[])?;
+    Ok(Table { title, ..table })
 }
 
 fn table(heat: Heat, shown: &[Shown], goals: &[Goal]) -> Result<Table> {
@@ -258,9 +269,10 @@ fn table(heat: Heat, shown: &[Shown], goals: &[Goal]) -> Result<Table> {
         })
     };
     Ok(Table {
-        title: String::new(),
+        title: heat.to_string(),
+        axis: None,
         clients: heat.clients,
-        deletes: heat.deletes,
+        each_round: heat.deletes,
         rows: shown.iter().map(row).collect(),
         goals: goals.map(outcome).collect::<Result<_>>()?,
     })
@@ -277,9 +289,10 @@ impl Report {
     }
 
     /// Says what there is more and more of.
-    pub(crate) fn entitle(&mut self, title: &str) {
+    pub(crate) fn entitle(&mut self, axis: &str) {
         for table in &mut self.tables {
-            title.clone_into(&mut table.title);
+            table.title = format!("More {axis}: {}", table.title);
+            table.axis = Some(axis.to_owned());
         }
     }
 
@@ -292,20 +305,8 @@ impl Report {
     pub(crate) fn print(&self) {
         println!("{}; {} rounds", self.machine, self.rounds);
         for table in &self.tables {
-            let title = match table.title.as_str() {
-                "" => String::new(),
-                title => format!("More {title}: "),
-            };
-            let clients = if table.clients == 1 {
-                "client"
-            } else {
-                "clients"
-            };
-            println!(
-                "\n{title}{} {clients}, {} deletes a round\n",
-                table.clients, table.deletes
-            );
-            println!("| | deletes/s | × | p50 ms | × | p99 ms | × | MiB |");
+            println!("\n{}\n", table.title);
+            println!("| | a second | × | p50 ms | × | p99 ms | × | MiB |");
             println!("|---|--:|--:|--:|--:|--:|--:|--:|");
             for row in &table.rows {
                 let Row {

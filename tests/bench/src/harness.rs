@@ -17,7 +17,7 @@ pub type Decide = Box<dyn FnMut() -> bool>;
 /// A variant with the times it took.
 pub struct Timed {
     /// How the table names it.
-    pub name: &'static str,
+    pub name: String,
     /// How many decisions it made in a round.
     pub batch: u32,
     /// Of each round, nanoseconds a decision.
@@ -37,7 +37,7 @@ pub struct Spread {
 }
 
 /// Times all variants in `rounds` rounds, which are at least one.
-pub fn time(variants: Vec<(&'static str, Decide)>, rounds: u32) -> Vec<Timed> {
+pub fn time(variants: Vec<(String, Decide)>, rounds: u32) -> Vec<Timed> {
     let mut running: Vec<_> = variants
         .into_iter()
         .map(|(name, mut decide)| {
@@ -129,7 +129,7 @@ mod tests {
     #[test]
     fn ratios_are_taken_within_a_round() {
         let timed = |nanos: &[f64]| Timed {
-            name: "",
+            name: String::new(),
             batch: 1,
             nanos: nanos.to_vec(),
         };
@@ -143,12 +143,12 @@ mod tests {
     #[test]
     fn every_variant_runs_in_every_round() {
         let variants: Vec<(_, Decide)> = vec![
-            ("a", Box::new(|| true)),
-            ("b", Box::new(|| false)),
-            ("c", Box::new(|| true)),
+            ("a".to_owned(), Box::new(|| true)),
+            ("b".to_owned(), Box::new(|| false)),
+            ("c".to_owned(), Box::new(|| true)),
         ];
         let timed = time(variants, 4);
         assert!(timed.iter().all(|variant| variant.nanos.len() == 4));
-        assert_eq!(timed.iter().map(|it| it.name).collect::<String>(), "abc");
+        assert_eq!(timed.iter().map(|it| &*it.name).collect::<String>(), "abc");
     }
 }

@@ -18,14 +18,15 @@ type Point = (f64, f64);
 pub(crate) fn draw(report: &Report, folder: &Path) -> Result<()> {
     fs::create_dir_all(folder)?;
     for table in &report.tables {
-        let path = folder.join(format!("{}.svg", table.title.replace(' ', "-")));
-        let drawn = one(table, &path);
+        let axis = table.axis.as_deref().unwrap_or_default();
+        let path = folder.join(format!("{}.svg", axis.replace(' ', "-")));
+        let drawn = one(table, axis, &path);
         drawn.with_context(|| format!("drawing {}", path.display()))?;
     }
     Ok(())
 }
 
-fn one(table: &Table, path: &Path) -> Result<()> {
+fn one(table: &Table, axis: &str, path: &Path) -> Result<()> {
     let canvas = SVGBackend::new(path, SIZE).into_drawing_area();
     canvas.fill(&WHITE)?;
     let halves = canvas.split_evenly((1, 2));
@@ -35,8 +36,8 @@ fn one(table: &Table, path: &Path) -> Result<()> {
     let p50 = curve(table, |row| Some(row.p50_ms.value.median))?;
     let p99 = curve(table, |row| Some(row.p99_ms.value.median))?;
     let memory = curve(table, |row| row.resident_mib.map(|mib| mib as f64))?;
-    panel(left, &table.title, "ms", &[("p50", p50), ("p99", p99)])?;
-    panel(right, &table.title, "MiB resident", &[("", memory)])?;
+    panel(left, axis, "ms", &[("p50", p50), ("p99", p99)])?;
+    panel(right, axis, "MiB resident", &[("", memory)])?;
     Ok(canvas.present()?)
 }
 

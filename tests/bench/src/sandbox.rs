@@ -17,11 +17,20 @@ use tokio::runtime::{Builder, Runtime};
 
 use self::platform::Memory;
 
-/// A policy that comes with the program, compiled. All share one engine, as in a server.
+/// A policy that comes with the program, compiled.
 ///
 /// # Errors
 /// There is no such policy, or the sandbox cannot be set up.
 pub fn judge(policy: &str) -> Result<Judge> {
+    let component = built_in_policy(policy).context("no such built-in policy")?;
+    judge_of(component)
+}
+
+/// Any policy, compiled. All share one engine, as in a server.
+///
+/// # Errors
+/// It is none, or the sandbox cannot be set up.
+pub fn judge_of(component: &[u8]) -> Result<Judge> {
     static STAGE: LazyLock<Result<(Runtime, Sandbox)>> = LazyLock::new(|| {
         let runtime = Builder::new_current_thread().enable_time().build()?;
         let platform = Arc::new(Memory::default()).into();
@@ -38,6 +47,5 @@ pub fn judge(policy: &str) -> Result<Judge> {
         Ok(stage) => stage,
         Err(error) => anyhow::bail!("the sandbox does not start: {error:#}"),
     };
-    let component = built_in_policy(policy).context("no such built-in policy")?;
     Ok(runtime.block_on(sandbox.judge(component))?)
 }

@@ -37,7 +37,7 @@ pub struct Table {
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Row {
-    name: &'static str,
+    name: String,
     /// How many decisions one time is the mean of.
     batch: u32,
     nanos: Spread,
@@ -77,7 +77,7 @@ impl Table {
         };
         let reference = find(reference)?;
         let row = |timed: &Timed| Row {
-            name: timed.name,
+            name: timed.name.clone(),
             batch: timed.batch,
             nanos: timed.spread(),
             ratio: timed.over(reference),

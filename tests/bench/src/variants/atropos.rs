@@ -1,7 +1,11 @@
 //! A fresh and isolated instance for each decision, with all limits on, which also says why.
 
-use anyhow::Result;
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Context as _, Result};
 use atropos::config::Config;
+use atropos::guest::Judge;
 use atropos::store::decision::Question;
 
 use super::native;
@@ -13,14 +17,27 @@ use crate::sandbox;
 const MOST: usize = 64;
 
 pub(super) fn fresh(question: &Question) -> Result<Decide> {
-    let settings =
-        format!(r#"{{"minimum-age-days":{{"photo":{PHOTO_DAYS},"document":{DOCUMENT_DAYS}}}}}"#);
-    ask("retention", question.clone(), settings)
+    ask(sandbox::judge("retention")?, question.clone(), settings())
+}
+
+/// The same policy in another language.
+pub(super) fn of_file(file: &Path, question: &Question) -> Result<Decide> {
+    let component = fs::read(file).with_context(|| format!("reading {}", file.display()))?;
+    let judge = sandbox::judge_of(&component)?;
+    ask(judge, question.clone(), settings())
+}
+
+fn settings() -> String {
+    format!(r#"{{"minimum-age-days":{{"photo":{PHOTO_DAYS},"document":{DOCUMENT_DAYS}}}}}"#)
 }
 
 /// What the sandbox costs where the policy has nothing to find out.
 pub(super) fn allow_all(question: &Question) -> Result<Decide> {
-    ask("allow-all", question.clone(), "{}".to_owned())
+    ask(
+        sandbox::judge("allow-all")?,
+        question.clone(),
+        "{}".to_owned(),
+    )
 }
 
 /// As much as goes in and out: the photo bears 64 labels, and where it must stay each of them is
@@ -35,11 +52,10 @@ pub(super) fn many_findings(question: &Question) -> Result<Decide> {
         question.object.labels.clone()
     };
     let settings = serde_json::json!({ "forbidden": forbidden });
-    ask("labels", question, settings.to_string())
+    ask(sandbox::judge("labels")?, question, settings.to_string())
 }
 
-fn ask(policy: &str, question: Question, settings: String) -> Result<Decide> {
-    let judge = sandbox::judge(policy)?;
+fn ask(judge: Judge, question: Question, settings: String) -> Result<Decide> {
     let limits = Config::default().policy;
     Ok(Box::new(move || {
         let run = judge.ask(&question, &settings, limits);

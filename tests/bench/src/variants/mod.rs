@@ -6,6 +6,8 @@ mod cedar;
 mod native;
 mod regorus;
 
+use std::path::Path;
+
 use ::atropos::store::decision::Question;
 use anyhow::{Context, Result, ensure};
 
@@ -62,20 +64,32 @@ pub fn of(case: &Case) -> impl Iterator<Item = &'static Variant> {
     ALL.iter().filter(move |variant| allows || variant.denies)
 }
 
+/// A component of this file, prepared for facts and seen to be right.
+///
+/// # Errors
+/// It is no policy, or gives another verdict than `retention` would.
+pub fn component(name: &str, file: &Path, case: &Case) -> Result<Decide> {
+    let prepared = atropos::of_file(file, &case.question);
+    checked(name, case, prepared)
+}
+
+/// Has it decide, to see that it is right.
+fn checked(name: &str, case: &Case, prepared: Result<Decide>) -> Result<Decide> {
+    let mut decide = prepared.with_context(|| format!("preparing {name}"))?;
+    ensure!(
+        decide() == case.allows,
+        "{name} is wrong where the rule {}",
+        case.name
+    );
+    Ok(decide)
+}
+
 impl Variant {
     /// Prepares it and has it decide, to see that it is right.
     ///
     /// # Errors
     /// It cannot be prepared, or its verdict is another one.
     pub fn ready(&self, case: &Case) -> Result<Decide> {
-        let name = self.name;
-        let prepared = (self.prepare)(&case.question);
-        let mut decide = prepared.with_context(|| format!("preparing {name}"))?;
-        ensure!(
-            decide() == case.allows,
-            "{name} is wrong where the rule {}",
-            case.name
-        );
-        Ok(decide)
+        checked(self.name, case, (self.prepare)(&case.question))
     }
 }
