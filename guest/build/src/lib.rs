@@ -7,7 +7,7 @@
 //! # }
 //! ```
 //! leaves `retention.wasm` in `OUT_DIR`, ready for `include_bytes!`. Who has a core module already makes
-//! a [`component`] of it.
+//! a [component](component()) of it.
 
 mod cargo;
 mod component;
