@@ -18,6 +18,12 @@ use crate::target::{
     Caller, CallerKind, Digest, Permission, Subdomain, Tenant, TenantId, WebsiteId, now_ms,
 };
 
+const SITE_CALLER: &str = "
+    SELECT tenants.id, subdomain, website_id, site_keys.id AS credential
+    FROM tenants JOIN site_keys ON site_keys.tenant = tenants.id
+    WHERE website_id = ? AND digest = ? AND revoked_at_ms IS NULL
+        AND (expires_at_ms IS NULL OR expires_at_ms > ?)";
+
 #[async_trait]
 impl Tenants for Sqlite {
     async fn create_tenant(&self, new: NewTenant) -> Result<Tenant> {
@@ -85,14 +91,9 @@ impl Tenants for Sqlite {
         digest: Digest,
         at_ms: u64,
     ) -> Result<Option<Caller>> {
-        let valid = "
-            SELECT tenants.id, subdomain, website_id, site_keys.id AS credential
-            FROM tenants JOIN site_keys ON site_keys.tenant = tenants.id
-            WHERE website_id = ? AND digest = ? AND revoked_at_ms IS NULL
-                AND (expires_at_ms IS NULL OR expires_at_ms > ?)";
         let values = params![signed(website.get()), digest.0, signed(at_ms)];
         self.readers.read(|rows| {
-            first(rows, valid, values, |row| {
+            first(rows, SITE_CALLER, values, |row| {
                 Ok(Caller {
                     tenant: tenant(row)?,
                     kind: CallerKind::SiteKey,
@@ -319,4 +320,26 @@ pub(super) fn known(rows: &Connection, tenant: TenantId) -> Result<()> {
     let any = "SELECT 1 FROM tenants WHERE id = ?";
     let found = first(rows, any, [tenant.0], |_| Ok(()))?;
     found.ok_or(StoreError::Missing { what: "tenant" })
+}
+
+#[cfg(test)]
+mod tests {
+    use rusqlite::StatementStatus;
+
+    use super::*;
+
+    #[test]
+    fn who_asks_is_looked_up_without_compiling_the_statement_anew() {
+        let dir = tempfile::tempdir().unwrap();
+        let sqlite = Sqlite::open(dir.path()).unwrap();
+        let again = |rows: &Connection| {
+            for website in 1..4 {
+                let values = params![website, [0_u8; 32], website];
+                first(rows, SITE_CALLER, values, |_| Ok(()))?;
+            }
+            let statement = rows.prepare_cached(SITE_CALLER)?;
+            Ok(statement.get_status(StatementStatus::RePrepare))
+        };
+        assert_eq!(sqlite.readers.read(again).unwrap(), 0);
+    }
 }
