@@ -63,7 +63,7 @@ pub struct Atropos {
 }
 
 impl Atropos {
-    /// Starts the sandbox, the committer and recovery. Needs a tokio runtime.
+    /// Starts the sandbox, the committer and recovery. Needs a tokio runtime that has timers.
     ///
     /// # Errors
     /// The engine cannot be set up on this machine, or the built-in plugin does not load.
