@@ -35,6 +35,13 @@ fn root() -> PathBuf {
 
 /// Every Rust source beneath `folder`, with its path from there.
 fn sources(folder: &Path) -> BTreeMap<String, String> {
+    files(folder, |path| {
+        path.extension().is_some_and(|end| end == "rs")
+    })
+}
+
+/// Every such file beneath `folder`, with its path from there.
+fn files(folder: &Path, wanted: fn(&Path) -> bool) -> BTreeMap<String, String> {
     let mut sources = BTreeMap::new();
     let mut folders = vec![folder.to_owned()];
     while let Some(next) = folders.pop() {
@@ -42,7 +49,7 @@ fn sources(folder: &Path) -> BTreeMap<String, String> {
             let path = entry.expect("an entry").path();
             if path.is_dir() && !path.ends_with("target") {
                 folders.push(path);
-            } else if path.extension().is_some_and(|end| end == "rs") {
+            } else if wanted(&path) {
                 let name = path
                     .strip_prefix(folder)
                     .expect("beneath")
@@ -195,6 +202,22 @@ fn every_test_that_a_security_claim_names_is_there() {
         .filter(|test| !all.contains(&format!("fn {test}(")))
         .collect();
     assert!(missing.is_empty(), "no such tests: {missing:?}");
+}
+
+#[test]
+fn native_code_stands_in_for_guests_in_the_benchmarks_alone() {
+    let manifests = files(&root(), |path| path.ends_with("Cargo.toml"));
+    let named = |text: &&str| text.contains("native-gate");
+    let named: Vec<_> = manifests
+        .iter()
+        .flat_map(|(path, text)| text.lines().filter(named).map(move |line| (&**path, line)))
+        .collect();
+    let asked = r#"atropos = { path = "../../host", features = ["native-gate"] }"#;
+    let expected = [
+        ("host/Cargo.toml", "native-gate = []"),
+        ("tests/bench/Cargo.toml", asked),
+    ];
+    assert_eq!(named, expected);
 }
 
 #[test]

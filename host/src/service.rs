@@ -113,7 +113,8 @@ pub fn images(data_dir: &Path) -> PathBuf {
 }
 
 impl Service {
-    /// Opens the data directory, making it if need be, and starts the parts. Needs a tokio runtime that has timers.
+    /// Opens the data directory, making it if need be, and starts the parts. Needs a tokio runtime that has
+    /// timers.
     ///
     /// # Errors
     /// The storage does not open, or the sandbox does not start.

@@ -76,27 +76,14 @@ impl<'a> Facts<'a> {
 }
 
 impl<'a> From<&'a Question> for Facts<'a> {
-    fn from(question: &'a Question) -> Self {
-        let Question {
-            tenant,
-            caller,
-            object,
-            at_ms,
-        } = question;
-        Self::new(tenant, caller, object, *at_ms)
+    fn from(of: &'a Question) -> Self {
+        Self::new(&of.tenant, &of.caller, &of.object, of.at_ms)
     }
 }
 
 /// What a decision is about.
 impl<'a> From<&'a Decision> for Facts<'a> {
-    fn from(decision: &'a Decision) -> Self {
-        let Decision {
-            tenant,
-            caller,
-            object,
-            at_ms,
-            ..
-        } = decision;
-        Self::new(tenant, caller, object, *at_ms)
+    fn from(of: &'a Decision) -> Self {
+        Self::new(&of.tenant, &of.caller, &of.object, of.at_ms)
     }
 }

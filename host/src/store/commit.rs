@@ -85,7 +85,8 @@ pub(super) type Answer = oneshot::Sender<Result<(), CommitError>>;
 type Committed = Vec<(Answer, Doomed)>;
 
 impl Committer {
-    /// Starts committing, recovery and the background shredding. Needs a tokio runtime that has timers.
+    /// Starts committing, recovery and the background shredding. Needs a tokio runtime that has
+    /// timers.
     pub fn start(
         objects: Arc<dyn Objects>,
         blobs: Arc<dyn Blobs>,
