@@ -20,7 +20,7 @@ use std::{env, fs};
 
 use anyhow::{Context, Result, ensure};
 
-use crate::cargo::Selection;
+use crate::cargo::{Built, Selection};
 use crate::workspace::Workspace;
 
 pub use crate::component::component;
@@ -45,10 +45,7 @@ impl<'a> Guest<'a> {
 /// When it is not called from a build script, the wasm target cannot be had, the guests do not
 /// compile, or one of them imports what its world does not offer.
 pub fn packages(guests: &[Guest<'_>]) -> Result<()> {
-    let workspace = Workspace::find()?;
-    workspace.watch(&["guest"]);
-    let names: Vec<_> = guests.iter().map(|guest| guest.package).collect();
-    let built = cargo::build(&workspace, Selection::Packages(&names))?;
+    let built = libraries(guests, &["wit", "guest"])?;
     for guest in guests {
         let component = component::encode(&built.library(guest.package))?;
         let strangers = component::strangers(&component)?;
@@ -61,6 +58,29 @@ pub fn packages(guests: &[Guest<'_>]) -> Result<()> {
         write(guest.name, &component)?;
     }
     Ok(())
+}
+
+/// Builds the given packages, each a `cdylib`, to core modules in `OUT_DIR/<name>.wasm`: guests of
+/// other hosts, which those are compared with. Their sources are in `directories` of the workspace.
+///
+/// # Errors
+/// When it is not called from a build script, the wasm target cannot be had, or the guests do not
+/// compile.
+pub fn modules(guests: &[Guest<'_>], directories: &[&str]) -> Result<()> {
+    let built = libraries(guests, directories)?;
+    for guest in guests {
+        let path = built.library(guest.package);
+        let module = fs::read(&path).with_context(|| format!("reading {}", path.display()))?;
+        write(guest.name, &module)?;
+    }
+    Ok(())
+}
+
+fn libraries(guests: &[Guest<'_>], directories: &[&str]) -> Result<Built> {
+    let workspace = Workspace::find()?;
+    workspace.watch(directories);
+    let names: Vec<_> = guests.iter().map(|guest| guest.package).collect();
+    cargo::build(&workspace, Selection::Packages(&names))
 }
 
 /// Builds the named examples, each a `cdylib`, of the package whose build script this is, to
@@ -76,7 +96,7 @@ pub fn examples(names: &[&str]) -> Result<()> {
         return Ok(());
     }
     let workspace = Workspace::find()?;
-    workspace.watch(&["guest/sdk"]);
+    workspace.watch(&["wit", "guest/sdk"]);
     let manifest_dir = variable("CARGO_MANIFEST_DIR")?;
     println!("cargo:rerun-if-changed={manifest_dir}");
     let package = variable("CARGO_PKG_NAME")?;

@@ -22,13 +22,10 @@ impl Workspace {
         })
     }
 
-    /// Has cargo run the build script again when the contract, the versions or the profile change,
-    /// or anything in the given directories.
+    /// Has cargo run the build script again when the versions or the profile change, or anything in
+    /// the given directories.
     pub(crate) fn watch(&self, directories: &[&str]) {
-        for path in ["wit", "Cargo.lock", "Cargo.toml"]
-            .iter()
-            .chain(directories)
-        {
+        for path in ["Cargo.lock", "Cargo.toml"].iter().chain(directories) {
             println!("cargo:rerun-if-changed={}", self.root.join(path).display());
         }
     }

@@ -5,7 +5,7 @@ use std::hint::black_box;
 use anyhow::{Context, Result};
 use clap::Args;
 
-use crate::{facts, variants};
+use crate::{facts, sandbox, variants};
 
 /// Which, how, how often.
 #[derive(Args)]
@@ -20,6 +20,7 @@ pub(crate) struct Decide {
 
 impl Decide {
     pub(crate) fn run(self) -> Result<()> {
+        sandbox::one_at_a_time();
         let cases = facts::cases()?;
         let case = cases.iter().find(|case| case.name == self.case);
         let case = case.context("no such case")?;

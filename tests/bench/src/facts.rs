@@ -3,6 +3,7 @@
 use anyhow::Result;
 use atropos::store::decision::{DecisionCaller, Question};
 use atropos::target::{CallerKind, Kind, Object, Permission, Target, TenantId};
+use serde_json::json;
 
 /// What the rule asks of a photo, in days. The variants hold it each in their own language.
 pub const PHOTO_DAYS: u64 = 30;
@@ -62,4 +63,38 @@ fn case(name: &'static str, age_days: u64, allows: bool) -> Result<Case> {
         question,
         allows,
     })
+}
+
+/// All facts that a policy of ours is given, as text, for the peers that take it: a platform does not know
+/// which of them matter.
+pub fn json(question: &Question) -> String {
+    let Question {
+        tenant,
+        caller,
+        object,
+        at_ms,
+    } = question;
+    json!({
+        "tenant": tenant.as_str(),
+        "caller": {
+            "kind": match caller.kind {
+                CallerKind::SiteKey => "site-key",
+                CallerKind::ApiClient => "api-client",
+            },
+            "id": caller.id,
+            "photosWrite": caller.permissions.contains(&Permission::PhotosWrite),
+        },
+        "object": {
+            "kind": object.target.kind.as_str(),
+            "id": object.target.id,
+            "owner": object.target.owner,
+            "version": object.version,
+            "sizeBytes": object.size_bytes,
+            "mediaType": object.media_type,
+            "createdAtMs": object.created_at_ms,
+            "labels": object.labels,
+        },
+        "atMs": at_ms,
+    })
+    .to_string()
 }

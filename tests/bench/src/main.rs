@@ -16,7 +16,7 @@ mod tax;
 use std::path::PathBuf;
 
 use anyhow::Result;
-use atropos_bench::{facts, harness, machine, variants};
+use atropos_bench::{facts, harness, machine, sandbox, variants};
 use clap::{Args, Parser, Subcommand, value_parser};
 
 /// Measures whole servers side by side

@@ -8,7 +8,7 @@
 #[path = "../../../host/examples/embed/platform.rs"]
 mod platform;
 
-use std::sync::{Arc, LazyLock};
+use std::sync::{Arc, LazyLock, OnceLock};
 
 use anyhow::{Context, Result};
 use atropos::config::Config;
@@ -16,6 +16,16 @@ use atropos::guest::{Judge, Sandbox, built_in_policy};
 use tokio::runtime::{Builder, Runtime};
 
 use self::platform::Memory;
+
+/// What is asked at once at most, where it is not the default.
+static IN_FLIGHT: OnceLock<u32> = OnceLock::new();
+
+/// Has the pool reserve addresses for one decision at a time: for the default number it takes more than
+/// valgrind has. Policies then share the slots of the pool, and what one has written to, the next one has
+/// to clear as well. Counts only before the first policy is compiled.
+pub fn one_at_a_time() {
+    IN_FLIGHT.get_or_init(|| 1);
+}
 
 /// A policy that comes with the program, compiled.
 ///
@@ -35,10 +45,10 @@ pub fn judge_of(component: &[u8]) -> Result<Judge> {
         let runtime = Builder::new_current_thread().enable_time().build()?;
         let platform = Arc::new(Memory::default()).into();
         let inside = runtime.enter();
-        // One at a time is asked. For the default number, the pool reserves more addresses than
-        // valgrind has.
         let mut config = Config::default();
-        config.erase.max_in_flight = 1;
+        if let Some(&at_once) = IN_FLIGHT.get() {
+            config.erase.max_in_flight = at_once;
+        }
         let sandbox = Sandbox::start(&platform, &config)?;
         drop(inside);
         Ok((runtime, sandbox))

@@ -3,6 +3,7 @@
 
 mod atropos;
 mod cedar;
+mod extism;
 mod native;
 mod regorus;
 
@@ -34,7 +35,7 @@ pub const CEDAR_PREBUILT: &str = "cedar, everything prebuilt";
 pub const REGORUS_JSON: &str = "regorus, JSON input";
 
 /// In the order of the table.
-const ALL: [Variant; 10] = [
+const ALL: [Variant; 12] = [
     variant("native closure", native::closure),
     variant(OURS, atropos::fresh),
     variant("atropos, 64 labels", atropos::many_findings),
@@ -48,6 +49,8 @@ const ALL: [Variant; 10] = [
     variant("regorus, input prebuilt", regorus::prebuilt),
     variant("regorus VM, JSON input", regorus::vm_json),
     variant("regorus VM, input prebuilt", regorus::vm_prebuilt),
+    variant("extism, fresh", extism::fresh),
+    variant("extism, kept", extism::kept),
 ];
 
 const fn variant(name: &'static str, prepare: fn(&Question) -> Result<Decide>) -> Variant {

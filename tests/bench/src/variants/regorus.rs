@@ -3,12 +3,11 @@
 
 use anyhow::{Context, Result};
 use atropos::store::decision::Question;
-use atropos::target::{CallerKind, Permission};
 use regorus::languages::rego::compiler::Compiler;
 use regorus::rvm::vm::RegoVM;
 use regorus::{Engine, Value};
-use serde_json::json;
 
+use crate::facts;
 use crate::harness::Decide;
 
 const POLICY: &str = include_str!("retention.rego");
@@ -16,7 +15,7 @@ const RULE: &str = "data.retention.allow";
 
 pub(super) fn json(question: &Question) -> Result<Decide> {
     let mut engine = engine()?;
-    let text = text(question);
+    let text = facts::json(question);
     Ok(Box::new(move || {
         let input = Value::from_json_str(&text);
         input.is_ok_and(|input| interpret(&mut engine, input))
@@ -25,13 +24,13 @@ pub(super) fn json(question: &Question) -> Result<Decide> {
 
 pub(super) fn prebuilt(question: &Question) -> Result<Decide> {
     let mut engine = engine()?;
-    let input = Value::from_json_str(&text(question))?;
+    let input = Value::from_json_str(&facts::json(question))?;
     Ok(Box::new(move || interpret(&mut engine, input.clone())))
 }
 
 pub(super) fn vm_json(question: &Question) -> Result<Decide> {
     let mut vm = vm()?;
-    let text = text(question);
+    let text = facts::json(question);
     Ok(Box::new(move || {
         let input = Value::from_json_str(&text);
         input.is_ok_and(|input| execute(&mut vm, input))
@@ -40,7 +39,7 @@ pub(super) fn vm_json(question: &Question) -> Result<Decide> {
 
 pub(super) fn vm_prebuilt(question: &Question) -> Result<Decide> {
     let mut vm = vm()?;
-    let input = Value::from_json_str(&text(question))?;
+    let input = Value::from_json_str(&facts::json(question))?;
     Ok(Box::new(move || execute(&mut vm, input.clone())))
 }
 
@@ -69,37 +68,4 @@ fn execute(vm: &mut RegoVM, input: Value) -> bool {
     vm.set_input(input);
     vm.execute()
         .is_ok_and(|verdict| verdict == Value::Bool(true))
-}
-
-/// All facts that a policy of ours is given: a platform does not know which of them matter.
-fn text(question: &Question) -> String {
-    let Question {
-        tenant,
-        caller,
-        object,
-        at_ms,
-    } = question;
-    json!({
-        "tenant": tenant.as_str(),
-        "caller": {
-            "kind": match caller.kind {
-                CallerKind::SiteKey => "site-key",
-                CallerKind::ApiClient => "api-client",
-            },
-            "id": caller.id,
-            "photosWrite": caller.permissions.contains(&Permission::PhotosWrite),
-        },
-        "object": {
-            "kind": object.target.kind.as_str(),
-            "id": object.target.id,
-            "owner": object.target.owner,
-            "version": object.version,
-            "sizeBytes": object.size_bytes,
-            "mediaType": object.media_type,
-            "createdAtMs": object.created_at_ms,
-            "labels": object.labels,
-        },
-        "atMs": at_ms,
-    })
-    .to_string()
 }
