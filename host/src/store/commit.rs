@@ -13,6 +13,7 @@
 //! **Invariant:** whatever happens after the commit, the shred records name what is still to do.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};
@@ -143,6 +144,8 @@ impl Committer {
             Arc::clone(&objects),
             Arc::clone(&blobs),
             removals,
+            Duration::from_millis(config.shred_lease_ms),
+            stopping.clone(),
         ));
         let recorded = Arc::clone(&objects);
         tasks.spawn(record::run(recorded, records, max_group, stopping.clone()));

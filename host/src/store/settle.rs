@@ -7,13 +7,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
+use tokio_util::sync::CancellationToken;
 
 use super::{Blobs, Objects, Removal, Result};
 use crate::target::BlobKey;
 
-/// How long removals gather before they are made durable together.
+/// How long removals gather at least before they are made durable together.
 const GATHER: Duration = Duration::from_millis(250);
+
+/// That may take a barrier for each directory, and erasures wait behind it: of the disk's time it is to
+/// take one part of so many. On a slow disk removals gather for longer.
+const SHARE: u32 = 10;
 
 /// How many records are struck off in one transaction; more would hold up the erasures.
 const STRUCK_AT_ONCE: usize = 512;
@@ -28,14 +33,18 @@ const LAST_TRIES: u32 = 4;
 /// What one group removed.
 pub(super) type Settled = Vec<(BlobKey, Removal)>;
 
-/// Settles until every sender is gone and nothing waits.
+/// Settles until every sender is gone and nothing waits. Removals gather for a quarter of `lease` at
+/// most, at whose end the background shredding takes their records for abandoned.
 pub(super) async fn run(
     objects: Arc<dyn Objects>,
     blobs: Arc<dyn Blobs>,
     mut removals: mpsc::UnboundedReceiver<Settled>,
+    lease: Duration,
+    stopping: CancellationToken,
 ) {
     let mut waiting = Settled::new();
     let mut tries = 0;
+    let mut pause = GATHER;
     while tries < LAST_TRIES {
         if waiting.is_empty() {
             match removals.recv().await {
@@ -45,12 +54,19 @@ pub(super) async fn run(
         }
         if !removals.is_closed() || tries > 0 {
             sleep(GATHER).await;
+            tokio::select! {
+                () = sleep(pause.saturating_sub(GATHER)) => {}
+                () = stopping.cancelled() => {}
+            }
         }
         while let Ok(removed) = removals.try_recv() {
             waiting.extend(removed);
         }
         waiting.truncate(WAITING);
-        if let Err(error) = settle(&*objects, &*blobs, &mut waiting).await {
+        let begun = Instant::now();
+        let settled = settle(&*objects, &*blobs, &mut waiting).await;
+        pause = pause_after(begun.elapsed(), lease);
+        if let Err(error) = settled {
             tracing::warn!(
                 error = &error as &dyn std::error::Error,
                 "removed bytes keep their shred records for now"
@@ -58,6 +74,12 @@ pub(super) async fn run(
             tries += u32::from(removals.is_closed());
         }
     }
+}
+
+/// How long removals gather when those before took so long.
+fn pause_after(took: Duration, lease: Duration) -> Duration {
+    let rest = took.saturating_mul(SHARE - 1);
+    rest.min(lease / 4).max(GATHER)
 }
 
 /// Takes off `waiting` what it settled.
@@ -74,4 +96,79 @@ async fn settle(objects: &dyn Objects, blobs: &dyn Blobs, waiting: &mut Settled)
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use async_trait::async_trait;
+    use parking_lot::Mutex;
+
+    use super::*;
+    use crate::store::tests::Backend;
+
+    /// Takes its time for each barrier, and notes when it began.
+    #[derive(Default)]
+    struct Slow(Mutex<Vec<Instant>>);
+
+    const BARRIER: Duration = Duration::from_millis(200);
+
+    #[async_trait]
+    impl Blobs for Slow {
+        async fn remove(&self, _: BlobKey) -> Result<Removal> {
+            Ok(Removal::Removed)
+        }
+
+        async fn sync_removals(&self) -> Result<()> {
+            self.0.lock().push(Instant::now());
+            sleep(BARRIER).await;
+            Ok(())
+        }
+    }
+
+    #[tokio::test]
+    async fn a_slow_disk_is_left_to_the_erasures_for_nine_tenths_of_the_time() {
+        let backend = Backend::embedded().await;
+        let blobs = Arc::new(Slow::default());
+        let (removed, removals) = mpsc::unbounded_channel();
+        let objects = Arc::clone(&backend.objects);
+        let (lease, stopping) = (Duration::from_secs(30), CancellationToken::new());
+        let settling = tokio::spawn(run(objects, blobs.clone(), removals, lease, stopping));
+        // It jumps ahead while rows are written, which makes pauses longer at most.
+        tokio::time::pause();
+        for _ in 0..1000 {
+            let key = BlobKey::random();
+            removed.send(vec![(key, Removal::Removed)]).unwrap();
+            sleep(Duration::from_millis(10)).await;
+        }
+        settling.abort();
+        let begun = blobs.0.lock();
+        let pauses: Vec<_> = begun
+            .windows(2)
+            .map(|pair| pair[1] - pair[0] - BARRIER)
+            .collect();
+        assert!(!pauses.is_empty(), "nothing was settled");
+        assert!(
+            pauses.iter().all(|pause| *pause >= BARRIER * (SHARE - 1)),
+            "{pauses:?}"
+        );
+    }
+
+    #[test]
+    fn removals_gather_for_nine_times_as_long_as_they_took_within_bounds() {
+        let ms = Duration::from_millis;
+        for (took, lease, pause) in [
+            (0, 30_000, 250),
+            (27, 30_000, 250),
+            (100, 30_000, 900),
+            (2_000, 30_000, 7_500),
+            (100, 2_000, 500),
+            (100, 400, 250),
+        ] {
+            assert_eq!(
+                pause_after(ms(took), ms(lease)),
+                ms(pause),
+                "{took}, {lease}"
+            );
+        }
+    }
 }
