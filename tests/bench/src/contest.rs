@@ -8,6 +8,7 @@ use std::{fmt, fs};
 use anyhow::{Context, Result};
 use serde::Serialize;
 
+use crate::barrier;
 use crate::harness::{Spread, Timed};
 use crate::load::Seen;
 use crate::machine::{self, Machine};
@@ -85,6 +86,8 @@ pub(crate) enum Bound {
 pub(crate) struct Report {
     machine: Machine,
     rounds: u32,
+    /// How much longer a barrier takes than the disk asks for.
+    barrier_ms: u64,
     /// One for each heat.
     pub tables: Vec<Table>,
 }
@@ -284,6 +287,7 @@ impl Report {
         Self {
             machine: Machine::this(),
             rounds,
+            barrier_ms: barrier::longer_ms(),
             tables: Vec::new(),
         }
     }
@@ -304,6 +308,9 @@ impl Report {
     /// As Markdown, on stdout.
     pub(crate) fn print(&self) {
         println!("{}; {} rounds", self.machine, self.rounds);
+        if self.barrier_ms > 0 {
+            println!("Each barrier takes {} ms longer.", self.barrier_ms);
+        }
         for table in &self.tables {
             println!("\n{}\n", table.title);
             println!("| | a second | × | p50 ms | × | p99 ms | × | MiB |");

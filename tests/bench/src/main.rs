@@ -1,6 +1,7 @@
 //! Whole servers, measured from outside: each in a process of its own, and the clients in this one.
 
 mod bare;
+mod barrier;
 mod contest;
 mod decide;
 mod durable;
@@ -22,6 +23,9 @@ use clap::{Args, Parser, Subcommand, value_parser};
 /// Measures whole servers side by side
 #[derive(Parser)]
 struct Arguments {
+    /// As if each barrier of the disk took so many milliseconds longer, and one at a time
+    #[arg(long, global = true, default_value_t = 0, value_name = "MS")]
+    barrier_ms: u64,
     #[command(subcommand)]
     command: Command,
 }
@@ -68,7 +72,9 @@ struct Run {
 }
 
 fn main() -> Result<()> {
-    let (report, json) = match Arguments::parse().command {
+    let arguments = Arguments::parse();
+    barrier::lengthen(arguments.barrier_ms);
+    let (report, json) = match arguments.command {
         Command::Tax(run) => (tax::run(&run)?, run.json),
         Command::Durable(run) => (durable::run(&run)?, run.json),
         Command::Growth { run, plots } => (growth::run(&run, plots.as_deref())?, run.json),

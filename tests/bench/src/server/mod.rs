@@ -18,7 +18,7 @@ use clap::ValueEnum;
 use tokio::net::TcpListener;
 use tracing_subscriber::EnvFilter;
 
-use crate::stage;
+use crate::{barrier, stage};
 
 /// The verb by which the program serves itself.
 pub(crate) const VERB: &str = "server";
@@ -51,6 +51,7 @@ impl Server {
         let mut child = Command::new(std::env::current_exe()?)
             .args([VERB, name.get_name(), "--data-dir"])
             .arg(data_dir)
+            .args(["--barrier-ms", &barrier::longer_ms().to_string()])
             .stdout(Stdio::piped())
             .stderr(File::create(log(data_dir))?)
             .spawn()?;
