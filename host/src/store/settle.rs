@@ -130,13 +130,13 @@ mod tests {
         }
     }
 
-    #[tokio::test]
-    async fn a_slow_disk_is_left_to_the_erasures_for_nine_tenths_of_the_time() {
+    /// How long lies between the barriers of four removals, each of which follows the barrier before it.
+    async fn pauses(stopping: CancellationToken) -> Vec<Duration> {
         let backend = Backend::embedded().await;
         let blobs = Arc::new(Slow::default());
         let (removed, removals) = mpsc::unbounded_channel();
         let objects = Arc::clone(&backend.objects);
-        let (lease, stopping) = (Duration::from_secs(30), CancellationToken::new());
+        let lease = Duration::from_secs(30);
         let settling = tokio::spawn(run(objects, blobs.clone(), removals, lease, stopping));
         tokio::time::pause();
         for _ in 0..4 {
@@ -146,14 +146,24 @@ mod tests {
         }
         settling.abort();
         let begun = blobs.begun.lock();
-        let pauses: Vec<_> = begun
-            .windows(2)
-            .map(|pair| pair[1] - pair[0] - BARRIER)
-            .collect();
-        assert!(
-            pauses.iter().all(|pause| *pause >= BARRIER * (SHARE - 1)),
-            "{pauses:?}"
-        );
+        let between = begun.windows(2).map(|pair| pair[1] - pair[0] - BARRIER);
+        between.collect()
+    }
+
+    #[tokio::test]
+    async fn a_slow_disk_is_left_to_the_erasures_for_nine_tenths_of_the_time() {
+        let pauses = pauses(CancellationToken::new()).await;
+        let rest = BARRIER * (SHARE - 1);
+        assert!(pauses.iter().all(|pause| *pause >= rest), "{pauses:?}");
+    }
+
+    #[tokio::test]
+    async fn who_stops_does_not_wait_for_a_slow_disk_to_rest() {
+        let stopping = CancellationToken::new();
+        stopping.cancel();
+        let pauses = pauses(stopping).await;
+        let rest = BARRIER * (SHARE - 1);
+        assert!(pauses.iter().all(|pause| *pause < rest / 2), "{pauses:?}");
     }
 
     #[test]
