@@ -4,9 +4,28 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// From the top down: each may use only what stands after it.
-const DIRECTION: [&str; 20] = [
-    "main", "cli", "author", "http", "demo", "status", "service", "upload", "replay", "erase",
-    "guest", "platform", "auth", "store", "config", "request", "error", "naming", "target", "step",
+const DIRECTION: [&str; 21] = [
+    "main",
+    "cli",
+    "author",
+    "http",
+    "demo",
+    "status",
+    "service",
+    "upload",
+    "replay",
+    "erase",
+    "guest",
+    "platform",
+    "auth",
+    "store",
+    "config",
+    "request",
+    "error",
+    "naming",
+    "target",
+    "fair_queue",
+    "step",
 ];
 
 /// What the flow asks of a platform, and the backend that passes the steps: trait, its source, type,

@@ -23,6 +23,7 @@
 //! | [`request`], [`error`] | what is asked, and the closed list of outcomes |
 //! | [`naming`] | who can own an object, and what its id can be |
 //! | [`target`] | the nouns everyone shares |
+//! | [`fair_queue`] | slots shared by time between tenants or callers |
 //! | [`step`] | the named steps of the flow, at which tests make it fail |
 //!
 //! **Invariant:** the direction of the table holds. Held by `tests/house.rs`.
@@ -34,6 +35,7 @@ pub mod config;
 pub mod demo;
 pub mod erase;
 pub mod error;
+pub mod fair_queue;
 pub mod guest;
 pub mod http;
 pub mod naming;
