@@ -167,6 +167,30 @@ async fn a_plugin_is_not_to_blame_for_failing_policies() {
     stage.delete("p-1").await.expect("the plugin serves");
 }
 
+#[tokio::test]
+async fn a_policy_whose_deadline_is_the_plugin_s_own_is_blamed_and_held_off() {
+    let limits = GuestLimits {
+        deadline_ms: 100,
+        fuel: u64::MAX / 2,
+        ..GuestLimits::default()
+    };
+    let config = Config {
+        plugin: limits,
+        policy: limits,
+        ..config()
+    };
+    let stage = Stage::with(&config);
+    stage.assign("spin", guests::SPIN);
+    for _ in 0..FAULTS + 1 {
+        let refused = stage.delete("p-1").await.expect_err("it never answers");
+        assert!(matches!(refused, Refused::Plugin { .. }), "{refused:?}");
+    }
+    let mut expected = vec!["policy-deadline"; FAULTS];
+    expected.push("policy-held-off");
+    assert_eq!(stage.verdicts().await, expected);
+    stage.assert_intact("spin");
+}
+
 /// Chains that can be counted and slowed down.
 struct Watched {
     memory: Arc<Memory>,

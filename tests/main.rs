@@ -85,6 +85,10 @@ mod support;
 mod swaps;
 // How long answers take that must look alike.
 mod timing;
+// The plugin, which all tenants share: who is held off when it fails, and who is not.
+mod shared_plugin;
+// What one tenant's slow policies leave to the others.
+mod slow_tenants;
 // What is left of a name in the files.
 mod traces;
 // Requests that are too large, and ids and links that lead elsewhere.

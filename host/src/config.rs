@@ -162,7 +162,8 @@ impl Default for Auth {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Erase {
-    /// How many deletes may be in the sandbox at once; further ones are answered 503 at once.
+    /// How many deletes may be in the sandbox at once; further ones wait for 5 seconds at most, and places
+    /// are shared by time between the credentials that ask.
     pub max_in_flight: u32,
     /// How many staged deletes may wait for the disk; further ones are answered 503 at once.
     pub max_queued: u32,
@@ -195,7 +196,8 @@ impl Default for Erase {
 pub struct GuestLimits {
     /// Instructions, in wasmtime's units.
     pub fuel: u64,
-    /// Wall-clock time, host calls included.
+    /// Wall-clock time, host calls included. For the plugin, the time in which policies are asked does not
+    /// count: they have deadlines of their own.
     pub deadline_ms: u64,
     /// Linear memory.
     pub memory_bytes: u64,
@@ -299,7 +301,7 @@ impl Default for Components {
     }
 }
 
-/// When a component that keeps failing is held off: the plugin of the instance, and each policy of
+/// When a component that keeps failing is held off: the plugin for each credential, and each policy of
 /// each tenant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]

@@ -15,7 +15,6 @@ mod repeats;
 use std::sync::Arc;
 use std::time::Instant;
 
-use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 
 use crate::config::Config;
@@ -89,7 +88,6 @@ impl Atropos {
             sandbox: Sandbox::start(&platform, config)?,
             repeats: Repeats::new(platform, config.erase.idempotency_ms),
             committer,
-            admission: Semaphore::new(config.erase.max_in_flight as usize),
         };
         Ok(Self {
             flow: Arc::new(flow),
@@ -149,7 +147,6 @@ struct Flow {
     sandbox: Sandbox,
     committer: Committer,
     repeats: Repeats,
-    admission: Semaphore,
 }
 
 impl Flow {
@@ -160,11 +157,9 @@ impl Flow {
     ) -> Result<Answer, Refused> {
         step::pass(Step::RequestAdmit).await?;
         for _ in 0..DECISIONS {
-            let turn = self.admission.try_acquire();
-            let turn = turn.map_err(|_| Refused::Overloaded)?;
+            // The instances are gone when this is done: waiting for the disk takes no place in the
+            // sandbox.
             let served = self.sandbox.serve(request).await;
-            // The instances are gone: waiting for the disk takes no place in the sandbox.
-            drop(turn);
             let once = self.repeats.once(request, key, &served);
             self.record(served.unused).await?;
             if let Some(answer) = self.repeats.first(once.as_ref()).await {

@@ -215,6 +215,12 @@ pub enum FaultKind {
 const COMPILING: Duration = Duration::from_secs(1);
 
 impl FaultKind {
+    /// Whether it tells something of the component itself. What is left is the storage's part, the
+    /// machine's, or of calls that were not made.
+    pub fn is_of_the_component(self) -> bool {
+        !matches!(self, Self::Missing | Self::Compiling | Self::HeldOff(_))
+    }
+
     /// When to try again, where the host knows.
     pub fn retry_after(self) -> Option<Duration> {
         match self {

@@ -46,6 +46,22 @@ impl Request {
         }
     }
 
+    /// The digest of the credential that it claims, which may be no good; `None` if it claims none.
+    ///
+    /// What a client can vary without another credential does not count: the website beside a key, the
+    /// scheme and the space before a token.
+    pub fn credential(&self) -> Option<Digest> {
+        let sent = match self {
+            Self::Photo(photo) => photo.site_key.as_deref(),
+            Self::Document(document) => {
+                let sent = document.authorization.as_deref();
+                sent.and_then(|sent| sent.split_ascii_whitespace().last())
+            }
+        };
+        let claimed = sent.filter(|sent| !sent.is_empty())?;
+        Some(Digest::of(claimed.as_bytes()))
+    }
+
     /// What it asks to delete, as it was sent; whoever sends it. The body of a document's request
     /// counts byte for byte.
     pub fn meaning(&self) -> Digest {
@@ -87,6 +103,43 @@ impl FromStr for IdempotencyKey {
         } else {
             let expected = "1 to 255 visible ASCII characters";
             Err(Malformed::new("idempotency key", expected))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_credential_is_the_same_however_it_is_sent() {
+        let photo = |website: &str, key: Option<&str>| {
+            Request::Photo(PhotoRequest {
+                website_id: Some(website.to_owned()),
+                site_key: key.map(str::to_owned),
+                ..PhotoRequest::default()
+            })
+        };
+        let document = |sent: Option<&str>| {
+            Request::Document(DocumentRequest {
+                authorization: sent.map(str::to_owned),
+                ..DocumentRequest::default()
+            })
+        };
+        let claimed = Some(Digest::of(b"secret"));
+        let table = [
+            (photo("7", Some("secret")), claimed),
+            (photo("007 ", Some("secret")), claimed),
+            (photo("7", Some("")), None),
+            (photo("7", None), None),
+            (document(Some("Bearer secret")), claimed),
+            (document(Some("bearer   secret ")), claimed),
+            (document(Some("secret")), claimed),
+            (document(Some(" ")), None),
+            (document(None), None),
+        ];
+        for (request, credential) in table {
+            assert_eq!(request.credential(), credential, "{request:?}");
         }
     }
 }

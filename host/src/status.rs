@@ -116,6 +116,8 @@ pub struct Breaker {
     pub faults: u32,
     /// Until when it is not asked; `None` while one call is let through.
     pub until_ms: Option<u64>,
+    /// For how many credentials the plugin is held off; `None` of a policy.
+    pub credentials: Option<usize>,
 }
 
 /// A server's part, told to whoever asks.
@@ -153,6 +155,7 @@ impl Teller {
                 code: one.fault.code(),
                 faults: one.faults,
                 until_ms: one.left.map(|left| now_ms().saturating_add(left_ms(left))),
+                credentials: one.tenant.is_none().then_some(one.credentials),
             }
         });
         Ok(Live {

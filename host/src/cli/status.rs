@@ -85,11 +85,15 @@ fn lines(server: &Value, stored: &Stored) -> Vec<Line> {
     }
     for breaker in server["breakers"].as_array().into_iter().flatten() {
         let until = breaker["untilMs"].as_i64().map(output::time);
+        let credentials = breaker["credentials"].as_u64();
+        let by = credentials.map_or_else(
+            || words(&breaker["tenant"]),
+            |credentials| format!("{credentials} credentials"),
+        );
         let value = format!(
-            "{} {} of {}: {}, {} faults in a row, until {}",
+            "{} {} of {by}: {}, {} faults in a row, until {}",
             words(&breaker["guest"]),
             words(&breaker["digest"]),
-            words(&breaker["tenant"]),
             words(&breaker["code"]),
             words(&breaker["faults"]),
             until.unwrap_or_else(|| "the call that is let through ends".to_owned()),

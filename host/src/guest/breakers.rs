@@ -1,6 +1,6 @@
 //! The breakers of all components, and what operators see of them.
 //!
-//! **Invariant:** a tenant's breakers depend on its own calls alone.
+//! **Invariant:** a breaker depends on the calls of its own tenant, or of its own credential, alone.
 //! **Invariant:** a component that is well has no entry: its calls cost one read of a sharded map.
 
 use std::sync::Arc;
@@ -20,35 +20,48 @@ const MAX_KEPT: u64 = 10_000;
 
 /// What a breaker belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Subject {
-    /// Whose policy it is; `None` for the plugin, which is the instance's.
-    tenant: Option<TenantId>,
-    digest: Digest,
-    /// Its place in the chain: one component can stand there twice, with other settings.
-    place: usize,
+pub(super) enum Subject {
+    /// The plugin, as called with one credential.
+    Plugin {
+        digest: Digest,
+        /// Of the credential that is claimed, whether or not it is good.
+        credential: Digest,
+    },
+    /// A policy of a tenant, at its place in the chain: one component can stand there twice, with
+    /// other settings.
+    Policy {
+        tenant: TenantId,
+        digest: Digest,
+        place: usize,
+    },
 }
 
 impl Subject {
-    pub(super) fn plugin(digest: Digest) -> Self {
-        Self {
-            tenant: None,
-            digest,
-            place: 0,
-        }
-    }
-
     pub(super) fn policy(tenant: TenantId, digest: Digest, place: usize) -> Self {
-        Self {
-            tenant: Some(tenant),
+        Self::Policy {
+            tenant,
             digest,
             place,
         }
     }
 
     fn guest(&self) -> Guest {
-        match self.tenant {
-            Some(_) => Guest::Policy,
-            None => Guest::Plugin,
+        match self {
+            Self::Plugin { .. } => Guest::Plugin,
+            Self::Policy { .. } => Guest::Policy,
+        }
+    }
+
+    fn digest(&self) -> Digest {
+        match *self {
+            Self::Plugin { digest, .. } | Self::Policy { digest, .. } => digest,
+        }
+    }
+
+    fn tenant(&self) -> Option<TenantId> {
+        match *self {
+            Self::Plugin { .. } => None,
+            Self::Policy { tenant, .. } => Some(tenant),
         }
     }
 }
@@ -87,6 +100,24 @@ pub struct HeldOff {
     pub faults: u32,
     /// For how much longer; `None` while one call is let through to see whether it is well.
     pub left: Option<Duration>,
+    /// For how many credentials the plugin is held off; 1 for a policy.
+    pub credentials: usize,
+}
+
+impl HeldOff {
+    /// Both as one: the plugin is shown once, for however many credentials it is held off.
+    pub(super) fn and(self, other: Self) -> Self {
+        let longer = match (self.left, other.left) {
+            (Some(one), Some(two)) => one >= two,
+            (one, _) => one.is_some(),
+        };
+        let credentials = self.credentials + other.credentials;
+        let longer = if longer { self } else { other };
+        Self {
+            credentials,
+            ..longer
+        }
+    }
 }
 
 impl Drop for Entry {
@@ -142,14 +173,15 @@ impl Breakers {
             let fault = Fault {
                 guest: subject.guest(),
                 kind: faults.last?,
-                digest: Some(subject.digest),
+                digest: Some(subject.digest()),
             };
             Some(HeldOff {
                 fault,
-                tenant: subject.tenant,
+                tenant: subject.tenant(),
                 revision: entry.revision,
                 faults: faults.in_a_row,
                 left: until.map(|until| until.saturating_duration_since(now)),
+                credentials: 1,
             })
         };
         self.ailing.iter().filter_map(held_off).collect()
@@ -199,10 +231,9 @@ impl Pass {
     pub(super) fn settle(mut self, fault: Option<FaultKind>) {
         match fault {
             None => self.succeeded(),
-            // The storage's part or the machine's, and as soon as the component is there this must be
-            // seen.
-            Some(FaultKind::Missing | FaultKind::Compiling | FaultKind::HeldOff(_)) => {}
-            Some(kind) => self.faulted(kind),
+            Some(kind) if kind.is_of_the_component() => self.faulted(kind),
+            // As soon as the component is there this must be seen.
+            Some(_) => {}
         }
     }
 
@@ -250,7 +281,7 @@ impl Pass {
     }
 
     fn log_opened(&self, kind: FaultKind, pause: Duration) {
-        let (guest, digest) = (self.subject.guest(), self.subject.digest);
+        let (guest, digest) = (self.subject.guest(), self.subject.digest());
         let fault = Fault {
             guest,
             kind,
@@ -258,14 +289,14 @@ impl Pass {
         };
         let code = fault.code();
         metrics::counter!("atropos_breakers_opened_total", "code" => code).increment(1);
-        let tenant = self.subject.tenant.map(|tenant| tenant.0);
+        let tenant = self.subject.tenant().map(|tenant| tenant.0);
         let pause_ms = u64::try_from(pause.as_millis()).unwrap_or(u64::MAX);
         tracing::warn!(%guest, %digest, tenant, code, pause_ms, "a component keeps failing and is held off");
     }
 
     fn log_closed(&self) {
-        let (guest, digest) = (self.subject.guest(), self.subject.digest);
-        let tenant = self.subject.tenant.map(|tenant| tenant.0);
+        let (guest, digest) = (self.subject.guest(), self.subject.digest());
+        let tenant = self.subject.tenant().map(|tenant| tenant.0);
         tracing::info!(%guest, %digest, tenant, "a component is well again");
     }
 }
@@ -318,7 +349,10 @@ mod tests {
         fail(&breakers, policy(MINE, 0), 1, 3);
         assert!(is_held_off(&breakers, policy(MINE, 0), 1));
         assert!(!is_held_off(&breakers, policy(THEIRS, 0), 1));
-        let plugin = Subject::plugin(Digest::of(b"a policy"));
+        let plugin = Subject::Plugin {
+            digest: Digest::of(b"a policy"),
+            credential: Digest::of(b""),
+        };
         assert!(!is_held_off(&breakers, plugin, 0));
     }
 

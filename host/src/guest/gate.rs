@@ -13,8 +13,9 @@ use super::breakers::{Breakers, Subject};
 use super::component::{Components, Patience};
 use super::facts::Facts;
 use super::failure::LoadError;
-use super::lane::Lane;
+use super::limits::PolicyTime;
 use super::policy::{Answer, Policy};
+use super::slow_policies::SlowPolicies;
 use super::trial::Trial;
 use crate::config::{Allowance, Config, GuestLimits};
 use crate::error::{Fault, FaultKind, Guest};
@@ -32,7 +33,7 @@ pub(super) struct Gate {
     patience: Patience,
     allowance: Allowance,
     breakers: Breakers,
-    lane: Lane,
+    slow: SlowPolicies,
     trial: Trial,
 }
 
@@ -73,9 +74,8 @@ impl Gate {
         breakers: Breakers,
     ) -> Self {
         let allowance = config.allowance();
-        // What is left of the plugin's time is for the policies and the plugin itself.
-        let patience = Duration::from_millis(config.plugin.deadline_ms) * 3 / 4;
-        let patience = Patience::Within(patience);
+        let deadline = Duration::from_millis(config.plugin.deadline_ms);
+        let patience = Patience::Within(deadline * 3 / 4);
         Self {
             chains: Arc::clone(&platform.chains),
             trial: Trial::new(platform.shadows.clone(), components.clone(), allowance),
@@ -83,11 +83,12 @@ impl Gate {
             patience,
             allowance,
             breakers,
-            lane: Lane::new(config.erase.max_in_flight),
+            slow: SlowPolicies::new(config),
         }
     }
 
-    /// Decides whether `caller` may have `object` erased.
+    /// Decides whether `caller` may have `object` erased. How long policies are waited for is counted
+    /// in `policy_time`.
     ///
     /// # Errors
     /// Nothing was decided, and nobody is to blame.
@@ -96,6 +97,7 @@ impl Gate {
         caller: &Caller,
         object: &Object,
         at_ms: u64,
+        policy_time: &PolicyTime,
     ) -> Result<Judged, Undecided> {
         let mut decision = Decision {
             // Of one time they are neighbours, so that those of one group change one page of the index.
@@ -122,7 +124,7 @@ impl Gate {
             verdict
         } else if let Some(chain) = &chain {
             let asked = self.ask(chain, &mut decision, caller, &mut wait);
-            asked.await?
+            policy_time.spend(asked).await?
         } else {
             super::count_fault(&fault(FaultKind::Missing, None));
             Verdict::nobody_asked()
@@ -162,15 +164,14 @@ impl Gate {
         Ok(Verdict::Allowed)
     }
 
-    /// The component of a link. Of what may be in the sandbox at once, those who wait for one tenant's
-    /// components take at most a half.
+    /// The component of a link. Those who wait for it have a place among those who wait for policies.
     async fn policy(&self, link: &Link<'_>) -> Result<Arc<Policy>, LoadError> {
         let digest = link.entry.digest;
         if let Some(policy) = self.components.loaded_policy(digest) {
             return Ok(policy);
         }
-        let place = self.lane.place(link.tenant);
-        let _place = place.ok_or(LoadError::Compiling)?;
+        let place = self.slow.place(link.tenant);
+        let _place = place.map_err(|_| LoadError::Compiling)?;
         self.components.policy(digest, self.patience).await
     }
 
@@ -186,7 +187,7 @@ impl Gate {
             Ok(pass) => pass,
             Err(left) => return Ok(Err(FaultKind::HeldOff(left))),
         };
-        let mut turn = None;
+        let mut slot = None;
         let answer = match self.policy(link).await {
             Ok(policy) => {
                 // Many may have waited for one compilation, and would all be asked before any failed.
@@ -197,22 +198,22 @@ impl Gate {
                 let settings = &link.entry.settings;
                 let facts = Facts::from(decision);
                 let ask = |limits| policy.review(&facts, settings, limits);
-                let run = match self.lane.quickly(link.subject, link.limits, ask) {
+                let run = match self.slow.quickly(link.subject, link.limits, ask) {
                     Some(run) => run,
                     None => {
-                        let granted = self.lane.turn(link.tenant).await;
+                        let granted = self.slow.slot(link.tenant).await;
                         let granted = granted.ok_or(Undecided)?;
-                        // As above: many may have waited for a turn.
+                        // As above: many may have waited for a slot.
                         pass = match pass.again() {
                             Ok(pass) => pass,
                             Err(left) => return Ok(Err(FaultKind::HeldOff(left))),
                         };
                         let asked = (decision.question(), settings.clone());
                         let slowly =
-                            self.lane
+                            self.slow
                                 .slowly(granted, link.subject, policy, asked, link.limits);
                         let run;
-                        (run, turn) = slowly.await;
+                        (run, slot) = slowly.await;
                         run
                     }
                 };
@@ -226,8 +227,8 @@ impl Gate {
             }
         };
         pass.settle(answer.as_ref().err().copied());
-        // Whoever has the next turn sees whether it was one fault too many.
-        drop(turn);
+        // The next one that has the slot sees whether it was one fault too many.
+        drop(slot);
         Ok(answer)
     }
 }
@@ -271,8 +272,8 @@ impl StoreUnavailable {
     }
 }
 
-/// Nothing could be decided: the storage could not be asked, or too many of the tenant's slow policies
-/// wait already.
+/// Nothing could be decided: the storage could not be asked, or there is no slot for one of the tenant's
+/// slow policies.
 #[derive(Debug)]
 pub(super) struct Undecided;
 

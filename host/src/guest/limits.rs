@@ -2,10 +2,14 @@
 //!
 //! **Invariant:** no store exists without a [`Meter`]; every limit has a code of its own.
 
+use std::pin::pin;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use parking_lot::Mutex;
 use wasmtime::{ResourceLimiter, Trap};
 
+use super::engine::TICK;
 use crate::config::GuestLimits;
 use crate::error::FaultKind;
 
@@ -77,16 +81,58 @@ pub(super) struct Away {
 impl Away {
     /// Counts the time that `work` takes.
     pub(super) async fn spend<T>(&mut self, work: impl Future<Output = T>) -> T {
-        self.since = Some(Instant::now());
+        self.leave();
         let done = work.await;
+        self.come_back();
+        done
+    }
+
+    fn leave(&mut self) {
+        self.since = Some(Instant::now());
+    }
+
+    fn come_back(&mut self) {
         self.before = self.total();
         self.since = None;
-        done
     }
 
     /// All of it, up to now.
     pub(super) fn total(&self) -> Duration {
         self.before + self.since.map_or(Duration::ZERO, |since| since.elapsed())
+    }
+}
+
+/// How long policies were asked within one call of the plugin. They have limits of their own, so that
+/// time does not count for the plugin's. Cheap to clone; all clones are of one call.
+#[derive(Clone, Default)]
+pub(super) struct PolicyTime(Arc<Mutex<Away>>);
+
+impl PolicyTime {
+    /// Counts the time that `asking` takes.
+    pub(super) async fn spend<T>(&self, asking: impl Future<Output = T>) -> T {
+        self.0.lock().leave();
+        let done = asking.await;
+        self.0.lock().come_back();
+        done
+    }
+
+    /// What comes of `work`; `None` if that takes longer than `limit`, without the time counted here.
+    pub(super) async fn within<T>(
+        &self,
+        limit: Duration,
+        work: impl Future<Output = T>,
+    ) -> Option<T> {
+        let started = Instant::now();
+        let mut work = pin!(work);
+        loop {
+            let own = started.elapsed().saturating_sub(self.0.lock().total());
+            let left = limit.checked_sub(own).filter(|left| !left.is_zero())?;
+            // Looked at again then: policies may have been asked meanwhile, and still be.
+            let looked = tokio::time::timeout(left.max(TICK), work.as_mut()).await;
+            if let Ok(done) = looked {
+                return Some(done);
+            }
+        }
     }
 }
 

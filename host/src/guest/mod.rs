@@ -1,11 +1,11 @@
 //! All that touches wasmtime: engine, compiler, images, limits, breakers, plugin, gate, policy.
 //!
 //! ```text
-//! Sandbox ─► serve (plugin, fresh) ─► plugin (its imports) ─► gate ─► policy (fresh, pure)
-//!    └─ breaker: is it held off? ─────────────────────────────────┘
+//! Sandbox ─► plugin calls ─► serve (plugin, fresh) ─► plugin (its imports) ─► gate ─► policy (fresh,
+//!            admitted?                                                        held off?        pure)
 //! ```
 //!
-//! A policy that computes for long is asked in a lane of its own, where it is in nobody's way.
+//! A policy that computes for long is asked on a thread of a pool, where it is in nobody's way.
 //!
 //! **Invariant:** a guest is instantiated for one call and dropped; nothing passes from one request
 //! or tenant to the next. How often a component failed is the host's knowledge, not the guest's.
@@ -23,16 +23,17 @@ mod failure;
 mod gate;
 mod images;
 mod judge;
-mod lane;
 mod limits;
 mod module;
 #[cfg(feature = "native-gate")]
 pub mod native;
 mod permit;
 mod plugin;
+mod plugin_calls;
 mod policy;
 mod remedy;
 mod serve;
+mod slow_policies;
 mod trial;
 mod world;
 
@@ -41,12 +42,13 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use self::breakers::{Breakers, Subject};
+use self::breakers::Breakers;
 use self::component::{Components, Patience};
 use self::engine::Sandboxing;
 use self::failure::LoadError;
 use self::gate::{Gate, StoreUnavailable};
 use self::plugin::Powers;
+use self::plugin_calls::{NotAdmitted, PluginCalls};
 use self::world::{Surface, World};
 use crate::config::{Allowance, Config, GuestLimits};
 use crate::error::{Fault, FaultKind, Refused};
@@ -106,7 +108,9 @@ pub struct Sandbox {
     chains: Arc<dyn Chains>,
     components: Components,
     powers: Arc<Powers>,
+    /// Of policies.
     breakers: Breakers,
+    calls: PluginCalls,
     plugin_limits: GuestLimits,
     allowance: Allowance,
     #[cfg(feature = "native-gate")]
@@ -132,6 +136,7 @@ impl Sandbox {
             chains: Arc::clone(&platform.chains),
             powers: Arc::new(powers),
             breakers,
+            calls: PluginCalls::new(config),
             plugin_limits: config.plugin,
             allowance: config.allowance(),
             #[cfg(feature = "native-gate")]
@@ -153,23 +158,23 @@ impl Sandbox {
                 return Served::refused(Refused::Unavailable);
             }
         };
-        // There is one plugin at a time and it has no settings: its digest tells all.
-        let pass = match self.breakers.admit(Subject::plugin(digest), 0) {
-            Ok(pass) => pass,
-            Err(left) => {
+        let call = match self.calls.admit(digest, request.credential()).await {
+            Ok(call) => call,
+            Err(NotAdmitted::HeldOff(left)) => {
                 return Served::refused(serve::fault(FaultKind::HeldOff(left), digest));
             }
+            Err(NotAdmitted::Overloaded) => return Served::refused(Refused::Overloaded),
         };
         match self.components.plugin(digest, PATIENCE).await {
             Ok(plugin) => {
                 let powers = Arc::clone(&self.powers);
                 plugin
-                    .serve(digest, request, powers, self.plugin_limits, pass)
+                    .serve(digest, request, powers, self.plugin_limits, call)
                     .await
             }
             Err(error) => {
                 if let Some(kind) = error.fault() {
-                    pass.settle(Some(kind));
+                    call.settle(Some(kind), false);
                 }
                 Served::refused(Self::unloaded(&error, digest))
             }
@@ -205,16 +210,13 @@ impl Sandbox {
     pub async fn held_off(&self) -> Result<Vec<HeldOff>, StoreError> {
         let plugin = self.chains.plugin().await?;
         let plugin = plugin.unwrap_or(*built_in::PLUGIN_DIGEST);
-        let mut in_force = Vec::new();
+        let mut in_force: Vec<_> = self.calls.held_off(plugin).into_iter().collect();
         for held_off in self.breakers.held_off() {
-            let matters = match held_off.tenant {
-                None => held_off.fault.digest == Some(plugin),
-                Some(tenant) => {
-                    let chain = self.chains.chain(tenant).await?;
-                    chain.is_some_and(|chain| chain.revision == held_off.revision)
-                }
+            let Some(tenant) = held_off.tenant else {
+                continue;
             };
-            if matters {
+            let chain = self.chains.chain(tenant).await?;
+            if chain.is_some_and(|chain| chain.revision == held_off.revision) {
                 in_force.push(held_off);
             }
         }

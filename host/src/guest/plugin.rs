@@ -12,7 +12,7 @@ use super::bindings::plugin::atropos::deletion::{auth, erasure, gate, storage, t
 use super::bindings::types as policy_types;
 use super::convert;
 use super::gate::{Gate, Judged, StoreUnavailable};
-use super::limits::{Away, Contradiction, Meter, Oversized};
+use super::limits::{Away, Contradiction, Meter, Oversized, PolicyTime};
 use super::permit::Permit;
 use crate::auth::{AuthError, Authority};
 use crate::store::Objects;
@@ -36,6 +36,7 @@ pub(super) struct Call {
     powers: Arc<Powers>,
     pub(super) meter: Meter,
     pub(super) away: Away,
+    policy_time: PolicyTime,
     /// Taken once, so that every part of the call sees the same time.
     at_ms: u64,
     table: ResourceTable,
@@ -49,11 +50,17 @@ pub(super) struct Call {
 }
 
 impl Call {
-    pub(super) fn new(powers: Arc<Powers>, meter: Meter, at_ms: u64) -> Self {
+    pub(super) fn new(
+        powers: Arc<Powers>,
+        meter: Meter,
+        policy_time: PolicyTime,
+        at_ms: u64,
+    ) -> Self {
         Self {
             powers,
             meter,
             away: Away::default(),
+            policy_time,
             at_ms,
             table: ResourceTable::new(),
             caller: None,
@@ -217,7 +224,8 @@ impl gate::Host for Call {
         if caller.tenant.id != object.target.tenant {
             return Err(Contradiction.into());
         }
-        let review = self.powers.gate.review(caller, object, self.at_ms);
+        let gate = &self.powers.gate;
+        let review = gate.review(caller, object, self.at_ms, &self.policy_time);
         let Ok(judged) = self.away.spend(review).await else {
             return Ok(Err(gate::Denial::Unavailable));
         };

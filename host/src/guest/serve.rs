@@ -9,11 +9,11 @@ use wasmtime::component::{Component, HasSelf, Linker};
 use super::bindings::plugin::atropos::deletion::types::Refusal;
 use super::bindings::plugin::exports::atropos::deletion::deletion as export;
 use super::bindings::plugin::{DeletionPlugin, DeletionPluginPre};
-use super::breakers::Pass;
 use super::component::{self, Prepare};
 use super::engine::store;
-use super::limits::Meter;
+use super::limits::{Meter, PolicyTime};
 use super::plugin::{Call, Powers};
+use super::plugin_calls::PluginCall;
 use super::world::{self, World};
 use super::{GuestError, Served, convert};
 use crate::config::GuestLimits;
@@ -58,10 +58,11 @@ impl Plugin {
         request: &Request,
         powers: Arc<Powers>,
         limits: GuestLimits,
-        pass: Pass,
+        admitted: PluginCall,
     ) -> Served {
         let started = Instant::now();
-        let call = Call::new(powers, Meter::new(limits), now_ms());
+        let policy_time = PolicyTime::default();
+        let call = Call::new(powers, Meter::new(limits), policy_time.clone(), now_ms());
         fn meter(call: &mut Call) -> &mut Meter {
             &mut call.meter
         }
@@ -88,24 +89,24 @@ impl Plugin {
             }
         };
         let deadline = Duration::from_millis(limits.deadline_ms);
-        let answer = tokio::time::timeout(deadline, answer).await;
+        let answer = policy_time.within(deadline, answer).await;
         let call = store.into_data();
         let refused = match answer {
-            Ok(Ok(Ok(()))) => None,
-            Ok(Ok(Err(refusal))) => Some(plugin_refusal(refusal, digest, call.wait)),
-            Ok(Err(error)) => {
+            Some(Ok(Ok(()))) => None,
+            Some(Ok(Err(refusal))) => Some(plugin_refusal(refusal, digest, call.wait)),
+            Some(Err(error)) => {
                 let kind = call.meter.fault(&error);
                 tracing::warn!(%digest, ?kind, error = %format!("{error:#}"), "the plugin failed");
                 Some(fault(kind, digest))
             }
-            Err(_elapsed) => Some(fault(FaultKind::Deadline, digest)),
+            None => Some(fault(FaultKind::Deadline, digest)),
         };
         let own_time = started.elapsed().saturating_sub(call.away.total());
         let served = conclude(call, refused, digest);
         match served.fault() {
-            // The storage or a tenant's policies were slow: no reason to hold off the plugin of all.
-            Some(FaultKind::Deadline) if own_time < deadline / 2 => drop(pass),
-            fault => pass.settle(fault),
+            // The storage was slow, which tells nothing of the plugin.
+            Some(FaultKind::Deadline) if own_time < deadline / 2 => drop(admitted),
+            fault => admitted.settle(fault, served.caller.is_some()),
         }
         served
     }

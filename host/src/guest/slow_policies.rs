@@ -1,72 +1,62 @@
-//! Where policies are asked that compute for long, so that nobody else waits for them.
+//! The pool for policies that compute for long, so that nobody else waits for them.
 //!
 //! Most policies are done in microseconds, and are asked on the thread that serves the request: to
 //! wake another would cost more. A policy is a pure function, so that one which turns out to need
-//! longer is simply asked again, from the start, on a thread of its own.
+//! longer is simply asked again, from the start, on a thread of the pool.
 //!
-//! **Invariant:** what a policy costs the threads that serve requests is at most [`QUICK_FUEL`] and
-//! [`QUICK_MS`], and that only until it is known to be slow.
-//! **Invariant:** of what may be in the sandbox at once, one tenant's slow policies take at most a
-//! half.
+//! **Invariant:** what a policy costs the threads that serve requests is at most [`QUICK_FUEL`] or,
+//! where its fuel does not tell, [`QUICK_MS`] and one tick, and that at most once in
+//! [`QUICK_RUNS`] calls.
+//! **Invariant:** the pool's time is shared between tenants, whatever their number and whatever each
+//! asks for. Those that wait take at most three quarters of the places in the sandbox, which no tenant
+//! fills (a [`Room`]), so that a delete which needs no slow policy finds a place.
 
-use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use moka::sync::Cache;
-use parking_lot::Mutex;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::timeout;
 
 use super::breakers::Subject;
 use super::policy::{Policy, Run};
-use crate::config::GuestLimits;
+use crate::config::{Config, GuestLimits};
 use crate::error::FaultKind;
+use crate::fair_queue::{FairQueue, Full, Place, Room, Slot};
 use crate::store::decision::Question;
 use crate::target::TenantId;
 
 /// What a policy may consume before it counts as slow: a millisecond or less.
 const QUICK_FUEL: u64 = 1_000_000;
 /// How long it may take, where its fuel does not tell.
-const QUICK_MS: u64 = 10;
+const QUICK_MS: u64 = 5;
+/// How many runs in a row a slow policy must be quick in before it counts as quick again.
+const QUICK_RUNS: u32 = 64;
 
 /// How many policies are remembered to be slow; another is found out again.
 const MAX_KEPT: u64 = 10_000;
 
 /// The threads for slow policies, and who waits for them.
-pub(super) struct Lane {
-    turns: Arc<Semaphore>,
-    slow: Cache<Subject, ()>,
-    places: Places,
+pub(super) struct SlowPolicies {
+    threads: FairQueue<TenantId>,
+    room: Room<TenantId>,
+    /// How long one waits for a thread at most.
+    longest_wait: Duration,
+    /// Which policies are slow, and in how many runs in a row each was quick all the same.
+    known: Cache<Subject, u32>,
 }
 
-/// A tenant's place among those who wait or run; given back when it is dropped.
-pub(super) struct Place {
-    places: Places,
-    tenant: TenantId,
-}
-
-/// How many places each tenant has taken.
-#[derive(Clone)]
-struct Places {
-    taken: Arc<Mutex<HashMap<TenantId, usize>>>,
-    most: usize,
-}
-
-/// The right to ask a slow policy, once.
-pub(super) struct Turn {
-    _permit: Option<OwnedSemaphorePermit>,
-    _place: Place,
-}
-
-impl Lane {
-    pub(super) fn new(max_in_flight: u32) -> Self {
+impl SlowPolicies {
+    pub(super) fn new(config: &Config) -> Self {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let room = Room::new((config.erase.max_in_flight as usize * 3 / 4).max(1));
+        // Long enough for one run of somebody else's, however long that may last.
+        let longest_run = config.allowance().most.deadline_ms;
+        let longest_wait = longest_run.saturating_add(config.plugin.deadline_ms);
         Self {
-            turns: Arc::new(Semaphore::new((cores / 2).max(1))),
-            slow: Cache::new(MAX_KEPT),
-            places: Places {
-                taken: Arc::default(),
-                most: (max_in_flight as usize / 2).max(1),
-            },
+            threads: FairQueue::new(cores / 2, room.clone()),
+            room,
+            longest_wait: Duration::from_millis(longest_wait),
+            known: Cache::new(MAX_KEPT),
         }
     }
 
@@ -77,7 +67,7 @@ impl Lane {
         limits: GuestLimits,
         ask: impl FnOnce(GuestLimits) -> Run,
     ) -> Option<Run> {
-        if self.slow.contains_key(&subject) {
+        if self.known.contains_key(&subject) {
             return None;
         }
         let quick = GuestLimits {
@@ -92,76 +82,55 @@ impl Lane {
             _ => false,
         };
         if slow {
-            self.slow.insert(subject, ());
+            self.known.insert(subject, 0);
             return None;
         }
         Some(run)
     }
 
-    /// A place for one who waits; `None` if too many of the tenant's wait already.
-    pub(super) fn place(&self, tenant: TenantId) -> Option<Place> {
-        self.places.take(tenant)
+    /// A place for one who waits for something that a tenant's policies need.
+    pub(super) fn place(&self, tenant: TenantId) -> Result<Place<TenantId>, Full> {
+        self.room.place(tenant)
     }
 
-    /// Waits for a thread; `None` if too many of the tenant's policies wait already.
-    pub(super) async fn turn(&self, tenant: TenantId) -> Option<Turn> {
-        let place = self.place(tenant)?;
-        // Never closed; were it, there would be no turns to wait for.
-        let permit = Arc::clone(&self.turns).acquire_owned().await.ok();
-        Some(Turn {
-            _permit: permit,
-            _place: place,
-        })
+    /// Waits for a thread; `None` if too many of the tenant's policies wait already, or this one waited
+    /// too long.
+    pub(super) async fn slot(&self, tenant: TenantId) -> Option<Slot<TenantId>> {
+        let slot = timeout(self.longest_wait, self.threads.slot(tenant)).await;
+        slot.ok()?.ok()
     }
 
-    /// Asks on a thread that serves no requests. The turn lasts as long as the policy computes, even
+    /// Asks on a thread that serves no requests. The slot lasts as long as the policy computes, even
     /// if nobody waits for it any more, and comes back so that it can be kept until what came of it
     /// is known to others.
     pub(super) async fn slowly(
         &self,
-        turn: Turn,
+        slot: Slot<TenantId>,
         subject: Subject,
         policy: Arc<Policy>,
         asked: (Question, String),
         limits: GuestLimits,
-    ) -> (Run, Option<Turn>) {
+    ) -> (Run, Option<Slot<TenantId>>) {
         let asked = tokio::task::spawn_blocking(move || {
             let (question, settings) = asked;
             let run = policy.review(&(&question).into(), &settings, limits);
-            (run, Some(turn))
+            (run, Some(slot))
         });
         let interrupted = |_| (Run::failed(FaultKind::Trap), None);
-        let (run, turn) = asked.await.unwrap_or_else(interrupted);
-        if run.fuel <= QUICK_FUEL && run.answer.is_ok() {
-            self.slow.invalidate(&subject);
-        }
-        (run, turn)
+        let (run, slot) = asked.await.unwrap_or_else(interrupted);
+        self.remember(subject, &run);
+        (run, slot)
     }
-}
 
-impl Places {
-    fn take(&self, tenant: TenantId) -> Option<Place> {
-        let mut taken = self.taken.lock();
-        let count = taken.entry(tenant).or_default();
-        if *count >= self.most {
-            return None;
-        }
-        *count += 1;
-        Some(Place {
-            places: self.clone(),
-            tenant,
-        })
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        let mut taken = self.places.taken.lock();
-        if let Some(count) = taken.get_mut(&self.tenant) {
-            *count -= 1;
-            if *count == 0 {
-                taken.remove(&self.tenant);
-            }
+    /// One that is slow now and then stays slow: to find it out each time is what costs the others.
+    fn remember(&self, subject: Subject, run: &Run) {
+        let quick = run.fuel <= QUICK_FUEL && run.duration_us <= QUICK_MS * 1000;
+        let quick = quick && run.answer.is_ok();
+        let runs = self.known.get(&subject).unwrap_or_default();
+        match quick {
+            true if runs + 1 >= QUICK_RUNS => self.known.invalidate(&subject),
+            true => self.known.insert(subject, runs + 1),
+            false => self.known.insert(subject, 0),
         }
     }
 }
@@ -172,10 +141,32 @@ mod tests {
     use crate::target::Digest;
 
     const MINE: TenantId = TenantId(1);
-    const THEIRS: TenantId = TenantId(2);
 
     fn subject() -> Subject {
         Subject::policy(MINE, Digest::of(b"a policy"), 0)
+    }
+
+    fn run(fuel: u64, duration_us: u64, answer: Result<(), FaultKind>) -> Run {
+        let answer = answer.map(|()| super::super::policy::Answer {
+            allows: true,
+            findings: Vec::new(),
+        });
+        Run {
+            answer,
+            fuel,
+            duration_us,
+            ..Run::failed(FaultKind::Trap)
+        }
+    }
+
+    fn is_slow(slow: &SlowPolicies) -> bool {
+        let asked = std::cell::Cell::new(false);
+        let ask = |_| {
+            asked.set(true);
+            run(1, 1, Ok(()))
+        };
+        slow.quickly(subject(), GuestLimits::default(), ask);
+        !asked.get()
     }
 
     #[test]
@@ -191,37 +182,59 @@ mod tests {
             (FaultKind::Trap, GuestLimits::default(), false),
         ];
         for (kind, limits, again) in table {
-            let lane = Lane::new(128);
-            let run = lane.quickly(subject(), limits, |_| Run::failed(kind));
+            let slow = SlowPolicies::new(&Config::default());
+            let run = slow.quickly(subject(), limits, |_| Run::failed(kind));
             assert_eq!(run.is_none(), again, "{kind:?}");
-            let asked = std::cell::Cell::new(false);
-            let ask = |_| {
-                asked.set(true);
-                Run::failed(FaultKind::Trap)
-            };
-            lane.quickly(subject(), limits, ask);
-            assert_ne!(asked.get(), again, "{kind:?}: what is slow is remembered");
+            assert_eq!(
+                is_slow(&slow),
+                again,
+                "{kind:?}: what is slow is remembered"
+            );
         }
     }
 
-    #[tokio::test]
-    async fn of_one_tenant_no_more_than_its_share_waits() {
-        let lane = Arc::new(Lane::new(4));
-        let all = u32::try_from(lane.turns.available_permits()).unwrap();
-        let busy = Arc::clone(&lane.turns).acquire_many_owned(all).await;
-        let wait = |tenant| {
-            let lane = Arc::clone(&lane);
-            tokio::spawn(async move { lane.turn(tenant).await.is_some() })
+    #[test]
+    fn one_that_is_slow_now_and_then_is_found_out_once() {
+        let found_out = |runs: &mut dyn Iterator<Item = Run>| {
+            let slow = SlowPolicies::new(&Config::default());
+            let mut found_out = 0;
+            for run in runs {
+                if !is_slow(&slow) {
+                    slow.known.insert(subject(), 0);
+                    found_out += 1;
+                }
+                slow.remember(subject(), &run);
+            }
+            found_out
         };
-        let waiting = [wait(MINE), wait(MINE), wait(THEIRS)];
-        tokio::task::yield_now().await;
-        assert!(!wait(MINE).await.unwrap(), "two are its share of four");
-        assert!(waiting.iter().all(|one| !one.is_finished()));
-        drop(busy);
-        for one in waiting {
-            assert!(one.await.unwrap());
+        let quick = || run(1, 1, Ok(()));
+        let table = [
+            ("dear in fuel", run(QUICK_FUEL + 1, 1, Ok(()))),
+            ("dear in time", run(1, QUICK_MS * 1000 + 1, Ok(()))),
+            ("failing", run(1, 1, Err(FaultKind::Trap))),
+        ];
+        for (name, slow) in table {
+            let mut alternating = (0..1000).map(|n| match n % 2 {
+                0 => slow.clone(),
+                _ => quick(),
+            });
+            assert_eq!(found_out(&mut alternating), 1, "{name}");
         }
-        assert!(wait(MINE).await.unwrap());
-        assert!(lane.places.taken.lock().is_empty(), "a place was kept");
+        let mut always_quick = (0..QUICK_RUNS * 2).map(|_| quick());
+        assert_eq!(found_out(&mut always_quick), 2, "it is quick again");
+    }
+
+    #[tokio::test]
+    async fn those_who_wait_leave_places_for_others_whatever_their_number() {
+        let config = Config::default();
+        let slow = SlowPolicies::new(&config);
+        let mut waiting = Vec::new();
+        for tenant in 0..500 {
+            while let Ok(place) = slow.place(TenantId(tenant)) {
+                waiting.push(place);
+            }
+        }
+        let places = config.erase.max_in_flight as usize;
+        assert!(waiting.len() <= places * 3 / 4, "{}", waiting.len());
     }
 }

@@ -16,6 +16,8 @@ macro_rules! components {
 components! {
     /// Policy: describes itself with a settings schema of 100 KB; allows.
     BOASTFUL = "boastful";
+    /// Policy: computes for some ten milliseconds, within the default limits, and allows.
+    BUSY = "busy";
     /// Policy: allows beside a failed finding.
     CONTRADICTION = "contradiction";
     /// Policy: denies everything, with the failed finding `deny-all`.
@@ -66,6 +68,8 @@ components! {
     LEAKS_HANDLES = "leaks-handles";
     /// Plugin: tries to authenticate with a key of 100 KB.
     LONG_ARGUMENT = "long-argument";
+    /// Plugin: authenticates, panics at photos whose id begins with `bad`, and deletes the rest.
+    MOODY_PLUGIN = "moody-plugin";
     /// Plugin: refuses every delete with code `403`.
     REFUSE_EVERYTHING = "refuse-everything";
     /// Plugin: refuses every delete with code `403`, in a sentence with line breaks.
