@@ -11,7 +11,7 @@
 //! **Invariant:** no response is cached.
 
 mod blob;
-mod crowd;
+mod connections;
 mod documents;
 mod envelope;
 mod failure;

@@ -1,8 +1,8 @@
 //! Connections: accepted, given deadlines, and let go.
 //!
-//! When all are taken, whoever has been without a request longest makes room for the next: somebody
-//! idle, somebody who does not send, or somebody who does not read. So nobody who just holds on keeps
-//! a health check out.
+//! When all are taken, the connection that has waited longest for its client is let go to make room
+//! for the next. So a client that merely holds connections, or begins requests without ending them,
+//! does not keep a health check out.
 
 use std::future::{Future, pending};
 use std::pin::pin;
@@ -10,7 +10,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use axum::http::Request;
 use axum::serve::Listener;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::{Service as _, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -19,13 +21,11 @@ use hyper_util::service::TowerToHyperService;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
-use super::crowd::Crowd;
+use super::connections::{Dismissal, IdleConnections, Metered, RequestBody};
 use crate::config;
 
 /// The most that a connection buffers, and so the most that a request's headers may have.
 const BUFFER_BYTES: usize = 64 << 10;
-/// How long an answer may take to leave before its client may be let go to make room.
-const LEAVING: Duration = Duration::from_millis(100);
 
 /// Serves until `stop` resolves, then accepts nothing new and gives the requests under way time to
 /// end. Whatever is left then is cut off; a delete goes on without its client.
@@ -40,8 +40,8 @@ pub(super) async fn run(
         .header_read_timeout(Duration::from_millis(config.header_timeout_ms))
         .max_buf_size(BUFFER_BYTES);
     let graceful = GracefulShutdown::new();
-    let crowd = Arc::new(Crowd::default());
-    let slow = Duration::from_millis(config.response_timeout_ms);
+    let idle = Arc::new(IdleConnections::default());
+    let response_timeout = Duration::from_millis(config.response_timeout_ms);
     let mut connections = JoinSet::new();
     let mut stop = pin!(stop);
     loop {
@@ -50,9 +50,7 @@ pub(super) async fn run(
         let stream = tokio::select! {
             () = &mut stop => break,
             Some(_) = connections.join_next() => continue,
-            () = crowd.dismiss(if full { LEAVING } else { slow }) => {
-                let why = if full { "room" } else { "slow" };
-                metrics::counter!("atropos_http_let_go_total", "why" => why).increment(1);
+            () = idle.let_longest_go(), if full => {
                 // It ends at once, and makes room for one.
                 connections.join_next().await;
                 continue;
@@ -63,18 +61,20 @@ pub(super) async fn run(
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%error, "cannot set TCP_NODELAY");
         }
-        let seat = crowd.seat();
+        let client = idle.connect();
         let router = TowerToHyperService::new(router.clone());
-        let worker = Arc::clone(&seat);
-        let service = service_fn(move |request| {
-            let (seat, answer) = (Arc::clone(&worker), router.call(request));
+        let handled = Arc::clone(&client);
+        let service = service_fn(move |request: Request<Incoming>| {
+            let request = request.map(|body| RequestBody::new(body, &handled));
+            let (client, answer) = (Arc::clone(&handled), router.call(request));
             async move {
-                match seat.work() {
-                    Some(_working) => answer.await,
+                match client.handle() {
+                    Some(_handling) => answer.await,
                     None => pending().await,
                 }
             }
         });
+        let stream = Metered::new(stream, Arc::clone(&client));
         let connection = http.serve_connection(TokioIo::new(stream), service);
         let connection = graceful.watch(connection);
         connections.spawn(async move {
@@ -82,7 +82,14 @@ pub(super) async fn run(
                 ended = connection => if let Err(error) = ended {
                     tracing::debug!(%error, "a connection broke off");
                 },
-                () = seat.gone() => tracing::debug!("a connection was let go"),
+                why = client.dismissed(response_timeout) => {
+                    let why = match why {
+                        Dismissal::Room => "room",
+                        Dismissal::Slow => "slow",
+                    };
+                    tracing::debug!(why, "a connection was let go");
+                    metrics::counter!("atropos_http_let_go_total", "why" => why).increment(1);
+                }
             }
         });
     }
