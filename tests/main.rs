@@ -93,3 +93,5 @@ mod slow_tenants;
 mod traces;
 // Requests that are too large, and ids and links that lead elsewhere.
 mod trespass;
+// What one who takes all that it can get costs another tenant, measured.
+mod who_pays;

@@ -10,6 +10,7 @@
 //! **Invariant:** each request that waits has a place in a [`Room`], which one key never fills.
 
 mod room;
+pub mod round_robin;
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::hash::Hash;

@@ -1,0 +1,206 @@
+//! A queue that takes turns between keys: one of each, then the next of each.
+//!
+//! **Invariant:** an item waits for at most as many items of another key as are before it of its own.
+//! **Invariant:** each item has a place in a [`Room`], so that one key never fills the queue.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use tokio::sync::Notify;
+
+use super::{Key, Place, Room};
+
+/// The end into which items are put. Cheap to clone.
+pub struct Sender<K: Key, T>(Arc<Open<K, T>>);
+
+/// The end from which items are taken.
+pub struct Receiver<K: Key, T>(Arc<Shared<K, T>>);
+
+/// Why an item is not queued.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SendError {
+    /// The key has as many items queued as there is room for.
+    #[error("the queue is full")]
+    Full,
+    /// Nothing is taken from it any more.
+    #[error("the queue is closed")]
+    Closed,
+}
+
+/// A queue that has senders still; it closes when the last of them is dropped.
+struct Open<K: Key, T>(Arc<Shared<K, T>>);
+
+struct Shared<K: Key, T> {
+    queued: Mutex<Queued<K, T>>,
+    room: Room<K>,
+    came: Notify,
+}
+
+struct Queued<K: Key, T> {
+    items: HashMap<K, VecDeque<(T, Place<K>)>>,
+    /// The keys that have items, the next one first.
+    turns: VecDeque<K>,
+    closed: bool,
+}
+
+/// A queue with room for so many items.
+pub fn queue<K: Key, T>(places: usize) -> (Sender<K, T>, Receiver<K, T>) {
+    let queued = Queued {
+        items: HashMap::new(),
+        turns: VecDeque::new(),
+        closed: false,
+    };
+    let shared = Arc::new(Shared {
+        queued: Mutex::new(queued),
+        room: Room::new(places),
+        came: Notify::new(),
+    });
+    let open = Arc::new(Open(Arc::clone(&shared)));
+    (Sender(open), Receiver(shared))
+}
+
+impl<K: Key, T> Clone for Sender<K, T> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+impl<K: Key, T> Sender<K, T> {
+    /// Queues an item.
+    ///
+    /// # Errors
+    /// [`SendError`]; the item is dropped.
+    pub fn try_send(&self, key: K, item: T) -> Result<(), SendError> {
+        let Open(shared) = &*self.0;
+        let mut queued = shared.queued.lock();
+        if queued.closed {
+            return Err(SendError::Closed);
+        }
+        let place = shared.room.place(key.clone());
+        let place = place.map_err(|_| SendError::Full)?;
+        let items = queued.items.entry(key.clone()).or_default();
+        items.push_back((item, place));
+        if items.len() == 1 {
+            queued.turns.push_back(key);
+        }
+        drop(queued);
+        shared.came.notify_one();
+        Ok(())
+    }
+}
+
+impl<K: Key, T> Drop for Open<K, T> {
+    fn drop(&mut self) {
+        self.0.close();
+    }
+}
+
+impl<K: Key, T> Shared<K, T> {
+    fn close(&self) {
+        self.queued.lock().closed = true;
+        self.came.notify_one();
+    }
+
+    fn take(&self, into: &mut Vec<T>, most: usize) {
+        let mut queued = self.queued.lock();
+        while into.len() < most
+            && let Some(key) = queued.turns.pop_front()
+        {
+            let Some(items) = queued.items.get_mut(&key) else {
+                continue;
+            };
+            into.extend(items.pop_front().map(|(item, _)| item));
+            match items.is_empty() {
+                true => drop(queued.items.remove(&key)),
+                false => queued.turns.push_back(key),
+            }
+        }
+    }
+}
+
+impl<K: Key, T> Receiver<K, T> {
+    /// Takes what is queued, until `into` holds `most`; waits for the first of it. Returns how many were
+    /// taken: none once the queue is closed and empty.
+    pub async fn recv_many(&mut self, into: &mut Vec<T>, most: usize) -> usize {
+        let before = into.len();
+        loop {
+            let came = self.0.came.notified();
+            let closed = self.is_closed();
+            self.0.take(into, most);
+            let taken = into.len() - before;
+            if taken > 0 || closed {
+                return taken;
+            }
+            came.await;
+        }
+    }
+
+    /// Takes on nothing new.
+    pub fn close(&mut self) {
+        self.0.close();
+    }
+
+    /// Whether nothing new is taken on.
+    pub fn is_closed(&self) -> bool {
+        self.0.queued.lock().closed
+    }
+}
+
+impl<K: Key, T> Drop for Receiver<K, T> {
+    fn drop(&mut self) {
+        self.0.close();
+        // Those that wait for their items are told at once.
+        self.0.queued.lock().items.clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn keys_take_turns_however_many_items_one_has() {
+        let (sender, mut receiver) = queue(100);
+        for item in ["a1", "a2", "a3", "a4", "b1", "c1", "c2"] {
+            sender.try_send(item.as_bytes()[0], item).unwrap();
+        }
+        let mut taken = Vec::new();
+        assert_eq!(receiver.recv_many(&mut taken, 4).await, 4);
+        assert_eq!(taken, ["a1", "b1", "c1", "a2"]);
+        sender.try_send(b'd', "d1").unwrap();
+        taken.clear();
+        assert_eq!(receiver.recv_many(&mut taken, 100).await, 4);
+        assert_eq!(taken, ["c2", "a3", "d1", "a4"]);
+    }
+
+    #[tokio::test]
+    async fn one_key_does_not_fill_the_queue() {
+        let (sender, mut receiver) = queue(9);
+        let fill = |key| (0..).take_while(|_| sender.try_send(key, ()).is_ok()).count();
+        assert_eq!(fill(1), 6, "two thirds");
+        assert_eq!(sender.try_send(1, ()), Err(SendError::Full));
+        assert!(fill(2) > 0, "another finds room");
+        receiver.recv_many(&mut Vec::new(), 100).await;
+        assert_eq!(fill(1), 6, "what was taken made room");
+    }
+
+    #[tokio::test]
+    async fn what_is_queued_is_taken_after_the_end_and_nothing_else() {
+        let (sender, mut receiver) = queue(9);
+        sender.try_send(1, "last").unwrap();
+        receiver.close();
+        assert_eq!(sender.try_send(1, "late"), Err(SendError::Closed));
+        let mut taken = Vec::new();
+        assert_eq!(receiver.recv_many(&mut taken, 9).await, 1);
+        assert_eq!(receiver.recv_many(&mut taken, 9).await, 0);
+        assert_eq!(taken, ["last"]);
+
+        let (sender, mut receiver) = queue::<u8, ()>(9);
+        let waiting = tokio::spawn(async move { receiver.recv_many(&mut Vec::new(), 1).await });
+        tokio::task::yield_now().await;
+        drop(sender.clone());
+        drop(sender);
+        assert_eq!(waiting.await.unwrap(), 0, "the last sender is gone");
+    }
+}

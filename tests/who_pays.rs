@@ -1,0 +1,350 @@
+//! What one tenant or caller who takes all that it can get costs another tenant, measured.
+//!
+//! `cargo test --release -p atropos --test atropos who_pays -- --ignored --nocapture`
+//!
+//! Each row takes turns between three periods: calm; an attack; and as much as the attack cost, done by
+//! threads of this process instead (computing, or writing and syncing). A machine of two cores has less
+//! for everybody in either, so what counts is the ratio of the last two.
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use atropos_test_guests as guests;
+use rusqlite::{Connection, params};
+use serde_json::json;
+
+use crate::support::raw::Request;
+use crate::support::site::{Site, secret};
+use crate::support::{DOCUMENT_USER, Server, TENANT, verb};
+
+const ROUNDS: usize = 3;
+const PERIOD: Duration = Duration::from_secs(6);
+/// How often the other tenant asks.
+const PACE: Duration = Duration::from_millis(10);
+
+const PHOTO: &[u8] = include_bytes!("fuzz/seeds/picture/rgb.png");
+/// It denies, so that the first policy of the chain is asked again and again.
+const RETENTION: &str = r#"retention={"minimum-age-days":{"photo":30,"document":30}}"#;
+/// How many documents the user has whose list is long.
+const LONG_LIST: usize = 100_000;
+const LONG_LIST_USER: u64 = 7777;
+
+/// One row of the table.
+struct Row {
+    part: &'static str,
+    by: &'static str,
+    callers: usize,
+    /// What one caller does again and again.
+    attack: fn(&Street, usize),
+    control: Control,
+    config: &'static str,
+    policy: Option<&'static [u8]>,
+}
+
+/// What is done instead of the attack.
+#[derive(Clone, Copy, PartialEq)]
+enum Control {
+    /// As much computing.
+    Compute,
+    /// Computing, and writing with a sync after each write, one after the other.
+    Sync,
+}
+
+const ROWS: [Row; 7] = [
+    Row {
+        part: "serving threads",
+        by: "8 callers who list 100,000 documents, the last page of one",
+        callers: 8,
+        attack: |street, _| street.list(),
+        control: Control::Compute,
+        config: "",
+        policy: None,
+    },
+    Row {
+        part: "serving threads, places in the sandbox",
+        by: "3 tenants with 60 callers each, whose policies compute for 10 ms",
+        callers: 180,
+        attack: |street, caller| drop(street.delete(caller % 3, "p")),
+        control: Control::Compute,
+        config: "",
+        policy: Some(guests::BUSY),
+    },
+    Row {
+        part: "places (connections)",
+        by: "200 connections for 200 places, whose bodies never come",
+        callers: 200,
+        attack: |street, _| street.never_send(),
+        control: Control::Compute,
+        config: "[http]\nmax-connections = 200\n",
+        policy: None,
+    },
+    Row {
+        part: "plugin",
+        by: "16 callers of a tenant whose policy fails at each call",
+        callers: 16,
+        attack: |street, _| drop(street.delete(0, "p")),
+        control: Control::Compute,
+        config: "",
+        policy: Some(guests::TRAP),
+    },
+    Row {
+        part: "plugin",
+        by: "16 callers with credentials that nobody has",
+        callers: 16,
+        attack: |street, caller| drop(street.ask("1", &caller.to_string(), "u", "p")),
+        control: Control::Compute,
+        config: "",
+        policy: None,
+    },
+    Row {
+        part: "committer",
+        by: "16 callers of a tenant who upload and delete documents",
+        callers: 16,
+        attack: |street, _| street.upload_and_delete(),
+        control: Control::Sync,
+        config: "",
+        policy: None,
+    },
+    Row {
+        part: "writer",
+        by: "64 callers of a tenant whose deletes are refused and recorded",
+        callers: 64,
+        attack: |street, _| drop(street.delete(0, "p")),
+        control: Control::Sync,
+        config: "",
+        policy: Some(guests::DENY_ALL),
+    },
+];
+
+/// A server with the tenants that attack, and one beside them.
+struct Street {
+    server: Server,
+    attackers: Vec<(String, String)>,
+    other: (String, String),
+    site: Site,
+}
+
+impl Street {
+    fn new(row: &Row) -> Self {
+        let site = Site::new();
+        let data_dir = site.data_dir();
+        let run = |args: &[&str]| verb(&data_dir, args);
+        let file = |name: &str, bytes: &[u8]| {
+            let path = site.folder().join(name);
+            std::fs::write(&path, bytes).expect("a file");
+            path.to_str().expect("a path in UTF-8").to_owned()
+        };
+        let photo = file("a.png", PHOTO);
+        let policy = row.policy.map(|policy| file("policy.wasm", policy));
+        let tenant = |name: &str, website: u64| {
+            let website = website.to_string();
+            run(&["tenant", "create", name, "--website-id", &website]);
+            let named = ["--tenant", name, "--user", "u", "--id", "p"];
+            run(&[&["object", "put", "photo", &photo], &named[..]].concat());
+            (website, secret(&run(&["key", "issue", "--tenant", name])))
+        };
+        let attackers = (0..3).map(|number| {
+            let name = format!("attacker{number}");
+            let made = tenant(&name, 7000 + number);
+            if let Some(policy) = &policy {
+                let chain = ["--policy", policy, "--policy", RETENTION];
+                run(&[&["policy", "assign", "--tenant", &name], &chain[..]].concat());
+            }
+            made
+        });
+        let attackers = attackers.collect();
+        let other = tenant("other", 8000);
+        run(&[
+            "policy", "assign", "--tenant", "other", "--policy", RETENTION,
+        ]);
+        if row.part == "serving threads" {
+            long_list(&data_dir);
+        }
+        let server = site.serve_with(row.config);
+        Self {
+            server,
+            attackers,
+            other,
+            site,
+        }
+    }
+
+    fn ask(&self, website: &str, key: &str, user: &str, id: &str) -> Option<u16> {
+        let path = format!("/api/4/UploadImage/DeleteUserPhoto?userId={user}&photoId={id}");
+        let request = self.server.http.get(self.server.url(&path));
+        let request = request.header("websiteId", website);
+        let response = request.header("webApiClientKey", key).send().ok()?;
+        let status = response.status().as_u16();
+        response.bytes().ok()?;
+        Some(status)
+    }
+
+    fn delete(&self, attacker: usize, id: &str) -> Option<u16> {
+        let (website, key) = &self.attackers[attacker];
+        self.ask(website, key, "u", id)
+    }
+
+    fn list(&self) {
+        let path = format!("/api/library/documents/list/get/{TENANT}/{LONG_LIST_USER}");
+        let path = format!("{path}?pageSize=1&pageIndex={LONG_LIST}");
+        let request = self.server.http.get(self.server.url(&path));
+        drop(request.bearer_auth(&self.server.token).send());
+    }
+
+    fn upload_and_delete(&self) {
+        let guid = self.server.upload_document("a.txt", b"some bytes");
+        let body = json!({
+            "tenantSubDomain": TENANT, "userAccountId": DOCUMENT_USER, "fileGuid": guid,
+        });
+        let request = self
+            .server
+            .http
+            .post(self.server.url("/api/library/documents/delete"));
+        drop(request.bearer_auth(&self.server.token).json(&body).send());
+    }
+
+    /// Sends the headers of a request and waits until the server hangs up, or for a second.
+    fn never_send(&self) {
+        use std::io::{Read as _, Write as _};
+        let address = self.server.base.trim_start_matches("http://");
+        let Ok(mut stream) = std::net::TcpStream::connect(address) else {
+            return;
+        };
+        let _ = stream.set_read_timeout(Some(Duration::from_secs(1)));
+        let Request { head, .. } = self.server.raw_delete("none");
+        let _ = stream.write_all(head.replace("Expect: 100-continue\r\n", "").as_bytes());
+        let _ = stream.read(&mut [0; 256]);
+    }
+
+    /// How long each delete of the other tenant took.
+    fn other(&self) -> Vec<Duration> {
+        let (website, key) = &self.other;
+        let started = Instant::now();
+        let mut took = Vec::new();
+        while started.elapsed() < PERIOD {
+            let begun = Instant::now();
+            let status = self.ask(website, key, "u", "p");
+            assert_eq!(status, Some(403), "its policy keeps the photo");
+            took.push(begun.elapsed());
+            std::thread::sleep(PACE.saturating_sub(begun.elapsed()));
+        }
+        took
+    }
+
+    /// What the other tenant sees while so many threads do something again and again.
+    fn beside(&self, threads: usize, job: impl Fn(usize) + Sync) -> Vec<Duration> {
+        let stop = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            for number in 0..threads {
+                let (stop, job) = (&stop, &job);
+                scope.spawn(move || {
+                    while !stop.load(Ordering::Relaxed) {
+                        job(number);
+                    }
+                });
+            }
+            // All are at it.
+            std::thread::sleep(Duration::from_millis(500));
+            let took = self.other();
+            stop.store(true, Ordering::Relaxed);
+            took
+        })
+    }
+
+    /// Seconds of processor time that the server and this process have used.
+    fn computed(&self) -> f64 {
+        seconds(Path::new("/proc/self/stat"))
+            + seconds(&PathBuf::from(format!("/proc/{}/stat", self.server.pid())))
+    }
+}
+
+/// What a process has computed, in seconds.
+fn seconds(stat: &Path) -> f64 {
+    let stat = std::fs::read_to_string(stat).expect("figures");
+    let (_, fields) = stat.rsplit_once(')').expect("a name");
+    let fields: Vec<_> = fields.split_whitespace().collect();
+    let ticks: u64 = [11, 12]
+        .map(|field: usize| fields[field].parse::<u64>().expect("ticks"))
+        .iter()
+        .sum();
+    ticks as f64 / 100.0
+}
+
+/// Gives one user many documents, none of which has bytes.
+fn long_list(data_dir: &Path) {
+    let mut database = Connection::open(data_dir.join("atropos.db")).expect("a database");
+    let transaction = database.transaction().expect("a transaction");
+    let insert = "
+        INSERT INTO objects (tenant, kind, owner, public_id, version, size_bytes, media_type,
+            created_at_ms, labels, name)
+        SELECT id, 'document', ?, ?, 1, 1, 'text/plain', ?, '[]', 'a.txt' FROM tenants
+        WHERE subdomain = ?";
+    for number in 0..LONG_LIST {
+        let id = uuid::Uuid::new_v4().to_string();
+        let values = params![LONG_LIST_USER.to_string(), id, number as i64, TENANT];
+        transaction.execute(insert, values).expect("a row");
+    }
+    transaction.commit().expect("a commit");
+}
+
+/// Computes for a part of each 10 ms.
+fn compute(part: f64) {
+    let begun = Instant::now();
+    let period = Duration::from_millis(10);
+    while begun.elapsed() < period.mul_f64(part) {
+        std::hint::spin_loop();
+    }
+    std::thread::sleep(period.saturating_sub(begun.elapsed()));
+}
+
+/// Writes as much as a small group of decisions takes, and syncs it.
+fn write_and_sync(file: &Path) {
+    use std::io::Write as _;
+    let mut file = std::fs::File::create(file).expect("a file");
+    file.write_all(&[1; 32 << 10]).expect("room");
+    file.sync_data().expect("a disk");
+}
+
+fn p99(took: &mut [Duration]) -> f64 {
+    took.sort();
+    took[(took.len() - 1) * 99 / 100].as_secs_f64() * 1000.0
+}
+
+#[test]
+#[ignore = "a measurement: minutes, on a quiet machine, in release"]
+fn what_an_attack_costs_another_tenant_beside_as_much_work_of_another_process() {
+    let wanted = std::env::var("ATROPOS_ROW").unwrap_or_default();
+    println!(
+        "| shared part | attacked by | p99 calm | attacked | as much work elsewhere | ratio |"
+    );
+    println!("|---|---|--:|--:|--:|--:|");
+    for row in ROWS.iter().filter(|row| row.part.contains(&wanted)) {
+        let street = Street::new(row);
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let scratch = street.site.folder().join("scratch");
+        let (mut calm, mut attacked, mut elsewhere) = (Vec::new(), Vec::new(), Vec::new());
+        for _ in 0..ROUNDS {
+            let idle = street.computed();
+            calm.extend(street.beside(0, |_| {}));
+            let idle = street.computed() - idle;
+            let busy = street.computed();
+            attacked.extend(street.beside(row.callers, |caller| (row.attack)(&street, caller)));
+            let cost = (street.computed() - busy - idle).max(0.0) / PERIOD.as_secs_f64();
+            let part = (cost / cores as f64).min(1.0);
+            let syncs = usize::from(row.control == Control::Sync);
+            elsewhere.extend(street.beside(cores + syncs, |thread| match thread < cores {
+                true => compute(part),
+                false => write_and_sync(&scratch),
+            }));
+        }
+        let [calm, attacked, elsewhere] =
+            [&mut calm, &mut attacked, &mut elsewhere].map(|took| p99(took));
+        println!(
+            "| {} | {} | {calm:.1} ms | {attacked:.1} ms | {elsewhere:.1} ms | {:.2} |",
+            row.part,
+            row.by,
+            attacked / elsewhere
+        );
+    }
+}
