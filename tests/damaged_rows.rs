@@ -163,7 +163,7 @@ fn the_doctor_tells_of_rows_that_cannot_be_read_and_takes_no_file_of_theirs_for_
     let files = blob_files(&data_dir);
     let (of, stray) = (
         &guids[0],
-        "INSERT INTO shreds (key, not_before_ms) VALUES ('no key', 1)",
+        "INSERT INTO shreds (key, not_before_ms) VALUES ('nor a key', 1)",
     );
     let rename = "UPDATE blobs SET key = 'no key' WHERE object =
         (SELECT id FROM objects WHERE public_id = ?)";
