@@ -29,6 +29,8 @@ mod commands;
 mod contract;
 // The power goes in the middle.
 mod crashes;
+// Rows that are damaged, and panics: each fails its own request.
+mod damaged_rows;
 // Decisions on record: there before the answer, found, explained and exported.
 mod decisions;
 // The two documented calls, as documented.

@@ -14,8 +14,8 @@ use atropos::auth::{AuthError, Authority};
 use atropos::guest::built_in_policy;
 use atropos::store::decision::Decision;
 use atropos::store::{
-    Blobs, Chain, ChainEntry, Chains, Conflict, Doomed, Erasure, Objects, Removal, Result, Shred,
-    StoreError,
+    Blobs, Chain, ChainEntry, Chains, Conflict, Doomed, EraseError, Erasure, Objects, Removal,
+    Result, Shred, StoreError,
 };
 use atropos::target::{
     BlobKey, Caller, CallerKind, Digest, Kind, Object, Permission, Subdomain, Target, Tenant,
@@ -110,17 +110,17 @@ impl Objects for Memory {
         Ok(rows.get(target).map(|(object, _)| object.clone()))
     }
 
-    async fn erase(&self, group: &[Erasure]) -> Result<Vec<Result<Doomed, Conflict>>> {
-        // Nothing is counted here, so nothing may be limited.
-        if group.iter().any(|erasure| !erasure.budget.is_unlimited()) {
-            return Err(StoreError::Missing { what: "budget" });
-        }
+    async fn erase(&self, group: &[Erasure]) -> Result<Vec<Result<Doomed, EraseError>>> {
         let (mut rows, mut shreds) = (self.rows.lock(), self.shreds.lock());
         let mut erase = |erasure: &Erasure| {
+            // Nothing is counted here, so nothing may be limited.
+            if !erasure.budget.is_unlimited() {
+                return Err(StoreError::Missing { what: "budget" }.into());
+            }
             let judged = &erasure.decision.object;
             let now = rows.get(&judged.target).map(|(object, _)| object);
             if let Some(conflict) = Conflict::between(judged, now, erasure.at_ms) {
-                return Err(conflict);
+                return Err(conflict.into());
             }
             let (_, blobs) = rows.remove(&judged.target).ok_or(Conflict::Gone)?;
             let until_ms = erasure.lease_until_ms;
@@ -131,9 +131,9 @@ impl Objects for Memory {
         Ok(group.iter().map(&mut erase).collect())
     }
 
-    async fn record(&self, decisions: &[Decision]) -> Result<()> {
+    async fn record(&self, decisions: &[Decision]) -> Result<Vec<Result<()>>> {
         self.decisions.lock().extend_from_slice(decisions);
-        Ok(())
+        Ok(decisions.iter().map(|_| Ok(())).collect())
     }
 
     async fn shreds(&self, by_ms: u64, limit: usize) -> Result<Vec<Shred>> {
@@ -149,10 +149,13 @@ impl Objects for Memory {
         Ok(())
     }
 
-    async fn shredded(&self, removed: &[(BlobKey, Removal)]) -> Result<()> {
+    async fn shredded(&self, removed: &[(BlobKey, Removal)]) -> Result<Vec<Result<()>>> {
         let mut shreds = self.shreds.lock();
-        shreds.retain(|key, _| !removed.iter().any(|(gone, _)| gone == key));
-        Ok(())
+        let strike_off = |(key, _): &(BlobKey, Removal)| {
+            shreds.remove(key);
+            Ok(())
+        };
+        Ok(removed.iter().map(strike_off).collect())
     }
 
     async fn postpone(&self, key: BlobKey, not_before_ms: u64, _error: &str) -> Result<()> {

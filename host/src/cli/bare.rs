@@ -13,7 +13,7 @@ use crate::guest::Sandbox;
 use crate::service::{ServiceError, images};
 use crate::store::decision::Decision;
 use crate::store::{
-    BlobReader, Blobs, Chain, Chains, Conflict, Doomed, Erasure, Objects, Removal, Result, Shred,
+    BlobReader, Blobs, Chain, Chains, Doomed, EraseError, Erasure, Objects, Removal, Result, Shred,
     StoreError,
 };
 use crate::target::{BlobKey, Caller, Digest, Object, Subdomain, Target, TenantId, WebsiteId};
@@ -58,11 +58,11 @@ impl Objects for Nothing {
         Ok(None)
     }
 
-    async fn erase(&self, _: &[Erasure]) -> Result<Vec<Result<Doomed, Conflict>>> {
+    async fn erase(&self, _: &[Erasure]) -> Result<Vec<Result<Doomed, EraseError>>> {
         Err(NO_STORAGE)
     }
 
-    async fn record(&self, _: &[Decision]) -> Result<()> {
+    async fn record(&self, _: &[Decision]) -> Result<Vec<Result<()>>> {
         Err(NO_STORAGE)
     }
 
@@ -74,7 +74,7 @@ impl Objects for Nothing {
         Ok(())
     }
 
-    async fn shredded(&self, _: &[(BlobKey, Removal)]) -> Result<()> {
+    async fn shredded(&self, _: &[(BlobKey, Removal)]) -> Result<Vec<Result<()>>> {
         Err(NO_STORAGE)
     }
 

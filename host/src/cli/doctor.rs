@@ -21,8 +21,9 @@ const COLUMNS: Columns = &[
 Changes nothing unless told to, and may run beside a server with uploads and deletes under way.
 
   damage    the database contradicts itself; restore it from a backup
-  dangling  a row refers to what is not there; nothing here mends it
-  orphan    a file that nothing names; --repair removes it
+  dangling  a row refers to what is not there, or cannot be read; nothing here mends it
+  orphan    a file that nothing names; --repair removes it, unless the key of a live object cannot
+            be read, whose file it may be
   lost      a live object whose file is missing or of another size; --forget-lost
   overdue   bytes that were to be gone by now; the detail says why they are not
   foreign   something that is no blob; no fault, and never touched

@@ -11,6 +11,7 @@
 //!
 //! **Invariant:** success is answered only after the row is durably gone and every blob is removed.
 //! **Invariant:** whatever happens after the commit, the shred records name what is still to do.
+//! **Invariant:** what fails or panics for one erasure fails no other of its group, and no later group.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,10 +22,11 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::decision::{Decision, Verdict};
+use super::panics::contain_async;
 use super::record::{self, Unused};
 use super::settle::{self, Settled};
-use super::shred::{self, Backoff};
-use super::{Blobs, Conflict, Doomed, Erasure, Objects, Once, Removal};
+use super::shred::{self, Backoff, UNREMOVED};
+use super::{Blobs, Conflict, Doomed, EraseError, Erasure, Objects, Once, Removal};
 use crate::config;
 use crate::step::{self, Step};
 use crate::target::{BlobKey, now_ms};
@@ -254,7 +256,8 @@ impl Commit {
             })
             .unzip();
         metrics::histogram!("atropos_commit_group").record(erasures.len() as f64);
-        let outcomes = match self.objects.erase(&erasures).await {
+        let erased = contain_async("a commit", self.objects.erase(&erasures)).await;
+        let outcomes = match erased {
             Ok(outcomes) => outcomes,
             Err(error) => {
                 tracing::error!(
@@ -271,8 +274,15 @@ impl Commit {
         for (answer, outcome) in answers.into_iter().zip(outcomes) {
             match outcome {
                 Ok(doomed) => committed.push((answer, doomed)),
-                Err(conflict) => {
+                Err(EraseError::Conflict(conflict)) => {
                     let _ = answer.send(Err(CommitError::Conflict(conflict)));
+                }
+                Err(EraseError::Store(error)) => {
+                    tracing::error!(
+                        error = &error as &dyn std::error::Error,
+                        "an erasure of a group did not commit"
+                    );
+                    let _ = answer.send(Err(CommitError::Unavailable));
                 }
             }
         }
@@ -298,7 +308,10 @@ impl Remove {
                 .iter()
                 .flat_map(|(_, doomed)| doomed.blobs.iter().copied())
                 .collect();
-            let mut outcomes = self.blobs.remove_all(&keys).await.into_iter();
+            let removal = async { Ok(self.blobs.remove_all(&keys).await) };
+            let outcomes = contain_async("removing bytes", removal).await;
+            // After a panic there are none, and every key counts as failed.
+            let mut outcomes = outcomes.unwrap_or_default().into_iter();
             let mut removed: Vec<(BlobKey, Removal)> = Vec::with_capacity(keys.len());
             let mut failed = Vec::new();
             for (answer, doomed) in group {
@@ -319,7 +332,8 @@ impl Remove {
             }
             let _ = self.settled.send(removed);
             for (key, error) in failed {
-                shred::put_off(&*self.objects, key, self.backoff.after(0), &error).await;
+                let later = self.backoff.after(0);
+                shred::put_off(&*self.objects, key, later, &error, UNREMOVED).await;
             }
         }
     }

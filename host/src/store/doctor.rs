@@ -10,6 +10,8 @@
 //! names are looked up, and whatever looks wrong is looked at again.
 //!
 //! **Invariant:** nothing is removed here. An orphan is doomed, and the shredding removes it.
+//! **Invariant:** no orphan is doomed while the key of a live object's blob cannot be read: its file is
+//! one that nothing seems to name.
 //! **Invariant:** a row goes only if every one of its blobs is missing, nothing stands against its
 //! erasure, and that is not so of more than half of all blobs.
 
@@ -21,7 +23,7 @@ use serde::Serialize;
 use tokio::time::{Instant, sleep};
 
 use super::ledger::{Entry, Named, Overdue};
-use super::{Catalogue, Inventory, Ledger, Result, Stored};
+use super::{Catalogue, Inventory, Ledger, Result, StoreError, Stored};
 use crate::target::{BlobKey, Kind, Subdomain, now_ms};
 
 /// How many rows are compared at once.
@@ -59,7 +61,7 @@ pub struct Report {
     pub blobs: u64,
     /// What is wrong with the database. If anything is, rows and bytes were not compared.
     pub damage: Vec<String>,
-    /// Rows that refer to what is not there, or contradict one another. Never mended.
+    /// Rows that refer to what is not there, contradict one another, or cannot be read. Never mended.
     pub dangling: Vec<String>,
     /// Files that nothing names.
     pub orphans: Found<Orphan>,
@@ -189,7 +191,8 @@ impl Doctor {
         if !report.damage.is_empty() {
             return Ok(report);
         }
-        self.compare_files(&mut report, treatment, progress).await?;
+        let doom = treatment.doom_orphans && soundness.unreadable_keys == 0;
+        self.compare_files(&mut report, doom, progress).await?;
         self.compare_rows(&mut report, progress).await?;
         if treatment.forget_lost && report.lost.count > 0 && !report.is_mass_loss() {
             self.forget_lost(&mut report).await?;
@@ -210,7 +213,7 @@ impl Doctor {
     async fn compare_files(
         &self,
         report: &mut Report,
-        treatment: Treatment,
+        doom: bool,
         progress: Progress<'_>,
     ) -> Result<()> {
         let mut batches = self.inventory.list();
@@ -232,7 +235,7 @@ impl Doctor {
                     orphans.push(key);
                 }
             }
-            if treatment.doom_orphans && !orphans.is_empty() {
+            if doom && !orphans.is_empty() {
                 report.doomed += self.ledger.doom(&orphans, now_ms()).await?;
             }
             progress(report.files, report.blobs);
@@ -277,8 +280,11 @@ impl Doctor {
             Some(Ok(None)) | None => Instead::Nothing,
             Some(Err(error)) => Instead::Unreadable(super::shred::chain(&error)),
         };
-        if self.catalogue.by_blob(blob.key).await?.is_none() {
-            return Ok(None);
+        match self.catalogue.by_blob(blob.key).await {
+            Ok(None) => return Ok(None),
+            // Of an object that cannot be read whole, the row is there still.
+            Ok(Some(_)) | Err(StoreError::Corrupt { .. }) => {}
+            Err(error) => return Err(error),
         }
         let target = blob.target;
         Ok(Some(Lost {
@@ -301,8 +307,11 @@ impl Doctor {
             after = Some(last.key);
             for blob in self.suspects(page).await {
                 // Forgotten together with another blob of its object already?
-                let Some(stored) = self.catalogue.by_blob(blob.key).await? else {
-                    continue;
+                let stored = match self.catalogue.by_blob(blob.key).await {
+                    Ok(Some(stored)) => stored,
+                    // What cannot be read whole may have bytes left.
+                    Ok(None) | Err(StoreError::Corrupt { .. }) => continue,
+                    Err(error) => return Err(error),
                 };
                 if !self.is_all_missing(&stored).await {
                     continue;

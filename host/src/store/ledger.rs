@@ -23,11 +23,12 @@ pub trait Ledger: Send + Sync + 'static {
     /// Those of `keys` that neither a row nor a shred record names.
     async fn unnamed(&self, keys: &[BlobKey]) -> Result<Vec<BlobKey>>;
 
-    /// The blobs that rows name, by key, from the one after `after` on, at most `limit`.
+    /// The blobs that rows name, by key, from the one after `after` on, at most `limit`. Rows that
+    /// cannot be read are passed over.
     async fn named(&self, after: Option<BlobKey>, limit: u32) -> Result<Vec<Named>>;
 
     /// The shred records that were due at `by_ms` or were tried in vain, those with the most
-    /// attempts first, at most `limit`.
+    /// attempts first, at most `limit`. Those that cannot be read are left out.
     async fn overdue(&self, by_ms: u64, limit: u32) -> Result<Vec<Overdue>>;
 
     /// Dooms those of `keys` that nothing names, due at `at_ms`, in one transaction. Returns how
@@ -61,8 +62,11 @@ pub trait Inventory: Send + Sync + 'static {
 pub struct Soundness {
     /// The database is damaged: what its rows say cannot be trusted.
     pub damage: Vec<String>,
-    /// Rows that refer to what is not there, or contradict one another.
+    /// Rows that refer to what is not there, contradict one another, or cannot be read.
     pub dangling: Vec<String>,
+    /// How many blobs of live objects have a key that cannot be read. Their files are not told from
+    /// those that nothing names.
+    pub unreadable_keys: u64,
 }
 
 /// How much there is.

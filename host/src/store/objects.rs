@@ -32,11 +32,14 @@ pub trait Objects: Send + Sync + 'static {
     /// erasure as well as a conflict whose refusal [is final](Refused::is_final).
     ///
     /// What counts against [`Erasure::budget`] is counted here or nowhere. A platform that keeps no
-    /// count must refuse the group if any of its budgets has a limit.
+    /// count must refuse an erasure whose budget has a limit.
+    ///
+    /// An erasure that fails, as for a damaged row, is [`EraseError::Store`]: it leaves nothing, and
+    /// the others of its group, which may be other tenants', are committed.
     ///
     /// # Errors
     /// None of the group is committed, or it is unknown whether it was; [`Objects::find`] tells.
-    async fn erase(&self, group: &[Erasure]) -> Result<Vec<Result<Doomed, Conflict>>>;
+    async fn erase(&self, group: &[Erasure]) -> Result<Vec<Result<Doomed, EraseError>>>;
 
     /// What is kept of the first request of this key. A platform that keeps nothing leaves this and
     /// [`Objects::keep`] as they are: it refuses requests that have a key, and all others are served.
@@ -50,16 +53,18 @@ pub trait Objects: Send + Sync + 'static {
         Err(KEEPS_NOTHING)
     }
 
-    /// Records decisions that erase nothing, in one transaction with one durable barrier. Callers wait
-    /// for it: their refusals are answered only once this returns.
+    /// Records decisions that erase nothing, in one transaction with one durable barrier, and says of
+    /// each, in order, whether it is recorded: one that fails does not keep the others off the record.
+    /// Callers wait for it: their refusals are answered only once this returns.
     ///
     /// # Errors
     /// None of them is recorded, or it is unknown whether they are.
-    async fn record(&self, decisions: &[Decision]) -> Result<()>;
+    async fn record(&self, decisions: &[Decision]) -> Result<Vec<Result<()>>>;
 
     /// Takes shred records over that are due at `by_ms`, soonest first, at most `limit`: from now on
     /// [`super::Catalogue::insert`] does not take them back, so their bytes may be removed. They stay
-    /// due until they are struck off or postponed. To look without touching, there is
+    /// due until they are struck off or postponed. A record that cannot be read is passed over, and
+    /// takes no place of the `limit`. To look without touching, there is
     /// [`super::Catalogue::backlog`].
     async fn shreds(&self, by_ms: u64, limit: usize) -> Result<Vec<Shred>>;
 
@@ -68,9 +73,13 @@ pub trait Objects: Send + Sync + 'static {
     /// what an upload reserved to `reserved_ms`.
     async fn hasten(&self, erased_ms: u64, reserved_ms: u64) -> Result<()>;
 
-    /// Strikes shred records off, and notes at the event where bytes were absent already. Called
-    /// once the removals are durable.
-    async fn shredded(&self, removed: &[(BlobKey, Removal)]) -> Result<()>;
+    /// Strikes shred records off, notes at the event where bytes were absent already, and says of
+    /// each record, in order, whether it is struck off: one that fails does not keep the others.
+    /// Called once the removals are durable.
+    ///
+    /// # Errors
+    /// None of them is struck off, or it is unknown whether they are.
+    async fn shredded(&self, removed: &[(BlobKey, Removal)]) -> Result<Vec<Result<()>>>;
 
     /// Puts off a shred record whose bytes could not be removed until `not_before_ms`, and counts
     /// the attempt.
@@ -97,6 +106,29 @@ pub struct Erasure {
 pub struct Doomed {
     /// The keys of the original and of every rendition.
     pub blobs: Vec<BlobKey>,
+}
+
+/// Why one erasure of a group erased nothing.
+#[derive(Debug, thiserror::Error)]
+pub enum EraseError {
+    /// Something stands against it.
+    #[error("the object is not to be erased as it is now")]
+    Conflict(Conflict),
+    /// Its rows cannot be read or written. Those of the others of its group could.
+    #[error("the object cannot be erased")]
+    Store(#[source] StoreError),
+}
+
+impl From<Conflict> for EraseError {
+    fn from(conflict: Conflict) -> Self {
+        Self::Conflict(conflict)
+    }
+}
+
+impl From<StoreError> for EraseError {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
 }
 
 /// Why the commit left a row as it was.

@@ -2,15 +2,17 @@
 //! that the whole group shares.
 //!
 //! **Invariant:** a refusal is answered only after the decision behind it is durable.
+//! **Invariant:** a decision that cannot be recorded fails its own request, and no other of the group.
 
 use std::sync::Arc;
 
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use super::Objects;
 use super::commit::{Answer, CommitError, gather};
 use super::decision::Decision;
+use super::panics::contain_async;
+use super::{Objects, Result};
 
 /// The decisions of one request that erase nothing, and the one who waits for them.
 pub(super) struct Unused {
@@ -27,21 +29,45 @@ pub(super) async fn run(
 ) {
     let mut group = Vec::with_capacity(max_group);
     while gather(&mut queue, &mut group, max_group, &stopping).await {
-        let (decisions, answers): (Vec<_>, Vec<_>) = group
+        let (requests, answers): (Vec<_>, Vec<_>) = group
             .drain(..)
             .map(|unused: Unused| (unused.decisions, unused.answer))
             .unzip();
-        let recorded = objects.record(&decisions.concat()).await;
-        let recorded = recorded.map_err(|error| {
+        let counts: Vec<usize> = requests.iter().map(Vec::len).collect();
+        let decisions: Vec<Decision> = requests.into_iter().flatten().collect();
+        let recorded = contain_async("recording", objects.record(&decisions)).await;
+        let mut outcomes = match recorded {
+            Ok(outcomes) => outcomes.into_iter(),
+            Err(error) => {
+                tracing::error!(
+                    error = &error as &dyn std::error::Error,
+                    refused = answers.len(),
+                    "decisions are not recorded"
+                );
+                Vec::new().into_iter()
+            }
+        };
+        for (answer, count) in answers.into_iter().zip(counts) {
+            let mut all = true;
+            for _ in 0..count {
+                all &= is_recorded(outcomes.next());
+            }
+            let _ = answer.send(all.then_some(()).ok_or(CommitError::Unavailable));
+        }
+    }
+}
+
+/// Of a group that failed whole there are no outcomes, and the log tells why already.
+fn is_recorded(outcome: Option<Result<()>>) -> bool {
+    match outcome {
+        Some(Ok(())) => true,
+        Some(Err(error)) => {
             tracing::error!(
                 error = &error as &dyn std::error::Error,
-                refused = answers.len(),
-                "decisions are not recorded"
+                "a decision is not recorded"
             );
-            CommitError::Unavailable
-        });
-        for answer in answers {
-            let _ = answer.send(recorded.clone());
+            false
         }
+        None => false,
     }
 }

@@ -10,6 +10,7 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
+use super::panics::contain_async;
 use super::{Blobs, Objects, Removal, Result};
 use crate::target::BlobKey;
 
@@ -64,7 +65,7 @@ pub(super) async fn run(
         }
         waiting.truncate(WAITING);
         let begun = Instant::now();
-        let settled = settle(&*objects, &*blobs, &mut waiting).await;
+        let settled = contain_async("settling", settle(&*objects, &*blobs, &mut waiting)).await;
         pause = pause_after(begun.elapsed(), lease);
         if let Err(error) = settled {
             tracing::warn!(
@@ -90,12 +91,26 @@ async fn settle(objects: &dyn Objects, blobs: &dyn Blobs, waiting: &mut Settled)
     blobs.sync_removals().await?;
     while !waiting.is_empty() {
         let some = waiting.split_off(waiting.len().saturating_sub(STRUCK_AT_ONCE));
-        if let Err(error) = objects.shredded(&some).await {
-            waiting.extend(some);
-            return Err(error);
+        match objects.shredded(&some).await {
+            Ok(outcomes) => outcomes.into_iter().for_each(left_to_the_shredding),
+            Err(error) => {
+                waiting.extend(some);
+                return Err(error);
+            }
         }
     }
     Ok(())
+}
+
+/// A record that fails alone is not tried again here, where it would be among the first of every
+/// group: the background shredding finds it when its lease has run out.
+fn left_to_the_shredding(struck_off: Result<()>) {
+    if let Err(error) = struck_off {
+        tracing::warn!(
+            error = &error as &dyn std::error::Error,
+            "the record of removed bytes is left to the background shredding"
+        );
+    }
 }
 
 #[cfg(test)]
@@ -105,7 +120,8 @@ mod tests {
     use tokio::sync::Notify;
 
     use super::*;
-    use crate::store::tests::Backend;
+    use crate::store::sqlite::damage;
+    use crate::store::tests::{Backend, erasure};
 
     /// Takes its time for each barrier, and notes when it began.
     #[derive(Default)]
@@ -164,6 +180,23 @@ mod tests {
         let pauses = pauses(stopping).await;
         let rest = BARRIER * (SHARE - 1);
         assert!(pauses.iter().all(|pause| *pause < rest / 2), "{pauses:?}");
+    }
+
+    #[tokio::test]
+    async fn a_record_that_cannot_be_struck_off_is_let_go_and_the_others_are_settled() {
+        let backend = Backend::embedded().await;
+        let object = backend.upload("p1", b"bytes").await;
+        let keys = backend.keys(&object).await;
+        backend.erase(&[erasure(&object)]).await;
+        let bad = format!("UPDATE shreds SET event = -1 WHERE key = '{}'", keys[0]);
+        damage(&backend, &bad);
+        let mut waiting: Settled = keys.iter().map(|key| (*key, Removal::Removed)).collect();
+        let settled = settle(&*backend.objects, &*backend.blobs, &mut waiting).await;
+        settled.unwrap();
+        assert!(waiting.is_empty(), "it would be tried again and again");
+        let left = backend.objects.shreds(u64::MAX, 10).await.unwrap();
+        let left: Vec<_> = left.iter().map(|shred| shred.key).collect();
+        assert_eq!(left, keys[..1]);
     }
 
     #[test]

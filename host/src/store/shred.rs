@@ -1,6 +1,7 @@
 //! Bytes that must go and are still there: recovery at the start, retries from then on.
 //!
 //! **Invariant:** a shred record is given up only when its bytes are durably gone.
+//! **Invariant:** a record that cannot be dealt with holds up no other.
 //! **Invariant:** no record waits for longer than its kind ever has to, wherever the clock is set.
 
 use std::collections::HashSet;
@@ -9,7 +10,8 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-use super::{Blobs, Objects, Removal, Result, StoreError};
+use super::panics::contain_async;
+use super::{Blobs, Objects, Removal, Result, Shred, StoreError};
 use crate::config::LONGEST_UPLOAD_MS;
 use crate::target::{BlobKey, now_ms};
 
@@ -43,15 +45,22 @@ impl Backoff {
     }
 }
 
-/// Leaves bytes that could not be removed to the worker.
+/// Why a record is put off: its bytes are there still.
+pub(super) const UNREMOVED: &str = "bytes could not be removed";
+
+/// Why a record is put off: its bytes are gone.
+const NOT_STRUCK_OFF: &str = "the record of removed bytes could not be struck off";
+
+/// Leaves a record to the worker that could not be dealt with now.
 pub(super) async fn put_off(
     objects: &dyn Objects,
     key: BlobKey,
     not_before_ms: u64,
     error: &StoreError,
+    what: &'static str,
 ) {
     metrics::counter!("atropos_shred_failures_total").increment(1);
-    tracing::warn!(%key, error = error as &dyn std::error::Error, "bytes could not be removed");
+    tracing::warn!(%key, error = error as &dyn std::error::Error, "{what}");
     if let Err(error) = objects.postpone(key, not_before_ms, &chain(error)).await {
         // The record stays as it is, and comes back when its lease has run out.
         tracing::warn!(%key, error = &error as &dyn std::error::Error, "a failure was not noted");
@@ -105,7 +114,8 @@ impl Shredder {
                 true => by_ms,
                 false => by_ms.saturating_add(lease_ms.max(self.backoff.max_ms)),
             };
-            match self.pass(by_ms, latest_ms).await {
+            let pass = contain_async("shredding", self.pass(by_ms, latest_ms)).await;
+            match pass {
                 Ok(pass) if pass.seen == PAGE && pass.removed > 0 => continue,
                 Ok(_) => recovering = false,
                 Err(error) => tracing::warn!(
@@ -131,6 +141,7 @@ impl Shredder {
         let due = self.objects.shreds(by_ms, PAGE).await?;
         let keys: Vec<BlobKey> = due.iter().map(|shred| shred.key).collect();
         let mut removed = Vec::with_capacity(due.len());
+        let mut gone = 0;
         if !due.is_empty() {
             let outcomes = self.blobs.remove_all(&keys).await;
             for (shred, outcome) in due.iter().zip(outcomes) {
@@ -138,29 +149,46 @@ impl Shredder {
                     // Somebody tried before, and may have removed the bytes without knowing it: what is
                     // absent by now was not absent when it was to be removed.
                     Ok(_) => removed.push((shred.key, Removal::Removed)),
-                    Err(error) => {
-                        self.resisting.insert(shred.key);
-                        let later = self.backoff.after(shred.attempts.saturating_add(1));
-                        put_off(&*self.objects, shred.key, later, &error).await;
-                    }
+                    Err(error) => self.put_off(shred, &error, UNREMOVED).await,
                 }
             }
             self.blobs.sync_removals().await?;
-            self.objects.shredded(&removed).await?;
-            for (key, _) in &removed {
-                self.resisting.remove(key);
-            }
-            metrics::counter!("atropos_shreds_total").increment(removed.len() as u64);
-            tracing::info!(
-                removed = removed.len(),
-                of = due.len(),
-                "doomed bytes removed"
-            );
+            let struck_off = self.strike_off(&due, &removed).await?;
+            metrics::counter!("atropos_shreds_total").increment(struck_off as u64);
+            tracing::info!(removed = struck_off, of = due.len(), "doomed bytes removed");
+            gone = struck_off;
         }
         metrics::gauge!("atropos_shreds_due").set(self.resisting.len() as f64);
         Ok(Pass {
             seen: due.len(),
-            removed: removed.len(),
+            removed: gone,
         })
+    }
+
+    /// Strikes off the records of what was removed, of those that were due, and returns how many. One
+    /// that resists is put off as bytes are that resist, so that it keeps no place among what is due.
+    async fn strike_off(&mut self, due: &[Shred], removed: &[(BlobKey, Removal)]) -> Result<usize> {
+        let outcomes = self.objects.shredded(removed).await?;
+        let mut struck_off = 0;
+        for ((key, _), outcome) in removed.iter().zip(outcomes) {
+            match outcome {
+                Ok(()) => {
+                    self.resisting.remove(key);
+                    struck_off += 1;
+                }
+                Err(error) => {
+                    if let Some(shred) = due.iter().find(|shred| shred.key == *key) {
+                        self.put_off(shred, &error, NOT_STRUCK_OFF).await;
+                    }
+                }
+            }
+        }
+        Ok(struck_off)
+    }
+
+    async fn put_off(&mut self, shred: &Shred, error: &StoreError, what: &'static str) {
+        self.resisting.insert(shred.key);
+        let later = self.backoff.after(shred.attempts.saturating_add(1));
+        put_off(&*self.objects, shred.key, later, error, what).await;
     }
 }

@@ -17,7 +17,7 @@ pub trait Tenants: Send + Sync + 'static {
     /// [`super::StoreError::Taken`] if subdomain or website is.
     async fn create_tenant(&self, new: NewTenant) -> Result<Tenant>;
 
-    /// Every tenant, by subdomain.
+    /// Every tenant whose row can be read, by subdomain.
     async fn tenants(&self) -> Result<Vec<Tenant>>;
 
     /// One tenant by subdomain.

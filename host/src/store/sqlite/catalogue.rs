@@ -169,9 +169,12 @@ impl Catalogue for Sqlite {
     }
 
     async fn backlog(&self, now_ms: u64) -> Result<Backlog> {
+        // A record whose attempts make no sense does not hide how many wait.
         let waiting = "
-            SELECT count(*) AS due, coalesce(max(attempts), 0) AS most_attempts FROM shreds
-            WHERE not_before_ms <= ? OR attempts > 0";
+            SELECT count(*) AS due,
+                coalesce(max(attempts) FILTER (WHERE attempts BETWEEN 0 AND 4294967295), 0)
+                    AS most_attempts
+            FROM shreds WHERE not_before_ms <= ? OR attempts > 0";
         let backlog = self.readers.read(|rows| {
             first(rows, waiting, [signed(now_ms)], |row| {
                 Ok(Backlog {

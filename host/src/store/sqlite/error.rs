@@ -19,7 +19,8 @@ impl From<rusqlite::Error> for StoreError {
             None => match error {
                 E::FromSqlConversionFailure(..)
                 | E::IntegralValueOutOfRange(..)
-                | E::InvalidColumnType(..) => damaged("column of a row"),
+                | E::InvalidColumnType(..)
+                | E::Utf8Error(..) => damaged("column of a row"),
                 other => Self::Unavailable(other.into()),
             },
         }

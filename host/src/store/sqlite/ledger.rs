@@ -1,18 +1,39 @@
 //! [`Ledger`] in SQLite: whole tables looked over, a batch at a time.
 
 use async_trait::async_trait;
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, Row, params};
 
 use super::Sqlite;
 use super::chains::{chosen, kept, latest};
-use super::objects::{ERASE, conflict, name};
-use super::rows::{all, execute, first, kind, optional, signed, to_json, unsigned, word};
+use super::objects::{ERASE, conflict, name, shred};
+use super::rows::{
+    all, execute, first, key, kind, object, optional, readable, sift, signed, tenant, unsigned,
+    word,
+};
 use crate::store::ledger::{Ledger, Named, Overdue, Soundness, Totals};
 use crate::store::{Conflict, Result, StoreError};
 use crate::target::{BlobKey, Object, Subdomain, Target, TenantId};
 
 /// Who shows in the activity as the one who forgot.
 const DOCTOR: &str = "atropos doctor";
+
+/// Reads blobs of live objects; the condition follows.
+macro_rules! named {
+    () => {
+        "SELECT key, blobs.size_bytes, tenant, subdomain, kind, owner, public_id
+        FROM blobs
+            JOIN objects ON objects.id = blobs.object
+            JOIN tenants ON tenants.id = objects.tenant"
+    };
+}
+
+/// Reads shred records with what they are of; the condition follows.
+macro_rules! overdue {
+    () => {
+        "SELECT key, events.at_ms AS erased_at_ms, not_before_ms, attempts, last_error
+        FROM shreds LEFT JOIN events ON events.id = shreds.event"
+    };
+}
 
 #[async_trait]
 impl Ledger for Sqlite {
@@ -40,53 +61,26 @@ impl Ledger for Sqlite {
             SELECT value AS key FROM json_each(?)
             WHERE NOT EXISTS (SELECT 1 FROM blobs WHERE blobs.key = value)
                 AND NOT EXISTS (SELECT 1 FROM shreds WHERE shreds.key = value)";
-        let keys = list(keys)?;
-        self.readers
-            .read(|rows| all(rows, unnamed, [keys], |row| word(row, "key")))
+        let keys = super::rows::keys(keys)?;
+        self.readers.read(|rows| all(rows, unnamed, [keys], key))
     }
 
     async fn named(&self, after: Option<BlobKey>, limit: u32) -> Result<Vec<Named>> {
-        let page = "
-            SELECT key, blobs.size_bytes, tenant, subdomain, kind, owner, public_id
-            FROM blobs
-                JOIN objects ON objects.id = blobs.object
-                JOIN tenants ON tenants.id = objects.tenant
-            WHERE key > ? ORDER BY key LIMIT ?";
+        let page = concat!(named!(), " WHERE key > ? ORDER BY key");
         let after = after.map_or_else(String::new, |key| key.to_string());
-        self.readers.read(|rows| {
-            all(rows, page, params![after, limit], |row| {
-                Ok(Named {
-                    key: word(row, "key")?,
-                    size_bytes: unsigned(row, "size_bytes")?,
-                    target: Target {
-                        tenant: TenantId(row.get("tenant")?),
-                        kind: kind(row)?,
-                        owner: row.get("owner")?,
-                        id: row.get("public_id")?,
-                    },
-                    tenant: word(row, "subdomain")?,
-                })
-            })
-        })
+        self.readers
+            .read(|rows| readable(rows, "blobs", page, [after], limit as usize, named))
     }
 
     async fn overdue(&self, by_ms: u64, limit: u32) -> Result<Vec<Overdue>> {
-        let overdue = "
-            SELECT key, events.at_ms AS erased_at_ms, not_before_ms, attempts, last_error
-            FROM shreds LEFT JOIN events ON events.id = shreds.event
-            WHERE not_before_ms <= ? OR attempts > 0
-            ORDER BY attempts DESC, not_before_ms LIMIT ?";
-        self.readers.read(|rows| {
-            all(rows, overdue, params![signed(by_ms), limit], |row| {
-                Ok(Overdue {
-                    key: word(row, "key")?,
-                    erased_at_ms: optional(row, "erased_at_ms")?,
-                    next_try_at_ms: unsigned(row, "not_before_ms")?,
-                    attempts: row.get("attempts")?,
-                    last_error: row.get("last_error")?,
-                })
-            })
-        })
+        let overdue = concat!(
+            overdue!(),
+            " WHERE not_before_ms <= ? OR attempts > 0
+            ORDER BY attempts DESC, not_before_ms LIMIT ?"
+        );
+        let values = params![signed(by_ms), limit];
+        self.readers
+            .read(|rows| readable(rows, "shreds", overdue, values, limit as usize, late))
     }
 
     async fn doom(&self, keys: &[BlobKey], at_ms: u64) -> Result<u64> {
@@ -95,7 +89,7 @@ impl Ledger for Sqlite {
             SELECT value, ? FROM json_each(?)
             WHERE NOT EXISTS (SELECT 1 FROM blobs WHERE blobs.key = value)
             ON CONFLICT DO NOTHING";
-        let (keys, at_ms) = (list(keys)?, signed(at_ms));
+        let (keys, at_ms) = (super::rows::keys(keys)?, signed(at_ms));
         self.writer
             .write(move |rows| Ok(execute(rows, doom, params![at_ms, keys])? as u64))
             .await
@@ -120,10 +114,28 @@ impl Ledger for Sqlite {
     }
 }
 
-/// Keys as a JSON array, to be looked up in one statement.
-fn list(keys: &[BlobKey]) -> Result<String> {
-    let keys: Vec<String> = keys.iter().map(ToString::to_string).collect();
-    to_json(&keys)
+fn named(row: &Row<'_>) -> Result<Named> {
+    Ok(Named {
+        key: key(row)?,
+        size_bytes: unsigned(row, "size_bytes")?,
+        target: Target {
+            tenant: TenantId(row.get("tenant")?),
+            kind: kind(row)?,
+            owner: row.get("owner")?,
+            id: row.get("public_id")?,
+        },
+        tenant: word(row, "subdomain")?,
+    })
+}
+
+fn late(row: &Row<'_>) -> Result<Overdue> {
+    Ok(Overdue {
+        key: key(row)?,
+        erased_at_ms: optional(row, "erased_at_ms")?,
+        next_try_at_ms: unsigned(row, "not_before_ms")?,
+        attempts: row.get("attempts")?,
+        last_error: row.get("last_error")?,
+    })
 }
 
 fn verify(rows: &Connection) -> Result<Soundness> {
@@ -137,13 +149,71 @@ fn verify(rows: &Connection) -> Result<Soundness> {
         Err(error) => return Err(error),
     };
     if !damage.is_empty() {
-        let dangling = Vec::new();
-        return Ok(Soundness { damage, dangling });
+        return Ok(Soundness {
+            damage,
+            ..Soundness::default()
+        });
     }
     let mut dangling = references(rows)?;
     dangling.extend(contradictions(rows)?);
+    dangling.extend(unreadable(rows)?);
     dangling.extend(components(rows)?);
-    Ok(Soundness { damage, dangling })
+    let keys = "SELECT key FROM blobs";
+    Ok(Soundness {
+        damage,
+        dangling,
+        unreadable_keys: damaged_rows(rows, keys, |row| key(row).map(drop))?,
+    })
+}
+
+/// Rows that those who need them pass over, or fail on.
+fn unreadable(rows: &Connection) -> Result<Vec<String>> {
+    let objects = "
+        SELECT tenant, kind, owner, public_id AS object_id, version, size_bytes, media_type,
+            created_at_ms, labels, retain_until_ms, 0 AS held
+        FROM objects";
+    let tenants = "SELECT id, subdomain, website_id FROM tenants";
+    let counts = [
+        (
+            "tenants",
+            damaged_rows(rows, tenants, |row| tenant(row).map(drop))?,
+        ),
+        (
+            "objects",
+            damaged_rows(rows, objects, |row| object(row).map(drop))?,
+        ),
+        (
+            "blobs",
+            damaged_rows(rows, named!(), |row| named(row).map(drop))?,
+        ),
+        (
+            "shreds",
+            damaged_rows(rows, overdue!(), |row| {
+                shred(row)?;
+                late(row).map(drop)
+            })?,
+        ),
+    ];
+    let damaged = counts.into_iter().filter(|(_, count)| *count > 0);
+    let told = damaged.map(|(table, count)| format!("{count} of `{table}` cannot be read"));
+    Ok(told.collect())
+}
+
+/// How many rows of a query cannot be read.
+fn damaged_rows(
+    rows: &Connection,
+    sql: &str,
+    mut read: impl FnMut(&Row<'_>) -> Result<()>,
+) -> Result<u64> {
+    let mut damaged = 0;
+    all(rows, sql, [], |row| match read(row) {
+        Err(StoreError::Corrupt { .. }) => {
+            damaged += 1;
+            Ok(())
+        }
+        other => other,
+    })?;
+    Ok(damaged)
 }
 
 /// Rows that refer to rows which are not there.
@@ -187,13 +257,23 @@ fn contradictions(rows: &Connection) -> Result<Vec<String>> {
 fn components(rows: &Connection) -> Result<Vec<String>> {
     let mut missing = Vec::new();
     let tenants = "SELECT id, subdomain FROM tenants ORDER BY id";
-    let tenants: Vec<(TenantId, Subdomain)> = all(rows, tenants, [], |row| {
-        Ok((TenantId(row.get("id")?), word(row, "subdomain")?))
+    // Rows that cannot be read are counted elsewhere.
+    let (tenants, _) = sift(rows, tenants, [], usize::MAX, |row| {
+        let subdomain: Subdomain = word(row, "subdomain")?;
+        Ok((TenantId(row.get("id")?), subdomain))
     })?;
     for (tenant, subdomain) in tenants {
-        let Some(chain) = latest(rows, tenant)? else {
-            missing.push(format!("the tenant `{subdomain}` has no chain"));
-            continue;
+        let chain = match latest(rows, tenant) {
+            Ok(Some(chain)) => chain,
+            Ok(None) => {
+                missing.push(format!("the tenant `{subdomain}` has no chain"));
+                continue;
+            }
+            Err(StoreError::Corrupt { .. }) => {
+                missing.push(format!("the chain of `{subdomain}` cannot be read"));
+                continue;
+            }
+            Err(error) => return Err(error),
         };
         for entry in &chain.entries {
             if !kept(rows, entry.digest)? {

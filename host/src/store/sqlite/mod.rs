@@ -23,6 +23,10 @@ mod rows;
 mod schema;
 mod shadows;
 mod tenants;
+#[cfg(test)]
+mod tests;
+mod unreadable;
+mod work;
 mod writer;
 
 use std::path::{Path, PathBuf};
@@ -34,6 +38,9 @@ use rusqlite::{Connection, OpenFlags};
 use super::Result;
 use readers::Readers;
 use writer::Writer;
+
+#[cfg(test)]
+pub(super) use tests::damage;
 
 /// How soon after a write the files are freed of what it deleted.
 const CHECKPOINT_AFTER: Duration = Duration::from_millis(250);

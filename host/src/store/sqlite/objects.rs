@@ -1,15 +1,19 @@
 //! [`Objects`] in SQLite: find a row, erase a group, keep account of doomed bytes.
 
 use async_trait::async_trait;
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, Row, params};
 
 use super::budgets::Account;
-use super::rows::{all, execute, first, object, optional, signed, unsigned, word};
+use super::rows::{
+    all, execute, first, key, keys, object, optional, readable, signed, unsigned, word,
+};
 use super::{Sqlite, decisions, outcomes};
 use crate::error::Refused;
 use crate::step::{self, Step};
 use crate::store::decision::Decision;
-use crate::store::{Conflict, Doomed, Erasure, First, Objects, Once, Removal, Result, Shred};
+use crate::store::{
+    Conflict, Doomed, EraseError, Erasure, First, Objects, Once, Removal, Result, Shred,
+};
 use crate::target::{BlobKey, Object, Target};
 
 /// Reads one object as policies see it.
@@ -55,12 +59,11 @@ impl Objects for Sqlite {
         self.readers.read(|rows| find(rows, target))
     }
 
-    async fn erase(&self, group: &[Erasure]) -> Result<Vec<Result<Doomed, Conflict>>> {
+    async fn erase(&self, group: &[Erasure]) -> Result<Vec<Result<Doomed, EraseError>>> {
         step::pass(Step::RowsErase).await?;
-        let group = group.to_vec();
-        self.writer
-            .write(move |rows| group.iter().map(|one| erase_once(rows, one)).collect())
-            .await
+        let outcomes = self.writer.write_each(group.to_vec(), erase_once).await?;
+        let told = |outcome: Result<Result<Doomed, Conflict>>| Ok(outcome??);
+        Ok(outcomes.into_iter().map(told).collect())
     }
 
     async fn first(&self, once: &Once) -> Result<Option<First>> {
@@ -82,27 +85,21 @@ impl Objects for Sqlite {
             .await
     }
 
-    async fn record(&self, decisions: &[Decision]) -> Result<()> {
+    async fn record(&self, decisions: &[Decision]) -> Result<Vec<Result<()>>> {
         step::pass(Step::RowsRecord).await?;
-        let decisions = decisions.to_vec();
         self.writer
-            .write(move |rows| {
-                decisions
-                    .iter()
-                    .try_for_each(|decision| decisions::record(rows, decision, false))
+            .write_each(decisions.to_vec(), |rows, decision| {
+                decisions::record(rows, decision, false)
             })
             .await
     }
 
     async fn shreds(&self, by_ms: u64, limit: usize) -> Result<Vec<Shred>> {
         step::pass(Step::ShredLook).await?;
-        let (by_ms, limit) = (signed(by_ms), i64::try_from(limit).unwrap_or(i64::MAX));
+        let by_ms = signed(by_ms);
         // Looking is cheap and mostly finds nothing; only what is there needs the writer.
-        let any = "SELECT 1 FROM shreds WHERE not_before_ms <= ? LIMIT 1";
-        let due = self
-            .readers
-            .read(|rows| first(rows, any, [by_ms], |_| Ok(())))?;
-        if due.is_none() {
+        let first = self.readers.read(|rows| due(rows, by_ms, limit.min(1)))?;
+        if first.is_empty() {
             return Ok(Vec::new());
         }
         self.writer
@@ -134,14 +131,11 @@ impl Objects for Sqlite {
             .await
     }
 
-    async fn shredded(&self, removed: &[(BlobKey, Removal)]) -> Result<()> {
-        let removed = removed.to_vec();
+    async fn shredded(&self, removed: &[(BlobKey, Removal)]) -> Result<Vec<Result<()>>> {
         self.writer
-            .write(move |rows| {
-                removed.iter().try_for_each(|(key, removal)| {
-                    step::pass_blocking(Step::ShredStrike)?;
-                    strike_off(rows, *key, *removal)
-                })
+            .write_each(removed.to_vec(), |rows, (key, removal)| {
+                step::pass_blocking(Step::ShredStrike)?;
+                strike_off(rows, *key, *removal)
             })
             .await
     }
@@ -254,22 +248,31 @@ fn witness(rows: &Connection, erasure: &Erasure) -> Result<i64> {
     Ok(rows.prepare_cached(insert)?.insert(values)?)
 }
 
+/// What is due, soonest first.
+fn due(rows: &Connection, by_ms: i64, limit: usize) -> Result<Vec<Shred>> {
+    let due = "
+        SELECT key, not_before_ms, attempts FROM shreds
+        WHERE not_before_ms <= ? ORDER BY not_before_ms";
+    readable(rows, "shreds", due, [by_ms], limit, shred)
+}
+
+/// A shred record.
+pub(super) fn shred(row: &Row<'_>) -> Result<Shred> {
+    Ok(Shred {
+        key: key(row)?,
+        not_before_ms: unsigned(row, "not_before_ms")?,
+        attempts: row.get("attempts")?,
+    })
+}
+
 /// Marks what is due, so that no upload takes it back once its bytes may be removed.
-fn claim(rows: &Connection, by_ms: i64, limit: i64) -> Result<Vec<Shred>> {
+fn claim(rows: &Connection, by_ms: i64, limit: usize) -> Result<Vec<Shred>> {
     step::pass_blocking(Step::ShredClaim)?;
+    let due = due(rows, by_ms, limit)?;
     let claim = "
         UPDATE shreds SET claimed = 1
-        WHERE key IN (
-            SELECT key FROM shreds WHERE not_before_ms <= ? ORDER BY not_before_ms LIMIT ?)
-        RETURNING key, not_before_ms, attempts";
-    let mut due = all(rows, claim, [by_ms, limit], |row| {
-        Ok(Shred {
-            key: word(row, "key")?,
-            not_before_ms: unsigned(row, "not_before_ms")?,
-            attempts: row.get("attempts")?,
-        })
-    })?;
-    due.sort_unstable_by_key(|shred| shred.not_before_ms);
+        WHERE key IN (SELECT value FROM json_each(?)) AND claimed = 0";
+    execute(rows, claim, [keys(due.iter().map(|shred| &shred.key))?])?;
     Ok(due)
 }
 

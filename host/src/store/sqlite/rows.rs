@@ -5,8 +5,9 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::error::damaged;
-use crate::store::Result;
-use crate::target::{Digest, Kind, Object, Target, Tenant, TenantId, WebsiteId};
+use super::unreadable;
+use crate::store::{Result, StoreError};
+use crate::target::{BlobKey, Digest, Kind, Object, Target, Tenant, TenantId, WebsiteId};
 
 /// The first row of a query.
 pub(super) fn first<T>(
@@ -34,6 +35,44 @@ pub(super) fn all<T>(
         found.push(read(row)?);
     }
     Ok(found)
+}
+
+/// Rows of a query, at most `limit`. One that cannot be read is passed over, so that it keeps none of
+/// the others from being seen: it takes no place of the limit, and is logged and counted by its table.
+pub(super) fn readable<T>(
+    connection: &Connection,
+    table: &'static str,
+    sql: &str,
+    params: impl Params,
+    limit: usize,
+    read: impl FnMut(&Row<'_>) -> Result<T>,
+) -> Result<Vec<T>> {
+    let (found, damaged) = sift(connection, sql, params, limit, read)?;
+    unreadable::passed_over(table, damaged);
+    Ok(found)
+}
+
+/// Rows of a query, at most `limit`, and how many could not be read among those looked at.
+pub(super) fn sift<T>(
+    connection: &Connection,
+    sql: &str,
+    params: impl Params,
+    limit: usize,
+    mut read: impl FnMut(&Row<'_>) -> Result<T>,
+) -> Result<(Vec<T>, u64)> {
+    let mut statement = connection.prepare_cached(sql)?;
+    let mut rows = statement.query(params)?;
+    let (mut found, mut damaged) = (Vec::new(), 0);
+    while found.len() < limit
+        && let Some(row) = rows.next()?
+    {
+        match read(row) {
+            Ok(one) => found.push(one),
+            Err(StoreError::Corrupt { .. }) => damaged += 1,
+            Err(error) => return Err(error),
+        }
+    }
+    Ok((found, damaged))
 }
 
 /// How many rows a statement changed.
@@ -68,6 +107,21 @@ pub(super) fn word<T: std::str::FromStr>(row: &Row<'_>, column: &str) -> Result<
     let text = row.get_ref(column)?.as_str();
     let text = text.map_err(|_| damaged(column))?;
     text.parse().map_err(|_| damaged(column))
+}
+
+/// The column `key` of a blob or shred record, in the only form in which keys are compared.
+pub(super) fn key(row: &Row<'_>) -> Result<BlobKey> {
+    let text = row.get_ref("key")?.as_str();
+    let text = text.map_err(|_| damaged("key"))?;
+    let digits = text.len() == 32 && !text.bytes().any(|byte| byte.is_ascii_uppercase());
+    let key = digits.then(|| text.parse().ok()).flatten();
+    key.ok_or_else(|| damaged("key"))
+}
+
+/// Keys as a JSON array, to be looked up in one statement.
+pub(super) fn keys<'a>(keys: impl IntoIterator<Item = &'a BlobKey>) -> Result<String> {
+    let keys: Vec<String> = keys.into_iter().map(ToString::to_string).collect();
+    to_json(&keys)
 }
 
 /// Like [`word`], for a column that may be null.

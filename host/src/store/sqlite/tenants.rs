@@ -8,7 +8,7 @@ use super::budgets;
 use super::error::Named as _;
 use super::revisions;
 use super::rows::{
-    all, digest, execute, first, json, optional, signed, tenant, to_json, unsigned, word,
+    all, digest, execute, first, json, optional, readable, signed, tenant, to_json, unsigned, word,
 };
 use crate::store::budget::{Limit, Spent};
 use crate::store::policies::Origin;
@@ -32,7 +32,8 @@ impl Tenants for Sqlite {
 
     async fn tenants(&self) -> Result<Vec<Tenant>> {
         let every = "SELECT id, subdomain, website_id FROM tenants ORDER BY subdomain";
-        self.readers.read(|rows| all(rows, every, [], tenant))
+        self.readers
+            .read(|rows| readable(rows, "tenants", every, [], usize::MAX, tenant))
     }
 
     async fn tenant(&self, subdomain: &Subdomain) -> Result<Option<Tenant>> {

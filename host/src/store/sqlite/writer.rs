@@ -1,8 +1,8 @@
 //! One thread that writes: what has queued up shares one transaction and one durable barrier.
 //!
 //! **Invariant:** a write is answered only after the transaction that holds it is durable.
-//! **Invariant:** a write that fails leaves nothing, and does not take along those it shares the
-//! transaction with: each of several has a savepoint of its own.
+//! **Invariant:** a write that fails or panics leaves nothing, and does not take along those it shares
+//! the transaction with: each of several has a savepoint of its own. The thread goes on.
 
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::thread::{self, JoinHandle};
@@ -11,9 +11,10 @@ use std::time::{Duration, Instant};
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 use tokio::sync::oneshot;
 
-use super::error::copy;
+use super::work::{Group, One, Outcomes, Ran, Work};
 use super::{BUSY_TIMEOUT, CHECKPOINT_AFTER};
 use crate::step::{self, Step};
+use crate::store::panics::contain;
 use crate::store::{Result, StoreError};
 
 /// How many queued writes share a transaction at most.
@@ -33,43 +34,6 @@ pub(super) struct Writer {
 enum Job {
     Write(Box<dyn Work>),
     Checkpoint(oneshot::Sender<Result<()>>),
-}
-
-/// One write, from its closure to its answer.
-trait Work: Send {
-    /// Says whether it changed something that is to be kept.
-    fn run(&mut self, connection: &Connection) -> bool;
-
-    /// Answers what [`Work::run`] returned, or why the transaction failed.
-    fn answer(self: Box<Self>, committed: Result<(), &StoreError>);
-}
-
-struct Closure<F, T> {
-    work: Option<F>,
-    outcome: Option<Result<T>>,
-    reply: oneshot::Sender<Result<T>>,
-}
-
-impl<F, T> Work for Closure<F, T>
-where
-    F: FnOnce(&Connection) -> Result<T> + Send,
-    T: Send,
-{
-    fn run(&mut self, connection: &Connection) -> bool {
-        self.outcome = self.work.take().map(|work| work(connection));
-        matches!(self.outcome, Some(Ok(_)))
-    }
-
-    fn answer(self: Box<Self>, committed: Result<(), &StoreError>) {
-        let outcome = match (self.outcome, committed) {
-            (Some(Ok(value)), Ok(())) => Ok(value),
-            (Some(Err(error)), _) => Err(error),
-            (_, Err(error)) => Err(copy(error)),
-            (None, Ok(())) => Err(stopped()),
-        };
-        // Nobody may be waiting any more; what was committed stays committed.
-        let _ = self.reply.send(outcome);
-    }
 }
 
 impl Writer {
@@ -98,11 +62,27 @@ impl Writer {
         F: FnOnce(&Connection) -> Result<T> + Send + 'static,
     {
         let (reply, answer) = oneshot::channel();
-        self.send(Job::Write(Box::new(Closure {
-            work: Some(work),
-            outcome: None,
-            reply,
-        })))?;
+        self.send(Job::Write(Box::new(One::new(work, reply))))?;
+        answer.await.unwrap_or_else(|_| Err(stopped()))
+    }
+
+    /// Runs `each` on every item in one transaction, and returns the outcomes in order once that is
+    /// durable. An item that fails leaves nothing, and the others are written. `each` may be run twice
+    /// on an item; what it did the first time is undone before.
+    ///
+    /// # Errors
+    /// None of them is written, or it is unknown whether they are.
+    pub(super) async fn write_each<I, T, F>(&self, items: Vec<I>, each: F) -> Result<Outcomes<T>>
+    where
+        I: Send + 'static,
+        T: Send + 'static,
+        F: Fn(&Connection, &I) -> Result<T> + Send + 'static,
+    {
+        if items.is_empty() {
+            return Ok(Vec::new());
+        }
+        let (reply, answer) = oneshot::channel();
+        self.send(Job::Write(Box::new(Group::new(items, each, reply))))?;
         answer.await.unwrap_or_else(|_| Err(stopped()))
     }
 
@@ -182,7 +162,7 @@ impl Session {
             }
         }
         if !writes.is_empty() {
-            let committed = self.transact(&mut writes);
+            let committed = contain("a transaction", || self.transact(&mut writes));
             self.checkpoint_at
                 .get_or_insert_with(|| Instant::now() + CHECKPOINT_AFTER);
             for work in writes {
@@ -195,30 +175,48 @@ impl Session {
     }
 
     fn transact(&mut self, writes: &mut [Box<dyn Work>]) -> Result<()> {
-        let mut transaction = self
-            .connection
-            .transaction_with_behavior(TransactionBehavior::Immediate)?;
-        step::pass_blocking(Step::WriteBegin)?;
+        let mut transaction = Self::begin(&mut self.connection)?;
         if let [only] = writes {
             // What fails alone takes nobody along: the transaction itself is undone.
             return match only.run(&transaction) {
-                true => Self::commit(transaction),
-                false if transaction.is_autocommit() => Err(undone()),
-                false => Ok(transaction.rollback()?),
+                Ran::Keep => Self::commit(transaction),
+                Ran::Undo if transaction.is_autocommit() => Err(undone()),
+                Ran::Undo => Ok(transaction.rollback()?),
+                Ran::Again(error) if transaction.is_autocommit() => Err(error),
+                Ran::Again(_) => {
+                    transaction.rollback()?;
+                    let transaction = Self::begin(&mut self.connection)?;
+                    only.run_apart(&transaction)?;
+                    Self::commit(transaction)
+                }
             };
         }
         for work in writes {
-            let savepoint = transaction.savepoint()?;
-            if work.run(&savepoint) {
-                savepoint.commit()?;
-            } else if savepoint.is_autocommit() {
+            let mut savepoint = transaction.savepoint()?;
+            match work.run(&savepoint) {
+                Ran::Keep => savepoint.commit()?,
                 // SQLite itself rolled everything back, as it does when the disk is full.
-                return Err(undone());
-            } else {
-                savepoint.finish()?;
+                Ran::Undo if savepoint.is_autocommit() => return Err(undone()),
+                Ran::Undo => savepoint.finish()?,
+                Ran::Again(error) if savepoint.is_autocommit() => return Err(error),
+                Ran::Again(_) => {
+                    savepoint.rollback()?;
+                    work.run_apart(&savepoint)?;
+                    savepoint.commit()?;
+                }
             }
         }
         Self::commit(transaction)
+    }
+
+    fn begin(connection: &mut Connection) -> Result<Transaction<'_>> {
+        if !connection.is_autocommit() {
+            // The one before could not be undone when it failed.
+            connection.execute_batch("ROLLBACK")?;
+        }
+        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        step::pass_blocking(Step::WriteBegin)?;
+        Ok(transaction)
     }
 
     fn commit(transaction: Transaction<'_>) -> Result<()> {
@@ -229,6 +227,10 @@ impl Session {
     }
 
     fn checkpoint(&mut self) -> Result<()> {
+        contain("a checkpoint", || self.truncate_log())
+    }
+
+    fn truncate_log(&mut self) -> Result<()> {
         self.checkpoint_at = Some(Instant::now() + CHECKPOINT_AFTER);
         step::pass_blocking(Step::WriteCheckpoint)?;
         self.connection.busy_timeout(CHECKPOINT_PATIENCE)?;

@@ -10,6 +10,7 @@ use tokio::sync::Semaphore;
 use super::*;
 use crate::config;
 use crate::store::commit::{CommitError, Committer};
+use crate::store::sqlite::damage;
 
 /// Bytes that cannot be removed, or only when let through, while the test says so.
 pub(super) struct Moody {
@@ -343,11 +344,75 @@ async fn what_cannot_be_recorded_is_told_to_everyone_who_waits() {
     assert_eq!(decisions(&backend).await.len(), 1);
 }
 
-/// Rows that record only when let through, or not at all.
+#[tokio::test]
+async fn a_damaged_row_fails_its_own_request_and_no_other_of_the_group() {
+    let backend = Backend::embedded().await;
+    let mut objects = Vec::new();
+    for n in 0..8 {
+        objects.push(backend.upload(&format!("p{n}"), b"bytes").await);
+    }
+    let bad = "UPDATE blobs SET key = 'no key' WHERE ordinal = 0 AND object =
+        (SELECT id FROM objects WHERE public_id = 'p5')";
+    damage(&backend, bad);
+    let committer = committer(&backend, Arc::clone(&backend.blobs), &quick());
+    let erasing = objects
+        .iter()
+        .map(|one| committer.erase(allowed(one), None));
+    let outcomes = futures_util::future::join_all(erasing).await;
+    for (n, outcome) in outcomes.iter().enumerate() {
+        let expected = if n == 5 {
+            Err(CommitError::Unavailable)
+        } else {
+            Ok(())
+        };
+        assert_eq!(*outcome, expected, "p{n}");
+    }
+    // Of the decisions of one request one fails: so does the request, and no other.
+    let on_record = denied(&objects[5]);
+    committer.record(vec![on_record.clone()]).await.unwrap();
+    let (before, broken, after) = tokio::join!(
+        committer.record(vec![denied(&objects[5])]),
+        committer.record(vec![denied(&objects[5]), on_record]),
+        committer.record(vec![denied(&objects[5]), denied(&objects[5])]),
+    );
+    assert_eq!((before, after), (Ok(()), Ok(())));
+    assert_eq!(broken, Err(CommitError::Unavailable));
+    committer.stop().await;
+    assert_eq!(decisions(&backend).await.len(), 7 + 5);
+}
+
+#[tokio::test]
+async fn a_platform_that_panics_fails_what_it_was_asked_and_nothing_after_it() {
+    let backend = Backend::embedded().await;
+    let object = backend.upload("p1", b"bytes").await;
+    let slow = Slow::over(&backend);
+    slow.gate.add_permits(1000);
+    let committer = Committer::start(
+        slow.clone(),
+        Arc::clone(&backend.blobs),
+        &quick(),
+        config::Budget::default(),
+    );
+    slow.panicking.store(true, Ordering::SeqCst);
+    let unavailable = Err(CommitError::Unavailable);
+    assert_eq!(committer.record(vec![denied(&object)]).await, unavailable);
+    assert_eq!(committer.erase(allowed(&object), None).await, unavailable);
+    slow.panicking.store(false, Ordering::SeqCst);
+    assert_eq!(committer.record(vec![denied(&object)]).await, Ok(()));
+    assert_eq!(committer.erase(allowed(&object), None).await, Ok(()));
+    // The looks for doomed bytes that panicked meanwhile were not the last.
+    let doomed = BlobKey::random();
+    backend.catalogue.reserve(&[doomed], 1).await.unwrap();
+    eventually(async || backend.catalogue.backlog(now_ms()).await.unwrap().due == 0).await;
+    committer.stop().await;
+}
+
+/// Rows that record only when let through, or not at all, or panic.
 struct Slow {
     objects: Arc<dyn Objects>,
     gate: Semaphore,
     failing: AtomicBool,
+    panicking: AtomicBool,
     /// How many decisions each call had.
     groups: parking_lot::Mutex<Vec<usize>>,
 }
@@ -358,8 +423,13 @@ impl Slow {
             objects: Arc::clone(&backend.objects),
             gate: Semaphore::new(0),
             failing: AtomicBool::new(false),
+            panicking: AtomicBool::new(false),
             groups: parking_lot::Mutex::default(),
         })
+    }
+
+    fn panic_if_told(&self) {
+        assert!(!self.panicking.load(Ordering::SeqCst), "as a test");
     }
 }
 
@@ -369,11 +439,13 @@ impl Objects for Slow {
         self.objects.find(target).await
     }
 
-    async fn erase(&self, group: &[Erasure]) -> Result<Vec<Result<Doomed, Conflict>>> {
+    async fn erase(&self, group: &[Erasure]) -> Result<Vec<Result<Doomed, EraseError>>> {
+        self.panic_if_told();
         self.objects.erase(group).await
     }
 
-    async fn record(&self, decisions: &[Decision]) -> Result<()> {
+    async fn record(&self, decisions: &[Decision]) -> Result<Vec<Result<()>>> {
+        self.panic_if_told();
         self.groups.lock().push(decisions.len());
         self.gate.acquire().await.unwrap().forget();
         if self.failing.load(Ordering::SeqCst) {
@@ -383,6 +455,7 @@ impl Objects for Slow {
     }
 
     async fn shreds(&self, by_ms: u64, limit: usize) -> Result<Vec<Shred>> {
+        self.panic_if_told();
         self.objects.shreds(by_ms, limit).await
     }
 
@@ -390,7 +463,7 @@ impl Objects for Slow {
         self.objects.hasten(erased_ms, reserved_ms).await
     }
 
-    async fn shredded(&self, removed: &[(BlobKey, Removal)]) -> Result<()> {
+    async fn shredded(&self, removed: &[(BlobKey, Removal)]) -> Result<Vec<Result<()>>> {
         self.objects.shredded(removed).await
     }
 

@@ -71,7 +71,7 @@ async fn a_reader_in_the_way_only_delays_the_checkpoint() {
     reader
         .execute_batch("BEGIN; SELECT count(*) FROM objects;")
         .unwrap();
-    backend.objects.erase(&[erasure(&object)]).await.unwrap();
+    backend.erase(&[erasure(&object)]).await;
     tokio::time::sleep(Duration::from_millis(600)).await;
     assert!(
         contains(path, b"name of p-001.png"),

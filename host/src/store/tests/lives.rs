@@ -101,11 +101,11 @@ impl Objects for Mortal {
         self.objects.find(target).await
     }
 
-    async fn erase(&self, group: &[Erasure]) -> Result<Vec<Result<Doomed, Conflict>>> {
+    async fn erase(&self, group: &[Erasure]) -> Result<Vec<Result<Doomed, EraseError>>> {
         self.through(self.objects.erase(group)).await
     }
 
-    async fn record(&self, decisions: &[Decision]) -> Result<()> {
+    async fn record(&self, decisions: &[Decision]) -> Result<Vec<Result<()>>> {
         self.through(self.objects.record(decisions)).await
     }
 
@@ -118,7 +118,7 @@ impl Objects for Mortal {
         due
     }
 
-    async fn shredded(&self, removed: &[(BlobKey, Removal)]) -> Result<()> {
+    async fn shredded(&self, removed: &[(BlobKey, Removal)]) -> Result<Vec<Result<()>>> {
         self.through(self.objects.shredded(removed)).await
     }
 

@@ -130,6 +130,17 @@ impl Backend {
         }
     }
 
+    /// Erases a group in which the storage fails for none.
+    pub(super) async fn erase(&self, group: &[Erasure]) -> Vec<Result<Doomed, Conflict>> {
+        let outcomes = self.objects.erase(group).await.unwrap();
+        let conflict = |error| match error {
+            EraseError::Conflict(conflict) => conflict,
+            EraseError::Store(error) => panic!("{error}"),
+        };
+        let told = outcomes.into_iter();
+        told.map(|outcome| outcome.map_err(conflict)).collect()
+    }
+
     /// The keys of a live object's blobs.
     pub(super) async fn keys(&self, object: &Object) -> Vec<BlobKey> {
         let stored = self.catalogue.show(&object.target).await.unwrap().unwrap();

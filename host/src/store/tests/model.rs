@@ -304,7 +304,7 @@ impl Bench {
             once: None,
         };
         let group: Vec<_> = which.iter().map(erasure).collect();
-        let outcomes = self.backend.objects.erase(&group).await.unwrap();
+        let outcomes = self.backend.erase(&group).await;
         assert_eq!(outcomes.len(), group.len());
         for (erasure, outcome) in group.iter().zip(outcomes) {
             let outcome = outcome.map(|doomed| BTreeSet::from_iter(doomed.blobs));

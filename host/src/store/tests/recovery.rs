@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering;
 
 use super::commit::{Moody, committer, eventually, quick};
 use super::*;
-use crate::store::sqlite::Sqlite;
+use crate::store::sqlite::{Sqlite, damage};
 
 #[tokio::test]
 async fn a_crash_between_commit_and_unlink_is_finished_at_once_by_the_next_start() {
@@ -12,7 +12,7 @@ async fn a_crash_between_commit_and_unlink_is_finished_at_once_by_the_next_start
     let object = backend.upload("p1", b"bytes").await;
     let keys = backend.keys(&object).await;
     // The predecessor committed with a lease that still runs, and was gone.
-    backend.objects.erase(&[erasure(&object)]).await.unwrap();
+    backend.erase(&[erasure(&object)]).await;
     assert!(backend.readable(&keys).await);
     let next = committer(&backend, Arc::clone(&backend.blobs), &quick());
     eventually(async || !backend.readable(&keys).await).await;
@@ -32,7 +32,7 @@ async fn a_crash_after_the_unlink_does_not_tell_of_absent_bytes() {
     let backend = Backend::embedded().await;
     let object = backend.upload("p1", b"bytes").await;
     let keys = backend.keys(&object).await;
-    backend.objects.erase(&[erasure(&object)]).await.unwrap();
+    backend.erase(&[erasure(&object)]).await;
     backend.blobs.remove_all(&keys).await;
     let next = committer(&backend, Arc::clone(&backend.blobs), &quick());
     eventually(async || {
@@ -54,7 +54,7 @@ async fn recovery_leaves_uploads_under_way_alone() {
     let erased = backend.upload("p1", b"bytes").await;
     let keys = backend.keys(&erased).await;
     let under_way = backend.new_object("p2", b"others").await;
-    backend.objects.erase(&[erasure(&erased)]).await.unwrap();
+    backend.erase(&[erasure(&erased)]).await;
     let next = committer(&backend, Arc::clone(&backend.blobs), &quick());
     eventually(async || !backend.readable(&keys).await).await;
     backend.catalogue.insert(under_way.clone()).await.unwrap();
@@ -107,7 +107,7 @@ async fn more_than_a_page_of_doomed_bytes_is_recovered() {
         backend.catalogue.insert(new.clone()).await.unwrap();
         group.push(erasure(&new.object));
     }
-    let doomed = backend.objects.erase(&group).await.unwrap();
+    let doomed = backend.erase(&group).await;
     let keys: Vec<_> = doomed
         .into_iter()
         .flat_map(|one| one.unwrap().blobs)
@@ -124,7 +124,7 @@ async fn recovery_of_bytes_that_resist_backs_off_and_still_serves_others() {
         backend.upload("p1", b"1").await,
         backend.upload("p2", b"2").await,
     );
-    backend.objects.erase(&[erasure(&old)]).await.unwrap();
+    backend.erase(&[erasure(&old)]).await;
     let blobs = Moody::over(&backend, true);
     let next = committer(&backend, blobs.clone(), &quick());
     eventually(async || blobs.tried.load(Ordering::SeqCst) > 0).await;
@@ -141,7 +141,7 @@ async fn what_was_answered_is_there_after_reopening() {
         backend.upload("p1", b"1").await,
         backend.upload("p2", b"2").await,
     );
-    backend.objects.erase(&[erasure(&erased)]).await.unwrap();
+    backend.erase(&[erasure(&erased)]).await;
     let reopened = Sqlite::open(backend.dir.path()).unwrap();
     assert_eq!(reopened.find(&erased.target).await.unwrap(), None);
     assert_eq!(reopened.find(&kept.target).await.unwrap(), Some(kept));
@@ -155,4 +155,34 @@ async fn what_was_answered_is_there_after_reopening() {
             .count(),
         2
     );
+}
+
+#[tokio::test]
+async fn records_that_cannot_be_read_or_struck_off_hold_up_no_other() {
+    let backend = Backend::embedded().await;
+    let mut keys = Vec::new();
+    let mut group = Vec::new();
+    for n in 0..3 {
+        let object = backend.upload(&format!("p{n}"), b"bytes").await;
+        keys.extend(backend.keys(&object).await);
+        group.push(erasure(&object));
+    }
+    backend.erase(&group).await;
+    let bad = format!(
+        "UPDATE shreds SET event = -1 WHERE key = '{}';
+        INSERT INTO shreds (key, not_before_ms) VALUES ('no key', 1);",
+        keys[0]
+    );
+    damage(&backend, &bad);
+    let next = committer(&backend, Arc::clone(&backend.blobs), &quick());
+    eventually(async || {
+        let left = backend.objects.shreds(u64::MAX, 10).await.unwrap();
+        !backend.readable(&keys).await && left.len() == 1 && left[0].attempts > 1
+    })
+    .await;
+    let overdue = backend.ledger.overdue(0, 10).await.unwrap();
+    assert_eq!((overdue.len(), overdue[0].key), (1, keys[0]));
+    let why = overdue[0].last_error.as_deref().unwrap_or_default();
+    assert!(why.contains("damaged"), "{why}");
+    next.stop().await;
 }

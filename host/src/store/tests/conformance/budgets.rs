@@ -46,7 +46,7 @@ async fn uploads(backend: &Backend, count: usize) -> Vec<Object> {
 
 /// Which of a group were erased.
 async fn erased(backend: &Backend, group: &[Erasure]) -> Vec<bool> {
-    let outcomes = backend.objects.erase(group).await.unwrap();
+    let outcomes = backend.erase(group).await;
     outcomes.iter().map(Result::is_ok).collect()
 }
 
@@ -67,7 +67,7 @@ pub(super) async fn a_group_erases_exactly_as_many_as_a_budget_allows(backend: &
     let objects = uploads(backend, 5).await;
     let within = |object| erasure_within(object, per_day(3, 0));
     let group: Vec<_> = objects.iter().map(within).collect();
-    let outcomes = backend.objects.erase(&group).await.unwrap();
+    let outcomes = backend.erase(&group).await;
     assert!(outcomes[..3].iter().all(Result::is_ok));
     let refused = over(Scope::Tenant, Window::Day, MIDNIGHT_MS);
     assert_eq!(outcomes[3..], [refused.clone(), refused]);
@@ -124,7 +124,7 @@ pub(super) async fn only_a_committed_erasure_is_counted(backend: &Backend) {
     let (mut absent, object) = (within(&objects[0]), &objects[1]);
     absent.decision.object.target.id = "p9".to_owned();
     let group = [stale.clone(), absent.clone(), within(object), stale, absent];
-    let outcomes = backend.objects.erase(&group).await.unwrap();
+    let outcomes = backend.erase(&group).await;
     assert!(outcomes[2].is_ok());
     // What could not go in any case is told so, whatever is left of the budget.
     let conflicts = [Err(Conflict::Changed), Err(Conflict::Gone)];
@@ -153,7 +153,7 @@ pub(super) async fn of_several_budgets_the_one_that_lasts_longest_is_told(backen
         .iter()
         .map(|object| erasure_within(object, budget))
         .collect();
-    let outcomes = backend.objects.erase(&group).await.unwrap();
+    let outcomes = backend.erase(&group).await;
     let hour = NOON_MS + 3_600_000;
     assert_eq!(outcomes[1], over(Scope::Caller, Window::Hour, hour));
 }
@@ -177,7 +177,7 @@ pub(super) async fn a_window_that_begins_brings_a_budget_of_its_own(backend: &Ba
     let expected = [true, false, true, false, false, false, true];
     let mut erased = Vec::new();
     for erasure in group {
-        let outcomes = backend.objects.erase(&[erasure]).await.unwrap();
+        let outcomes = backend.erase(&[erasure]).await;
         erased.push(outcomes[0].is_ok());
     }
     assert_eq!(erased, expected);

@@ -71,7 +71,7 @@ pub(super) async fn an_id_is_taken_while_its_object_lives(backend: &Backend) {
     let again = backend.new_object("p1", b"others").await;
     let refused = backend.catalogue.insert(again.clone()).await;
     assert!(matches!(refused, Err(StoreError::Taken { .. })));
-    backend.objects.erase(&[erasure(&object)]).await.unwrap();
+    backend.erase(&[erasure(&object)]).await;
     // The refusal left the reservation as it was.
     backend.catalogue.insert(again).await.unwrap();
 }
@@ -142,7 +142,7 @@ pub(super) async fn several_holds_are_released_together(backend: &Backend) {
     );
     let found = backend.objects.find(&object.target).await.unwrap().unwrap();
     assert!(!found.held);
-    let outcome = backend.objects.erase(&[erasure(&found)]).await.unwrap();
+    let outcome = backend.erase(&[erasure(&found)]).await;
     assert!(outcome[0].is_ok());
     let gone = backend.catalogue.release_holds(&object.target).await;
     assert!(matches!(gone, Err(StoreError::Missing { .. })));

@@ -19,7 +19,7 @@ pub(super) async fn what_a_row_or_a_shred_record_names_is_not_unnamed(backend: &
     let erased = backend.upload("p2", b"bytes").await;
     let mut keys = backend.keys(&live).await;
     keys.extend(backend.keys(&erased).await);
-    backend.objects.erase(&[erasure(&erased)]).await.unwrap();
+    backend.erase(&[erasure(&erased)]).await;
     let reserved = BlobKey::random();
     backend.catalogue.reserve(&[reserved], 1).await.unwrap();
     let strangers = [BlobKey::random(), BlobKey::random()];
@@ -73,7 +73,7 @@ pub(super) async fn what_is_overdue_tells_attempts_and_error(backend: &Backend) 
     let erasure = erasure(&object);
     let (erased, lease) = (erasure.at_ms, erasure.lease_until_ms);
     let key = backend.keys(&object).await[0];
-    backend.objects.erase(&[erasure]).await.unwrap();
+    backend.erase(&[erasure]).await;
     let before = backend.ledger.overdue(lease - 1, 10).await.unwrap();
     assert!(before.is_empty(), "{before:?}");
     backend

@@ -8,7 +8,7 @@ pub(super) async fn an_erasure_takes_the_row_and_dooms_every_blob(backend: &Back
     let bystander = backend.upload("p2", b"others").await;
     let mut keys = backend.keys(&object).await;
     keys.sort();
-    let mut outcome = backend.objects.erase(&[erasure(&object)]).await.unwrap();
+    let mut outcome = backend.erase(&[erasure(&object)]).await;
     let mut doomed = outcome.remove(0).unwrap();
     doomed.blobs.sort();
     assert_eq!(doomed.blobs, keys);
@@ -43,11 +43,7 @@ pub(super) async fn an_erasure_takes_the_row_and_dooms_every_blob(backend: &Back
 pub(super) async fn an_erasure_leaves_an_event_and_its_decision(backend: &Backend) {
     let object = backend.upload("p1", b"bytes").await;
     let erasure = erasure(&object);
-    backend
-        .objects
-        .erase(std::slice::from_ref(&erasure))
-        .await
-        .unwrap();
+    backend.erase(std::slice::from_ref(&erasure)).await;
     let activity =
         backend
             .catalogue
@@ -74,7 +70,7 @@ pub(super) async fn an_erasure_leaves_an_event_and_its_decision(backend: &Backen
 pub(super) async fn of_two_erasures_of_one_object_in_a_group_the_first_wins(backend: &Backend) {
     let object = backend.upload("p1", b"bytes").await;
     let group = [erasure(&object), erasure(&object)];
-    let outcome = backend.objects.erase(&group).await.unwrap();
+    let outcome = backend.erase(&group).await;
     assert!(outcome[0].is_ok());
     assert_eq!(outcome[1], Err(Conflict::Gone));
     assert_eq!(decisions(backend).await.len(), 1);
@@ -84,13 +80,13 @@ pub(super) async fn a_hold_that_came_after_the_decision_wins(backend: &Backend) 
     let object = backend.upload("p1", b"bytes").await;
     let place = backend.catalogue.place_hold(&object.target, "a lawsuit", 1);
     place.await.unwrap();
-    let outcome = backend.objects.erase(&[erasure(&object)]).await.unwrap();
+    let outcome = backend.erase(&[erasure(&object)]).await;
     assert_eq!(outcome, [Err(Conflict::Held)]);
     let found = backend.objects.find(&object.target).await.unwrap().unwrap();
     assert!(found.held);
     assert_eq!(found.version, 2);
     // Nor does a decision that saw the hold.
-    let outcome = backend.objects.erase(&[erasure(&found)]).await.unwrap();
+    let outcome = backend.erase(&[erasure(&found)]).await;
     assert_eq!(outcome, [Err(Conflict::Held)]);
     let activity =
         backend
@@ -112,18 +108,14 @@ pub(super) async fn a_retention_date_that_came_after_the_decision_wins(backend: 
         .await
         .unwrap();
     let early = erasure(&object);
-    let outcome = backend
-        .objects
-        .erase(std::slice::from_ref(&early))
-        .await
-        .unwrap();
+    let outcome = backend.erase(std::slice::from_ref(&early)).await;
     assert_eq!(outcome, [Err(Conflict::RetainedUntil(until))]);
     let found = backend.objects.find(&object.target).await.unwrap().unwrap();
     let due = Erasure {
         at_ms: until,
         ..erasure(&found)
     };
-    assert!(backend.objects.erase(&[due]).await.unwrap()[0].is_ok());
+    assert!(backend.erase(&[due]).await[0].is_ok());
 }
 
 pub(super) async fn a_stale_decision_erases_nothing(backend: &Backend) {
@@ -137,7 +129,7 @@ pub(super) async fn a_stale_decision_erases_nothing(backend: &Backend) {
         .change(&object.target, change)
         .await
         .unwrap();
-    let outcome = backend.objects.erase(&[erasure(&object)]).await.unwrap();
+    let outcome = backend.erase(&[erasure(&object)]).await;
     assert_eq!(outcome, [Err(Conflict::Changed)]);
     let found = backend.objects.find(&object.target).await.unwrap().unwrap();
     assert_eq!(found.labels, ["evidence"]);
@@ -147,14 +139,14 @@ pub(super) async fn a_stale_decision_erases_nothing(backend: &Backend) {
 
 pub(super) async fn a_decision_on_a_predecessor_of_the_same_name_erases_nothing(backend: &Backend) {
     let predecessor = backend.upload("p1", b"bytes").await;
-    let erased = backend.objects.erase(&[erasure(&predecessor)]).await;
-    assert!(erased.unwrap()[0].is_ok());
+    let erased = backend.erase(&[erasure(&predecessor)]).await;
+    assert!(erased[0].is_ok());
     let mut successor = backend.new_object("p1", b"other bytes").await;
     successor.object.created_at_ms = predecessor.created_at_ms + 1;
     backend.catalogue.insert(successor.clone()).await.unwrap();
     assert_eq!(successor.object.version, predecessor.version);
-    let outcome = backend.objects.erase(&[erasure(&predecessor)]).await;
-    assert_eq!(outcome.unwrap(), [Err(Conflict::Changed)]);
+    let outcome = backend.erase(&[erasure(&predecessor)]).await;
+    assert_eq!(outcome, [Err(Conflict::Changed)]);
     assert!(
         backend
             .readable(&backend.keys(&successor.object).await)
@@ -166,7 +158,7 @@ pub(super) async fn a_doomed_blob_waits_for_its_lease(backend: &Backend) {
     let object = backend.upload("p1", b"bytes").await;
     let erasure = erasure(&object);
     let lease = erasure.lease_until_ms;
-    backend.objects.erase(&[erasure]).await.unwrap();
+    backend.erase(&[erasure]).await;
     assert!(
         backend
             .objects
@@ -185,7 +177,7 @@ pub(super) async fn a_failed_removal_is_put_off_and_counted(backend: &Backend) {
     let erasure = erasure(&object);
     let lease = erasure.lease_until_ms;
     let key = backend.keys(&object).await[0];
-    backend.objects.erase(&[erasure]).await.unwrap();
+    backend.erase(&[erasure]).await;
     assert_eq!(
         backend.catalogue.backlog(lease - 1).await.unwrap(),
         Backlog::default()
@@ -215,7 +207,7 @@ pub(super) async fn what_lies_too_far_ahead_is_brought_forward(backend: &Backend
         lease_until_ms: 900,
         ..erasure(&object)
     };
-    backend.objects.erase(&[erasure]).await.unwrap();
+    backend.erase(&[erasure]).await;
     let reserved = BlobKey::random();
     backend.catalogue.reserve(&[reserved], 900).await.unwrap();
     // Nothing lies further ahead than this.
@@ -239,7 +231,7 @@ pub(super) async fn what_lies_too_far_ahead_is_brought_forward(backend: &Backend
 pub(super) async fn bytes_that_were_absent_are_noted_at_the_event(backend: &Backend) {
     let object = backend.upload("p1", b"bytes").await;
     let keys = backend.keys(&object).await;
-    backend.objects.erase(&[erasure(&object)]).await.unwrap();
+    backend.erase(&[erasure(&object)]).await;
     let removed = [(keys[0], Removal::Absent), (keys[1], Removal::Removed)];
     backend.objects.shredded(&removed).await.unwrap();
     backend.objects.shredded(&removed).await.unwrap();

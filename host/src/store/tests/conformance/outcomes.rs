@@ -44,7 +44,7 @@ pub(super) async fn an_erasure_is_kept_with_what_it_doomed_until_that_is_settled
     let erasure = erasure_once(&object, "k");
     let once = erasure.once.clone().unwrap();
     assert_eq!(first(backend, &once).await, None);
-    assert!(backend.objects.erase(&[erasure]).await.unwrap()[0].is_ok());
+    assert!(backend.erase(&[erasure]).await[0].is_ok());
     let left = |first| match first {
         Some(First::Erased(mut left)) => {
             left.sort();
@@ -70,7 +70,7 @@ pub(super) async fn of_two_erasures_of_one_key_the_second_is_a_repeat(backend: &
         // Whatever it asks for.
         erasure_once(&two, "k"),
     ];
-    let outcomes = backend.objects.erase(&group).await.unwrap();
+    let outcomes = backend.erase(&group).await;
     assert!(outcomes[0].is_ok());
     assert_eq!(
         outcomes[1..],
@@ -81,16 +81,16 @@ pub(super) async fn of_two_erasures_of_one_key_the_second_is_a_repeat(backend: &
     let another = once("k", "p2");
     assert_eq!(first(backend, &another).await, Some(First::Another));
     let other_key = erasure_once(&two, "another");
-    assert!(backend.objects.erase(&[other_key]).await.unwrap()[0].is_ok());
+    assert!(backend.erase(&[other_key]).await[0].is_ok());
 }
 
 pub(super) async fn a_new_object_of_the_same_name_is_no_matter_of_a_repeat(backend: &Backend) {
     let object = backend.upload("p1", b"old").await;
-    let outcomes = backend.objects.erase(&[erasure_once(&object, "k")]).await;
-    assert!(outcomes.unwrap()[0].is_ok());
+    let outcomes = backend.erase(&[erasure_once(&object, "k")]).await;
+    assert!(outcomes[0].is_ok());
     let new = backend.upload("p1", b"new").await;
-    let outcomes = backend.objects.erase(&[erasure_once(&new, "k")]).await;
-    assert_eq!(outcomes.unwrap(), [Err(Conflict::Repeated)]);
+    let outcomes = backend.erase(&[erasure_once(&new, "k")]).await;
+    assert_eq!(outcomes, [Err(Conflict::Repeated)]);
     assert!(backend.objects.find(&new.target).await.unwrap().is_some());
 }
 
@@ -129,7 +129,7 @@ pub(super) async fn a_conflict_is_kept_if_it_is_final(backend: &Backend) {
         spender,
         beyond,
     ];
-    let outcomes = backend.objects.erase(&group).await.unwrap();
+    let outcomes = backend.erase(&group).await;
     assert_eq!(outcomes.iter().filter(|outcome| outcome.is_ok()).count(), 1);
     let kept = async |name: &str| first(backend, &once(name, name)).await;
     assert_eq!(kept("held").await, Some(First::Refused(Refused::Held)));
@@ -177,7 +177,7 @@ pub(super) async fn an_outcome_is_forgotten_in_time_and_its_key_is_as_new(backen
         once: Some(later(AT_MS)),
         ..erasure(&object)
     };
-    assert!(backend.objects.erase(&[anew]).await.unwrap()[0].is_ok());
+    assert!(backend.erase(&[anew]).await[0].is_ok());
     let found = first(backend, &later(AT_MS)).await;
     assert!(matches!(found, Some(First::Erased(_))));
     // Those that come later take the forgotten ones away, some at a time.
