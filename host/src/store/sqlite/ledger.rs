@@ -3,10 +3,10 @@
 use async_trait::async_trait;
 use rusqlite::{Connection, params};
 
-use super::Sqlite;
 use super::chains::{chosen, kept, latest};
 use super::objects::{ERASE, conflict, name};
-use super::rows::{all, execute, first, kind, optional, signed, to_json, unsigned, word};
+use super::rows::{all, execute, first, kind, signed, to_json, unsigned, word};
+use super::{Sqlite, backlog};
 use crate::store::ledger::{Ledger, Named, Overdue, Soundness, Totals};
 use crate::store::{Conflict, Result, StoreError};
 use crate::target::{BlobKey, Object, Subdomain, Target, TenantId};
@@ -17,21 +17,22 @@ const DOCTOR: &str = "atropos doctor";
 #[async_trait]
 impl Ledger for Sqlite {
     async fn verify(&self) -> Result<Soundness> {
-        self.readers.snapshot(verify)
+        self.readers.snapshot_long(verify).await
     }
 
     async fn totals(&self) -> Result<Totals> {
         let count = "
             SELECT (SELECT count(*) FROM tenants) AS tenants,
                 (SELECT count(*) FROM objects) AS objects";
-        let totals = self.readers.read(|rows| {
+        let totals = |rows: &Connection| {
             first(rows, count, [], |row| {
                 Ok(Totals {
                     tenants: unsigned(row, "tenants")?,
                     objects: unsigned(row, "objects")?,
                 })
             })
-        })?;
+        };
+        let totals = self.readers.read_long(totals).await?;
         Ok(totals.unwrap_or_default())
     }
 
@@ -42,7 +43,8 @@ impl Ledger for Sqlite {
                 AND NOT EXISTS (SELECT 1 FROM shreds WHERE shreds.key = value)";
         let keys = list(keys)?;
         self.readers
-            .read(|rows| all(rows, unnamed, [keys], |row| word(row, "key")))
+            .read_long(move |rows| all(rows, unnamed, [keys], |row| word(row, "key")))
+            .await
     }
 
     async fn named(&self, after: Option<BlobKey>, limit: u32) -> Result<Vec<Named>> {
@@ -53,7 +55,7 @@ impl Ledger for Sqlite {
                 JOIN tenants ON tenants.id = objects.tenant
             WHERE key > ? ORDER BY key LIMIT ?";
         let after = after.map_or_else(String::new, |key| key.to_string());
-        self.readers.read(|rows| {
+        let named = move |rows: &Connection| {
             all(rows, page, params![after, limit], |row| {
                 Ok(Named {
                     key: word(row, "key")?,
@@ -67,26 +69,14 @@ impl Ledger for Sqlite {
                     tenant: word(row, "subdomain")?,
                 })
             })
-        })
+        };
+        self.readers.read_long(named).await
     }
 
     async fn overdue(&self, by_ms: u64, limit: u32) -> Result<Vec<Overdue>> {
-        let overdue = "
-            SELECT key, events.at_ms AS erased_at_ms, not_before_ms, attempts, last_error
-            FROM shreds LEFT JOIN events ON events.id = shreds.event
-            WHERE not_before_ms <= ? OR attempts > 0
-            ORDER BY attempts DESC, not_before_ms LIMIT ?";
-        self.readers.read(|rows| {
-            all(rows, overdue, params![signed(by_ms), limit], |row| {
-                Ok(Overdue {
-                    key: word(row, "key")?,
-                    erased_at_ms: optional(row, "erased_at_ms")?,
-                    next_try_at_ms: unsigned(row, "not_before_ms")?,
-                    attempts: row.get("attempts")?,
-                    last_error: row.get("last_error")?,
-                })
-            })
-        })
+        self.readers
+            .snapshot_long(move |rows| backlog::list(rows, by_ms, limit))
+            .await
     }
 
     async fn doom(&self, keys: &[BlobKey], at_ms: u64) -> Result<u64> {
