@@ -341,7 +341,7 @@ fn a_database_that_contradicts_itself_is_told_of_and_not_trusted() {
     assert_eq!(blob_files(&data_dir).len(), 2, "what a row names stays");
 
     // A page of an index, overwritten.
-    let page = "SELECT rootpage FROM sqlite_master WHERE name = 'objects_by_age'";
+    let page = "SELECT rootpage FROM sqlite_master WHERE name = 'objects_by_owner'";
     let number = |query| broken.query_row(query, [], |row| row.get::<_, u32>(0));
     let page = u64::from(number(page).expect("a page"));
     let size = u64::from(number("PRAGMA page_size").expect("a size"));

@@ -152,6 +152,17 @@ fn only_the_table_of_endpoints_makes_routes() {
 }
 
 #[test]
+fn lists_of_callers_are_read_in_turns_alone() {
+    for (file, text) in sources(&root().join("host/src")) {
+        let code: String = text.split_whitespace().collect();
+        for list in ["list", "activity", "decisions", "count_decisions"] {
+            let read = code.contains(&format!("catalogue.{list}("));
+            assert!(!read || !file.starts_with("http/"), "{file} reads {list}");
+        }
+    }
+}
+
+#[test]
 fn only_the_guest_folder_touches_wasmtime() {
     for (file, text) in sources(&root().join("host/src")) {
         if !file.starts_with("guest/") {

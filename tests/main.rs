@@ -51,6 +51,8 @@ mod guessing;
 mod holding_off;
 // The house: directions, sizes, and words that must agree.
 mod house;
+// Lists that are long, paged, deleted from meanwhile, and asked for by many.
+mod lists;
 // Components on their way from a digest to an instance: compiled, kept on disk, loaded, let go.
 mod loading;
 // Many who hold on, and some who take their time.

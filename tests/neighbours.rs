@@ -161,7 +161,9 @@ impl Household {
             limit: 25,
         };
         let id = self.tenant.id;
-        let listed = service.catalogue.list(id, Kind::Photo, Some(OWNER), page);
+        let listed = service
+            .catalogue
+            .list(id, Kind::Photo, Some(OWNER), page.into());
         assert_eq!(listed.await.expect("a list").len(), 1);
     }
 }

@@ -56,7 +56,7 @@ struct Scenario {
     doomed: bool,
 }
 
-const SCENARIOS: [Scenario; 10] = [
+const SCENARIOS: [Scenario; 11] = [
     scenario("delete of a photo", Deed::Delete(Kind::Photo), ""),
     scenario("delete of a document", Deed::Delete(Kind::Document), ""),
     scenario(
@@ -74,6 +74,7 @@ const SCENARIOS: [Scenario; 10] = [
         "put.sync=return",
     ),
     scenario("download of a photo", Deed::Read, ""),
+    scenario("long list of photos", Deed::List, ""),
     Scenario {
         name: "start after a delete was cut short",
         deed: Deed::Start,

@@ -285,7 +285,7 @@ async fn latest(
     };
     let listed = service
         .catalogue
-        .list(tenant, kind, Some(owner), page)
+        .list(tenant, kind, Some(owner), page.into())
         .await?;
     let first = listed.into_iter().next();
     Ok(first.map(|stored| stored.object.target.id))

@@ -2,6 +2,9 @@
 //!
 //! **Invariant:** who only looks opens the [`Storage`], on which nothing is at work.
 
+mod backlog;
+mod lists;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -18,6 +21,9 @@ use crate::store::{
 };
 use crate::target::{Subdomain, Tenant, WebsiteId, now_ms};
 use crate::upload::Uploads;
+
+pub use self::backlog::Backlogs;
+pub use self::lists::{ListError, Lists};
 
 /// The parts of a running service. Cheap to clone.
 #[derive(Clone)]
@@ -36,6 +42,10 @@ pub struct Service {
     pub chains: Arc<dyn Chains>,
     /// Objects with all that their owners may see.
     pub catalogue: Arc<dyn Catalogue>,
+    /// Its lists, for callers, who take turns.
+    pub lists: Lists,
+    /// How much is to be removed.
+    pub backlogs: Backlogs,
     /// The bytes.
     pub blobs: Arc<dyn Blobs>,
     /// Making objects live.
@@ -153,6 +163,8 @@ impl Service {
             policies: rows.clone(),
             chains: rows.clone(),
             catalogue: rows.clone(),
+            lists: Lists::new(rows.clone()),
+            backlogs: Backlogs::new(rows.clone()),
             uploads: Uploads::new(rows.clone(), Arc::clone(&blobs), &config.upload),
             storage,
             blobs,

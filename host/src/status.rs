@@ -41,8 +41,11 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// More than a server has to say.
 const LONGEST_ANSWER: u64 = 1 << 20;
 
-/// How many of the bytes that resist, and of the components held off, are shown; all are counted.
+/// How many of the bytes that resist, and of the components held off, are shown; many more are counted.
 const SHOWN: usize = 20;
+
+/// How many of the bytes that resist are counted; a figure of this much means that many or more.
+const COUNTED: u32 = 100_000;
 
 /// What the storage holds, as anyone sees who can open it.
 #[derive(Clone, Debug, Serialize)]
@@ -71,7 +74,7 @@ impl Stored {
         Ok(Self {
             totals: rows.totals().await?,
             plugin: rows.plugin().await?,
-            backlog: rows.backlog(now).await?,
+            backlog: rows.backlog(now, COUNTED).await?,
             overdue: rows.overdue(now, SHOWN as u32).await?,
             room: storage.bytes.room().await?,
         })

@@ -108,6 +108,8 @@ steps! {
     ShredPostpone = "shred.postpone",
     /// The files of the database are to be freed of what was deleted.
     WriteCheckpoint = "write.checkpoint",
+    /// A list of objects that may be long is to be read, on a thread that serves nothing.
+    RowsList = "rows.list",
     /// The bytes of a blob are to be opened for reading.
     BytesOpen = "bytes.open",
     /// One key of an upload is to be doomed until its row exists.

@@ -24,6 +24,8 @@ pub(super) enum Deed {
     DeniedOnce,
     Upload,
     Read,
+    /// A list that may be long.
+    List,
 }
 
 /// What a caller is told: what is in the answer, the word for it, and what it means.
@@ -76,6 +78,7 @@ impl Deed {
             Self::Delete(_) | Self::Once | Self::Denied | Self::DeniedOnce => "delete",
             Self::Upload => "upload",
             Self::Read => "download",
+            Self::List => "list",
         }
     }
 
@@ -89,6 +92,10 @@ impl Deed {
             Self::Denied => ask(denied(server, id)),
             Self::DeniedOnce => ask(denied(server, id).header(IDEMPOTENCY_KEY, id)),
             Self::Upload => ask(server.upload(Kind::Photo, "new.png", &picture())),
+            Self::List => {
+                let list = format!("GetUserUploadedList?userId={PHOTO_USER}&pageSize=1000");
+                ask(server.photo_request(&list))
+            }
             Self::Read => {
                 let url = ground::address(server.data_dir(), id);
                 let response = server.bytes(&url).send().ok()?;
@@ -109,7 +116,7 @@ impl Deed {
             }
             Self::Denied | Self::DeniedOnce => decided(),
             Self::Start => keys(&plot.data_dir(), "shreds").is_empty(),
-            Self::Upload | Self::Read => true,
+            Self::Upload | Self::Read | Self::List => true,
         }
     }
 
@@ -121,9 +128,12 @@ impl Deed {
         };
         match self {
             Self::Delete(kind) => delete(kind),
-            Self::Start | Self::Read | Self::Once | Self::Denied | Self::DeniedOnce => {
-                delete(Kind::Photo)
-            }
+            Self::Start
+            | Self::Read
+            | Self::List
+            | Self::Once
+            | Self::Denied
+            | Self::DeniedOnce => delete(Kind::Photo),
             Self::Upload => {
                 let photos = "SELECT count(*) FROM objects WHERE tenant = 1 AND kind = 'photo'";
                 match plot.count(photos) - OBJECTS.len() as i64 > time as i64 {

@@ -11,8 +11,8 @@ use super::output::{Answer, Columns};
 use super::{Failure, tenant, values};
 use crate::service::Service;
 use crate::store::catalogue::Change;
-use crate::store::{Rendition, Stored};
-use crate::target::{Kind, Object, Subdomain, Target};
+use crate::store::{ObjectPage, Page, Position, Rendition, Start, Stored};
+use crate::target::{Kind, Malformed, Object, Subdomain, Target};
 use crate::upload::NewUpload;
 
 /// Below this size an upload is over before a progress bar would be of use.
@@ -65,6 +65,15 @@ Examples:
         user: Option<String>,
         #[command(flatten)]
         paging: values::Paging,
+        /// Only what follows this object in the list of one user, even if it is gone by now: its
+        /// createdAtMs and its id, with a hyphen between
+        #[arg(
+            long,
+            value_name = "MS-ID",
+            requires = "user",
+            conflicts_with = "offset"
+        )]
+        after: Option<String>,
     },
     /// Show one live object
     Show {
@@ -152,10 +161,16 @@ pub(crate) async fn run(verb: Verb, service: &Service) -> Result<Answer, Failure
             tenant,
             user,
             paging,
+            after,
         } => {
             let tenant = tenant::named(service, &tenant).await?.id;
             let user = user.map(|user| values::owner(kind, &user)).transpose()?;
-            let page = paging.into();
+            let mut page = ObjectPage::from(Page::from(paging));
+            if let Some((owner, after)) = user.clone().zip(after) {
+                let position = Position::parse(kind, owner, &after);
+                let usage = |malformed: Malformed| Failure::Usage(malformed.to_string());
+                page.start = Start::After(position.map_err(usage)?);
+            }
             let listed = service
                 .catalogue
                 .list(tenant, kind, user.as_deref(), page)

@@ -177,7 +177,11 @@ mod tests {
     #[tokio::test]
     async fn one_key_does_not_fill_the_queue() {
         let (sender, mut receiver) = queue(9);
-        let fill = |key| (0..).take_while(|_| sender.try_send(key, ()).is_ok()).count();
+        let fill = |key| {
+            (0..)
+                .take_while(|_| sender.try_send(key, ()).is_ok())
+                .count()
+        };
         assert_eq!(fill(1), 6, "two thirds");
         assert_eq!(sender.try_send(1, ()), Err(SendError::Full));
         assert!(fill(2) > 0, "another finds room");

@@ -9,6 +9,7 @@ use axum::http::StatusCode;
 
 use crate::auth::AuthError;
 use crate::error::{FaultKind, Reason, Refused};
+use crate::service::ListError;
 use crate::store::StoreError;
 use crate::target::{Kind, now_ms};
 use crate::upload::UploadError;
@@ -179,6 +180,13 @@ pub(super) const TIMED_OUT: Failure = Failure::host(
     "The request took too long; try again.",
 )
 .retry(SOON);
+/// As a delete is told that there are too many.
+const OVERLOADED: Failure = Failure::host(
+    StatusCode::SERVICE_UNAVAILABLE,
+    "overloaded",
+    "Too many requests are under way; try again.",
+)
+.retry(SOON);
 const UNAVAILABLE: Failure = Failure::host(
     StatusCode::SERVICE_UNAVAILABLE,
     "unavailable",
@@ -209,6 +217,16 @@ impl From<StoreError> for Failure {
             "the storage failed"
         );
         failure
+    }
+}
+
+impl From<ListError> for Failure {
+    fn from(error: ListError) -> Self {
+        match error {
+            ListError::Overloaded(_) => OVERLOADED,
+            ListError::Store(source) => source.into(),
+            ListError::BrokenOff(_) => BROKEN,
+        }
     }
 }
 
@@ -294,6 +312,13 @@ mod tests {
             assert_eq!(failure.message, sentence(&refused.to_string()));
             assert_eq!(failure.retry_after.is_some(), again, "{refused:?}");
         }
+    }
+
+    #[test]
+    fn a_list_without_room_is_told_as_a_delete_without_room_is() {
+        let delete = Failure::refused(Refused::Overloaded, Kind::Photo);
+        let list = ListError::Overloaded(crate::fair_queue::Full);
+        assert_eq!(Failure::from(list), delete);
     }
 
     #[test]

@@ -16,7 +16,7 @@ use super::problem::ProblemError;
 use super::routes::{Access, Route};
 use crate::service::Service;
 use crate::store::{Blobs, Catalogue};
-use crate::target::{BlobKey, now_ms};
+use crate::target::BlobKey;
 
 /// The recorder that `/metrics` reads, once there is one.
 static RECORDER: OnceLock<PrometheusHandle> = OnceLock::new();
@@ -25,7 +25,8 @@ static RECORDER: OnceLock<PrometheusHandle> = OnceLock::new();
 const BUCKETS: [f64; 14] = [
     0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0,
 ];
-/// How long the storage may take to answer before the service is not ready.
+/// How long the storage may take to answer: longer, and the service is not ready, and a figure stays as
+/// it was.
 const PATIENCE: Duration = Duration::from_secs(2);
 /// Histograms that nobody scrapes are folded this often, or they would grow.
 const UPKEEP: Duration = Duration::from_secs(5);
@@ -95,7 +96,7 @@ async fn readyz(State(service): State<Service>) -> Response {
 }
 
 async fn probe(catalogue: &dyn Catalogue, blobs: &dyn Blobs) -> Result<(), String> {
-    let rows = catalogue.backlog(now_ms()).await;
+    let rows = catalogue.by_blob(BlobKey::random()).await;
     rows.map_err(|error| format!("rows: {error}"))?;
     let bytes = blobs.open(BlobKey::random()).await;
     bytes.map_err(|error| format!("bytes: {error}"))?;
@@ -107,7 +108,8 @@ async fn metrics(State(service): State<Service>) -> Response {
     let Some(recorder) = RECORDER.get() else {
         return ProblemError(NO_ROUTE).into_response();
     };
-    if let Ok(backlog) = service.catalogue.backlog(now_ms()).await {
+    let backlog = tokio::time::timeout(PATIENCE, service.backlogs.latest()).await;
+    if let Ok(Ok(backlog)) = backlog {
         metrics::gauge!("atropos_shreds_due").set(backlog.due as f64);
         metrics::gauge!("atropos_shred_attempts_max").set(f64::from(backlog.most_attempts));
     }

@@ -60,6 +60,19 @@ pub(super) fn decode(encoded: &str) -> Result<String, Unreadable> {
     text(bytes)
 }
 
+/// A value as it stands in a query string, so that [`decode`] gives it back.
+pub(super) fn encode(value: &str) -> String {
+    let mut encoded = String::with_capacity(value.len());
+    for byte in value.bytes() {
+        match byte {
+            b'-' | b'.' | b'_' | b'~' => encoded.push(byte.into()),
+            byte if byte.is_ascii_alphanumeric() => encoded.push(byte.into()),
+            byte => encoded.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    encoded
+}
+
 fn text(bytes: Vec<u8>) -> Result<String, Unreadable> {
     if bytes.len() > MAX_BYTES {
         return Err(Unreadable);
@@ -94,6 +107,15 @@ mod tests {
         for (query, expected) in table {
             let expected = expected.map(|value| value.map(str::to_owned));
             assert_eq!(parameter(query, "a"), expected, "{query}");
+        }
+    }
+
+    #[test]
+    fn what_is_encoded_stands_for_itself_and_ends_no_value() {
+        for value in ["", "a b", "u-1&x=\"<>;%", "é", "~._-"] {
+            let encoded = encode(value);
+            assert_eq!(decode(&encoded).as_deref(), Ok(value));
+            assert!(!encoded.contains(['&', '=', '"', '<', '>', ';', ' ', '+']));
         }
     }
 

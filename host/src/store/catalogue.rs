@@ -6,6 +6,7 @@ use uuid::Uuid;
 
 use super::Result;
 use super::decision::Decision;
+use super::keyset::ObjectPage;
 use super::wanted::{Stretch, Wanted};
 use crate::target::{BlobKey, Kind, Object, Target, TenantId};
 
@@ -29,13 +30,14 @@ pub trait Catalogue: Send + Sync + 'static {
     /// One live object by the key of one of its blobs, whatever its owner.
     async fn by_blob(&self, key: BlobKey) -> Result<Option<Stored>>;
 
-    /// The live objects of one owner, or of all of them, oldest first.
+    /// The live objects of one owner, oldest first; or those of all owners, by owner and then oldest
+    /// first. Those of one time are ordered by id, by bytes. Where they were stored shows nowhere.
     async fn list(
         &self,
         tenant: TenantId,
         kind: Kind,
         owner: Option<&str>,
-        page: Page,
+        page: ObjectPage,
     ) -> Result<Vec<Stored>>;
 
     /// Replaces labels or retention date where given; counts as a new version.
@@ -83,8 +85,9 @@ pub trait Catalogue: Send + Sync + 'static {
     /// How many decisions of a tenant are wanted. Looks at each of them.
     async fn count_decisions(&self, tenant: TenantId, wanted: &Wanted) -> Result<u64>;
 
-    /// How many shred records wait, and the most attempts any of them took.
-    async fn backlog(&self, now_ms: u64) -> Result<Backlog>;
+    /// How many shred records wait, and the most attempts any of them took. Counts up to `at_most`,
+    /// which then means that many or more.
+    async fn backlog(&self, now_ms: u64, at_most: u32) -> Result<Backlog>;
 }
 
 /// An upload that completed.
@@ -170,7 +173,8 @@ pub struct Activity {
 #[serde(rename_all = "camelCase")]
 pub struct Backlog {
     /// Shred records that are due by now, or were tried in vain and wait for the next try. Neither
-    /// uploads under way nor erasures within their lease count.
+    /// uploads under way nor erasures within their lease count. The server's own figures stop at
+    /// 100,000, which then means that many or more.
     pub due: u64,
     /// The most attempts any of them took.
     pub most_attempts: u32,

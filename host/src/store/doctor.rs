@@ -204,7 +204,7 @@ impl Doctor {
         let grace = if treatment.doom_orphans { 0 } else { GRACE_MS };
         let by_ms = now_ms().saturating_sub(grace);
         report.overdue = Found {
-            count: self.catalogue.backlog(by_ms).await?.due,
+            count: self.catalogue.backlog(by_ms, u32::MAX).await?.due,
             first: self.ledger.overdue(by_ms, SHOWN as u32).await?,
         };
         Ok(report)
@@ -339,7 +339,7 @@ impl Doctor {
         let mut least = u64::MAX;
         let mut since = Instant::now();
         loop {
-            let due = self.catalogue.backlog(now_ms()).await?.due;
+            let due = self.catalogue.backlog(now_ms(), u32::MAX).await?.due;
             if due < least {
                 (least, since) = (due, Instant::now());
             }

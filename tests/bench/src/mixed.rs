@@ -160,7 +160,7 @@ impl Platform {
                     },
                 );
                 catalogue
-                    .list(self.tenant, Kind::Photo, Some(&owner), page)
+                    .list(self.tenant, Kind::Photo, Some(&owner), page.into())
                     .await?;
             }
             Errand::ReadBytes => {

@@ -4,7 +4,7 @@ use axum::Json;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, Uri};
-use axum::response::IntoResponse;
+use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use uuid::Uuid;
 
@@ -12,6 +12,7 @@ use super::{Place, paging, reading};
 use crate::http::page;
 use crate::http::problem::ProblemError;
 use crate::service::Service;
+use crate::store::Activity;
 use crate::target::Kind;
 
 /// One event.
@@ -26,30 +27,35 @@ struct Event {
     bytes_absent: u32,
 }
 
-/// Lists what happened, latest first.
-pub(super) async fn activity(
-    State(service): State<Service>,
-    place: Result<Path<Place>, PathRejection>,
-    uri: Uri,
-    headers: HeaderMap,
-) -> Result<impl IntoResponse, ProblemError> {
-    let reading = reading(&service, &headers, place).await?;
-    let page = paging(uri.query())?;
-    let (tenant, owner) = (reading.caller.tenant.id, &reading.owner);
-    let catalogue = &service.catalogue;
-    let events = catalogue.activity(tenant, Some(Kind::Document), owner, page);
-    let events = events.await?;
-    let next = page::next(page, events.len());
-    let events: Vec<Event> = events
-        .into_iter()
-        .map(|event| Event {
+impl From<Activity> for Event {
+    fn from(event: Activity) -> Self {
+        Self {
             activity: event.activity,
             file_guid: event.object_id,
             activity_date: page::time(event.at_ms),
             caller: event.caller,
             decision_id: event.decision_id,
             bytes_absent: event.bytes_absent,
-        })
-        .collect();
-    Ok((next, Json(events)))
+        }
+    }
+}
+
+/// Lists what happened, latest first.
+pub(super) async fn activity(
+    State(service): State<Service>,
+    place: Result<Path<Place>, PathRejection>,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Result<Response, ProblemError> {
+    let reading = reading(&service, &headers, place).await?;
+    let page = paging(uri.query())?;
+    let (caller, owner) = (&reading.caller, &reading.owner);
+    let render = move |events: Vec<Activity>| {
+        let next = page::next(page, "", events.len());
+        let events: Vec<Event> = events.into_iter().map(Event::from).collect();
+        (next, Json(events)).into_response()
+    };
+    let lists = &service.lists;
+    let listed = lists.activity(caller, Kind::Document, owner, page, render);
+    Ok(listed.await?)
 }

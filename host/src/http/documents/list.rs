@@ -4,10 +4,10 @@ use axum::Json;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, Uri};
-use axum::response::IntoResponse;
+use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
-use super::{Place, paging, reading};
+use super::{Place, listing, reading};
 use crate::http::page;
 use crate::http::problem::ProblemError;
 use crate::service::Service;
@@ -46,13 +46,17 @@ pub(super) async fn list(
     place: Result<Path<Place>, PathRejection>,
     uri: Uri,
     headers: HeaderMap,
-) -> Result<impl IntoResponse, ProblemError> {
+) -> Result<Response, ProblemError> {
     let reading = reading(&service, &headers, place).await?;
-    let page = paging(uri.query())?;
-    let (tenant, owner) = (reading.caller.tenant.id, Some(&*reading.owner));
-    let catalogue = &service.catalogue;
-    let documents = catalogue.list(tenant, Kind::Document, owner, page).await?;
-    let next = page::next(page, documents.len());
-    let files: Vec<File> = documents.into_iter().map(File::from).collect();
-    Ok((next, Json(files)))
+    let (caller, owner) = (&reading.caller, &reading.owner);
+    let query = listing(uri.query(), owner)?;
+    let page = query.page.clone();
+    let render = move |documents: Vec<Stored>| {
+        let next = query.next("", &documents);
+        let files: Vec<File> = documents.into_iter().map(File::from).collect();
+        (next, Json(files)).into_response()
+    };
+    let lists = &service.lists;
+    let listed = lists.objects(caller, Kind::Document, owner, page, render);
+    Ok(listed.await?)
 }

@@ -13,6 +13,7 @@ use axum::http::{HeaderMap, StatusCode};
 use serde::Deserialize;
 
 use super::failure::{Failure, NO_ROUTE};
+use super::page::{InvalidPage, ListQuery};
 use super::routes::{Access, Route};
 use super::{page, wire};
 use crate::naming;
@@ -150,11 +151,32 @@ fn owner(sent: &str) -> Result<String, Failure> {
     naming::owner(Kind::Document, sent).map_err(|_| INVALID_ACCOUNT)
 }
 
-/// The page that a list is asked for.
+/// The page of the activity that a query asks for.
 fn paging(query: Option<&str>) -> Result<Page, Failure> {
     let page = page::from_query(query.unwrap_or_default(), page::MAX_ROWS);
-    page.map_err(|name| Failure {
-        message: format!("{name} must be a whole number greater than 0.").into(),
+    page.map_err(|name| invalid_page(InvalidPage::Number(name)))
+}
+
+/// The page of an owner's documents that a query asks for.
+fn listing(query: Option<&str>, owner: &str) -> Result<ListQuery, Failure> {
+    let query = query.unwrap_or_default();
+    ListQuery::read(query, page::MAX_ROWS, Kind::Document, owner).map_err(invalid_page)
+}
+
+fn invalid_page(invalid: InvalidPage) -> Failure {
+    let message = match invalid {
+        InvalidPage::Number(name) => {
+            format!("{name} must be a whole number greater than 0.").into()
+        }
+        InvalidPage::Position => {
+            "after must be as the Link header of an earlier page has it.".into()
+        }
+        InvalidPage::Both => {
+            "after and pageIndex exclude each other; leave one of them out.".into()
+        }
+    };
+    Failure {
+        message,
         ..Failure::family(StatusCode::BAD_REQUEST, "invalid-page", "")
-    })
+    }
 }

@@ -2,14 +2,15 @@
 
 use axum::extract::State;
 use axum::http::{HeaderMap, Uri};
-use axum::response::Response;
+use axum::response::{IntoResponse as _, Response};
 use serde::Serialize;
 use uuid::Uuid;
 
-use super::{caller, listing};
+use super::{PAGE_ROWS, caller, invalid_page, lists_of, rest};
 use crate::http::envelope::{self, EnvelopeError};
-use crate::http::page;
+use crate::http::page::{self, InvalidPage};
 use crate::service::Service;
+use crate::store::Activity;
 use crate::target::Kind;
 
 #[derive(Serialize)]
@@ -21,6 +22,19 @@ struct Event {
     caller: String,
     decision_id: Option<Uuid>,
     bytes_absent: u32,
+}
+
+impl From<Activity> for Event {
+    fn from(event: Activity) -> Self {
+        Self {
+            activity: event.activity,
+            id: event.object_id,
+            date: page::time(event.at_ms),
+            caller: event.caller,
+            decision_id: event.decision_id,
+            bytes_absent: event.bytes_absent,
+        }
+    }
 }
 
 #[derive(Serialize)]
@@ -36,20 +50,17 @@ pub(super) async fn activity(
     headers: HeaderMap,
 ) -> Result<Response, EnvelopeError> {
     let caller = caller(&service, &headers).await?;
-    let (owner, page) = listing(uri.query())?;
-    let catalogue = &service.catalogue;
-    let events = catalogue.activity(caller.tenant.id, Some(Kind::Photo), &owner, page);
-    let events = events.await?;
-    let activity_list = events
-        .into_iter()
-        .map(|event| Event {
-            activity: event.activity,
-            id: event.object_id,
-            date: page::time(event.at_ms),
-            caller: event.caller,
-            decision_id: event.decision_id,
-            bytes_absent: event.bytes_absent,
-        })
-        .collect();
-    Ok(envelope::success("", Some(Events { activity_list })))
+    let query = uri.query().unwrap_or_default();
+    let owner = lists_of(query)?;
+    let page = page::from_query(query, PAGE_ROWS);
+    let page = page.map_err(|name| invalid_page(InvalidPage::Number(name)))?;
+    let rest = rest(&owner);
+    let render = move |events: Vec<Activity>| {
+        let next = page::next(page, &rest, events.len());
+        let activity_list = events.into_iter().map(Event::from).collect();
+        (next, envelope::success("", Some(Events { activity_list }))).into_response()
+    };
+    let lists = &service.lists;
+    let listed = lists.activity(&caller, Kind::Photo, &owner, page, render);
+    Ok(listed.await?)
 }

@@ -2,11 +2,12 @@
 
 use axum::extract::State;
 use axum::http::{HeaderMap, Uri};
-use axum::response::Response;
+use axum::response::{IntoResponse as _, Response};
 use serde::Serialize;
 
-use super::{caller, listing};
+use super::{PAGE_ROWS, caller, invalid_page, lists_of, rest};
 use crate::http::envelope::{self, EnvelopeError};
+use crate::http::page::ListQuery;
 use crate::service::Service;
 use crate::store::Stored;
 use crate::target::Kind;
@@ -80,11 +81,16 @@ pub(super) async fn list(
     headers: HeaderMap,
 ) -> Result<Response, EnvelopeError> {
     let caller = caller(&service, &headers).await?;
-    let (owner, page) = listing(uri.query())?;
-    let photos = service
-        .catalogue
-        .list(caller.tenant.id, Kind::Photo, Some(&owner), page)
-        .await?;
-    let asset_list = photos.iter().map(Asset::of).collect();
-    Ok(envelope::success("", Some(Assets { asset_list })))
+    let query = uri.query().unwrap_or_default();
+    let owner = lists_of(query)?;
+    let query = ListQuery::read(query, PAGE_ROWS, Kind::Photo, &owner).map_err(invalid_page)?;
+    let (page, rest) = (query.page.clone(), rest(&owner));
+    let render = move |photos: Vec<Stored>| {
+        let next = query.next(&rest, &photos);
+        let asset_list = photos.iter().map(Asset::of).collect();
+        (next, envelope::success("", Some(Assets { asset_list }))).into_response()
+    };
+    let lists = &service.lists;
+    let listed = lists.objects(&caller, Kind::Photo, &owner, page, render);
+    Ok(listed.await?)
 }

@@ -11,17 +11,20 @@ use axum::middleware::from_fn;
 use axum::routing::any;
 
 use super::failure::Failure;
+use super::page::InvalidPage;
 use super::routes::{Access, Route};
 use super::wire;
 use crate::naming;
 use crate::service::Service;
-use crate::store::Page;
 use crate::target::{Caller, Kind, WebsiteId};
 
 const WEBSITE_ID: &str = "websiteId";
 const SITE_KEY: &str = "webApiClientKey";
 const USER_ID: &str = "userId";
 const PHOTO_ID: &str = "photoId";
+
+/// How many rows a page has, unless the request says so.
+const PAGE_ROWS: u32 = 25;
 
 const MISSING_WEBSITE_ID: Failure = invalid("372", "Missing websiteId");
 const INVALID_WEBSITE_ID: Failure = invalid("221", "Invalid websiteId");
@@ -73,13 +76,25 @@ fn owner(sent: Option<String>) -> Result<String, Failure> {
     owner.ok_or(INVALID_USER_ID)
 }
 
-/// The user and the page that a list is asked for.
-fn listing(query: Option<&str>) -> Result<(String, Page), Failure> {
-    let query = query.unwrap_or_default();
+/// The user whose list is asked for.
+fn lists_of(query: &str) -> Result<String, Failure> {
     let user = wire::parameter(query, USER_ID).map_err(|_| INVALID_USER_ID)?;
-    let page = super::page::from_query(query, 25).map_err(|name| Failure {
-        message: format!("Invalid {name}").into(),
+    owner(user)
+}
+
+/// What of the address of a list its next page must have, too.
+fn rest(owner: &str) -> String {
+    format!("{USER_ID}={}&", wire::encode(owner))
+}
+
+fn invalid_page(invalid: InvalidPage) -> Failure {
+    let message = match invalid {
+        InvalidPage::Number(name) => format!("Invalid {name}").into(),
+        InvalidPage::Position => "Invalid after".into(),
+        InvalidPage::Both => "Invalid after: leave out pageIndex".into(),
+    };
+    Failure {
+        message,
         ..Failure::host(StatusCode::BAD_REQUEST, "invalid-page", "")
-    })?;
-    Ok((owner(user)?, page))
+    }
 }

@@ -7,12 +7,13 @@ use uuid::Uuid;
 use super::error::Named as _;
 use super::objects::name;
 use super::rows::{all, execute, first, kind, maybe, object, signed, to_json, unsigned, word};
-use super::{Sqlite, decisions};
+use super::{Sqlite, backlog, decisions, lists};
 use crate::step::{self, Step};
 use crate::store::catalogue::{Backlog, Change};
 use crate::store::decision::Decision;
 use crate::store::{
-    Activity, Catalogue, NewObject, Page, Rendition, Result, StoreError, Stored, Stretch, Wanted,
+    Activity, Catalogue, NewObject, ObjectPage, Page, Rendition, Result, StoreError, Stored,
+    Stretch, Wanted,
 };
 use crate::target::{BlobKey, Kind, Target, TenantId};
 
@@ -29,10 +30,7 @@ macro_rules! stored {
     };
 }
 
-/// By the plus sign the order is no reason to walk through the objects of all owners: those of one are
-/// few, and sorted.
-const OF_ONE_OWNER: &str =
-    stored!("WHERE tenant = ? AND kind = ? AND owner = ? ORDER BY +id LIMIT ? OFFSET ?");
+pub(super) use stored;
 
 #[async_trait]
 impl Catalogue for Sqlite {
@@ -57,13 +55,13 @@ impl Catalogue for Sqlite {
     async fn show(&self, target: &Target) -> Result<Option<Stored>> {
         let one = stored!("WHERE tenant = ? AND kind = ? AND owner = ? AND public_id = ?");
         self.readers
-            .snapshot(|rows| first(rows, one, name!(target), |row| stored(rows, row)))
+            .snapshot(|rows| first(rows, one, name!(target), |row| read(rows, row)))
     }
 
     async fn by_blob(&self, key: BlobKey) -> Result<Option<Stored>> {
         let one = stored!("WHERE id = (SELECT object FROM blobs WHERE key = ?)");
         self.readers
-            .snapshot(|rows| first(rows, one, [key.to_string()], |row| stored(rows, row)))
+            .snapshot(|rows| first(rows, one, [key.to_string()], |row| read(rows, row)))
     }
 
     async fn list(
@@ -71,23 +69,19 @@ impl Catalogue for Sqlite {
         tenant: TenantId,
         kind: Kind,
         owner: Option<&str>,
-        page: Page,
+        page: ObjectPage,
     ) -> Result<Vec<Stored>> {
-        let (limit, offset) = (page.limit, signed(page.offset));
-        let of_all = stored!("WHERE tenant = ? AND kind = ? ORDER BY id LIMIT ? OFFSET ?");
-        self.readers.snapshot(|rows| {
-            let read = |row: &Row<'_>| stored(rows, row);
-            match owner {
-                None => {
-                    let values = params![tenant.0, kind.as_str(), limit, offset];
-                    all(rows, of_all, values, read)
-                }
-                Some(owner) => {
-                    let values = params![tenant.0, kind.as_str(), owner, limit, offset];
-                    all(rows, OF_ONE_OWNER, values, read)
-                }
-            }
-        })
+        if page.is_short() {
+            let readers = &self.readers;
+            return readers.snapshot(|rows| lists::objects(rows, tenant, kind, owner, &page));
+        }
+        let owner = owner.map(str::to_owned);
+        self.readers
+            .snapshot_long(move |rows| {
+                step::pass_blocking(Step::RowsList)?;
+                lists::objects(rows, tenant, kind, owner.as_deref(), &page)
+            })
+            .await
     }
 
     async fn change(&self, target: &Target, change: Change) -> Result<()> {
@@ -143,10 +137,15 @@ impl Catalogue for Sqlite {
             SELECT activity, kind, object_id, at_ms, caller, decision, bytes_absent FROM events
             WHERE tenant = ? AND owner = ? AND (?3 IS NULL OR kind = ?3)
             ORDER BY id DESC LIMIT ? OFFSET ?";
-        let kind = kind.map(Kind::as_str);
-        let values = params![tenant.0, owner, kind, page.limit, signed(page.offset)];
+        let owner = owner.to_owned();
+        // Events of the other kind are passed over, however many there are.
         self.readers
-            .read(|rows| all(rows, latest, values, activity))
+            .read_long(move |rows| {
+                let kind = kind.map(Kind::as_str);
+                let values = params![tenant.0, owner, kind, page.limit, signed(page.offset)];
+                all(rows, latest, values, activity)
+            })
+            .await
     }
 
     async fn decision(&self, tenant: TenantId, id: Uuid) -> Result<Option<Decision>> {
@@ -159,31 +158,23 @@ impl Catalogue for Sqlite {
         wanted: &Wanted,
         stretch: Stretch,
     ) -> Result<Vec<Decision>> {
+        let wanted = wanted.clone();
         self.readers
-            .snapshot(|rows| decisions::list(rows, tenant, wanted, stretch))
+            .snapshot_long(move |rows| decisions::list(rows, tenant, &wanted, stretch))
+            .await
     }
 
     async fn count_decisions(&self, tenant: TenantId, wanted: &Wanted) -> Result<u64> {
+        let wanted = wanted.clone();
         self.readers
-            .read(|rows| decisions::count(rows, tenant, wanted))
+            .read_long(move |rows| decisions::count(rows, tenant, &wanted))
+            .await
     }
 
-    async fn backlog(&self, now_ms: u64) -> Result<Backlog> {
-        // A record whose attempts make no sense does not hide how many wait.
-        let waiting = "
-            SELECT count(*) AS due,
-                coalesce(max(attempts) FILTER (WHERE attempts BETWEEN 0 AND 4294967295), 0)
-                    AS most_attempts
-            FROM shreds WHERE not_before_ms <= ? OR attempts > 0";
-        let backlog = self.readers.read(|rows| {
-            first(rows, waiting, [signed(now_ms)], |row| {
-                Ok(Backlog {
-                    due: unsigned(row, "due")?,
-                    most_attempts: row.get("most_attempts")?,
-                })
-            })
-        })?;
-        Ok(backlog.unwrap_or_default())
+    async fn backlog(&self, now_ms: u64, at_most: u32) -> Result<Backlog> {
+        self.readers
+            .read_long(move |rows| backlog::count(rows, now_ms, at_most))
+            .await
     }
 }
 
@@ -245,7 +236,8 @@ fn next_version(rows: &Connection, target: &Target) -> Result<i64> {
     id.ok_or(StoreError::Missing { what: "object" })
 }
 
-fn stored(rows: &Connection, row: &Row<'_>) -> Result<Stored> {
+/// A row of a statement that [`stored!`] began.
+pub(super) fn read(rows: &Connection, row: &Row<'_>) -> Result<Stored> {
     let renditions = "
         SELECT name, key, size_bytes, media_type FROM blobs WHERE object = ? ORDER BY ordinal";
     let id: i64 = row.get("id")?;
@@ -275,27 +267,4 @@ fn activity(row: &Row<'_>) -> Result<Activity> {
         decision_id: maybe(row, "decision")?,
         bytes_absent: row.get("bytes_absent")?,
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn objects_of_one_owner_are_found_without_a_look_at_those_of_others() {
-        let dir = tempfile::tempdir().unwrap();
-        let sqlite = Sqlite::open(dir.path()).unwrap();
-        let sql = format!("EXPLAIN QUERY PLAN {OF_ONE_OWNER}");
-        let values = params![1, "photo", "u-1001", 25, 0];
-        let plan = |rows: &Connection| {
-            all(
-                rows,
-                &sql,
-                values,
-                |row| Ok(row.get::<_, String>("detail")?),
-            )
-        };
-        let plan = sqlite.readers.read(plan).unwrap().join("\n");
-        assert!(plan.contains("(tenant=? AND kind=? AND owner=?)"), "{plan}");
-    }
 }

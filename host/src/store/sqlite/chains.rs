@@ -27,7 +27,8 @@ impl Chains for Sqlite {
         step::pass(Step::ChainComponent).await?;
         let bytes = "SELECT bytes FROM components WHERE digest = ?";
         self.readers
-            .read(|rows| first(rows, bytes, [digest.0], |row| Ok(row.get("bytes")?)))
+            .read_long(move |rows| first(rows, bytes, [digest.0], |row| Ok(row.get("bytes")?)))
+            .await
     }
 
     async fn plugin(&self) -> Result<Option<Digest>> {

@@ -3,13 +3,12 @@
 use async_trait::async_trait;
 use rusqlite::{Connection, Row, params};
 
-use super::Sqlite;
 use super::chains::{chosen, kept, latest};
 use super::objects::{ERASE, conflict, name, shred};
 use super::rows::{
-    all, execute, first, key, kind, object, optional, readable, sift, signed, tenant, unsigned,
-    word,
+    all, execute, first, key, kind, object, readable, sift, signed, tenant, unsigned, word,
 };
+use super::{Sqlite, backlog};
 use crate::store::ledger::{Ledger, Named, Overdue, Soundness, Totals};
 use crate::store::{Conflict, Result, StoreError};
 use crate::target::{BlobKey, Object, Subdomain, Target, TenantId};
@@ -27,32 +26,25 @@ macro_rules! named {
     };
 }
 
-/// Reads shred records with what they are of; the condition follows.
-macro_rules! overdue {
-    () => {
-        "SELECT key, events.at_ms AS erased_at_ms, not_before_ms, attempts, last_error
-        FROM shreds LEFT JOIN events ON events.id = shreds.event"
-    };
-}
-
 #[async_trait]
 impl Ledger for Sqlite {
     async fn verify(&self) -> Result<Soundness> {
-        self.readers.snapshot(verify)
+        self.readers.snapshot_long(verify).await
     }
 
     async fn totals(&self) -> Result<Totals> {
         let count = "
             SELECT (SELECT count(*) FROM tenants) AS tenants,
                 (SELECT count(*) FROM objects) AS objects";
-        let totals = self.readers.read(|rows| {
+        let totals = |rows: &Connection| {
             first(rows, count, [], |row| {
                 Ok(Totals {
                     tenants: unsigned(row, "tenants")?,
                     objects: unsigned(row, "objects")?,
                 })
             })
-        })?;
+        };
+        let totals = self.readers.read_long(totals).await?;
         Ok(totals.unwrap_or_default())
     }
 
@@ -62,25 +54,23 @@ impl Ledger for Sqlite {
             WHERE NOT EXISTS (SELECT 1 FROM blobs WHERE blobs.key = value)
                 AND NOT EXISTS (SELECT 1 FROM shreds WHERE shreds.key = value)";
         let keys = super::rows::keys(keys)?;
-        self.readers.read(|rows| all(rows, unnamed, [keys], key))
+        self.readers
+            .read_long(move |rows| all(rows, unnamed, [keys], key))
+            .await
     }
 
     async fn named(&self, after: Option<BlobKey>, limit: u32) -> Result<Vec<Named>> {
         let page = concat!(named!(), " WHERE key > ? ORDER BY key");
         let after = after.map_or_else(String::new, |key| key.to_string());
-        self.readers
-            .read(|rows| readable(rows, "blobs", page, [after], limit as usize, named))
+        let named =
+            move |rows: &Connection| readable(rows, "blobs", page, [after], limit as usize, named);
+        self.readers.read_long(named).await
     }
 
     async fn overdue(&self, by_ms: u64, limit: u32) -> Result<Vec<Overdue>> {
-        let overdue = concat!(
-            overdue!(),
-            " WHERE not_before_ms <= ? OR attempts > 0
-            ORDER BY attempts DESC, not_before_ms LIMIT ?"
-        );
-        let values = params![signed(by_ms), limit];
         self.readers
-            .read(|rows| readable(rows, "shreds", overdue, values, limit as usize, late))
+            .snapshot_long(move |rows| backlog::list(rows, by_ms, limit as usize))
+            .await
     }
 
     async fn doom(&self, keys: &[BlobKey], at_ms: u64) -> Result<u64> {
@@ -125,16 +115,6 @@ fn named(row: &Row<'_>) -> Result<Named> {
             id: row.get("public_id")?,
         },
         tenant: word(row, "subdomain")?,
-    })
-}
-
-fn late(row: &Row<'_>) -> Result<Overdue> {
-    Ok(Overdue {
-        key: key(row)?,
-        erased_at_ms: optional(row, "erased_at_ms")?,
-        next_try_at_ms: unsigned(row, "not_before_ms")?,
-        attempts: row.get("attempts")?,
-        last_error: row.get("last_error")?,
     })
 }
 
@@ -188,9 +168,9 @@ fn unreadable(rows: &Connection) -> Result<Vec<String>> {
         ),
         (
             "shreds",
-            damaged_rows(rows, overdue!(), |row| {
+            damaged_rows(rows, backlog::ALL, |row| {
                 shred(row)?;
-                late(row).map(drop)
+                backlog::overdue(row).map(drop)
             })?,
         ),
     ];

@@ -1,18 +1,19 @@
-//! Rows in SQLite: reads in place, one writer.
+//! Rows in SQLite: point reads in place, long reads on threads that serve nothing, one writer.
 //!
-//! A point read costs less than waking another thread, so reads run where they are asked for.
 //! Writes go through one thread, which commits what has queued up together.
 //!
 //! **Invariant:** a write that was answered survives a crash.
 //! **Invariant:** what was deleted is in none of the files once a checkpoint has followed, which is
 //! tried within `CHECKPOINT_AFTER` of every write and again until no reader is in its way.
 
+mod backlog;
 mod budgets;
 mod catalogue;
 mod chains;
 mod decisions;
 mod error;
 mod ledger;
+mod lists;
 mod objects;
 mod outcomes;
 mod policies;
@@ -57,7 +58,7 @@ const FILE: &str = "atropos.db";
 /// Several processes may have the same data directory open. Dropping it finishes the writes that
 /// are queued and waits for them.
 pub struct Sqlite {
-    // Dropped first, so that no reader of this process is in the way of the last checkpoint.
+    // Dropped first, so that no idle reader of this process is in the way of the last checkpoint.
     readers: Readers,
     writer: Writer,
 }

@@ -19,7 +19,7 @@ impl Policies for Sqlite {
     }
 
     async fn components(&self) -> Result<Vec<ComponentInfo>> {
-        self.readers.read(components)
+        self.readers.read_long(components).await
     }
 
     async fn choose_plugin(&self, digest: Option<Digest>) -> Result<()> {
@@ -48,7 +48,8 @@ impl Policies for Sqlite {
 
     async fn revisions(&self, tenant: TenantId, page: Page) -> Result<Vec<Revision>> {
         self.readers
-            .read(|rows| revisions::list(rows, tenant, page))
+            .read_long(move |rows| revisions::list(rows, tenant, page))
+            .await
     }
 
     async fn revision(&self, tenant: TenantId, number: u64) -> Result<Option<Revision>> {
@@ -79,7 +80,8 @@ impl Policies for Sqlite {
 
     async fn differences(&self, tenant: TenantId, page: Page) -> Result<Vec<Difference>> {
         self.readers
-            .read(|rows| shadows::differences(rows, tenant, page))
+            .read_long(move |rows| shadows::differences(rows, tenant, page))
+            .await
     }
 
     async fn replay_required(&self, tenant: TenantId) -> Result<bool> {
@@ -109,7 +111,9 @@ impl Policies for Sqlite {
     }
 
     async fn report(&self, tenant: TenantId, id: Uuid) -> Result<Option<Report>> {
-        self.readers.read(|rows| reports::find(rows, tenant, id))
+        self.readers
+            .read_long(move |rows| reports::find(rows, tenant, id))
+            .await
     }
 }
 

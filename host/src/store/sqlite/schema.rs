@@ -9,7 +9,9 @@ use super::error::damaged;
 use crate::store::{Result, StoreError};
 
 /// Migration n leads from schema n to schema n + 1.
-const MIGRATIONS: [&str; 6] = [INITIAL, BUDGETS, OUTCOMES, REPORTS, HISTORY, DECISIONS];
+const MIGRATIONS: [&str; 7] = [
+    INITIAL, BUDGETS, OUTCOMES, REPORTS, HISTORY, DECISIONS, LISTS,
+];
 
 /// Rows that outlive an object (events, decisions) copy its id, and never the name that its owner
 /// gave it. `blobs` and `holds` refer to their object at the end of the transaction only, so that
@@ -258,6 +260,15 @@ const DECISIONS: &str = "
     CREATE INDEX decisions_by_caller ON decisions (tenant, caller ->> '$.id', at_ms);
     CREATE INDEX decisions_by_verdict ON decisions (tenant, verdict, at_ms);
     CREATE INDEX decisions_by_revision ON decisions (tenant, chain_revision, at_ms);
+";
+
+/// Lists of objects are ranges of one index; so is what was tried in vain, whichever way it is looked
+/// for. What goes at the first try, as nearly all does, is in neither of the partial indexes.
+const LISTS: &str = "
+    DROP INDEX objects_by_age;
+    CREATE INDEX objects_by_owner ON objects (tenant, kind, owner, created_at_ms, public_id);
+    CREATE INDEX shreds_by_attempts ON shreds (attempts DESC, not_before_ms) WHERE attempts > 0;
+    CREATE INDEX shreds_tried_by_time ON shreds (not_before_ms, attempts) WHERE attempts > 0;
 ";
 
 /// Sets the file up for this version and brings its tables up to date.

@@ -33,7 +33,8 @@ impl Tenants for Sqlite {
     async fn tenants(&self) -> Result<Vec<Tenant>> {
         let every = "SELECT id, subdomain, website_id FROM tenants ORDER BY subdomain";
         self.readers
-            .read(|rows| readable(rows, "tenants", every, [], usize::MAX, tenant))
+            .read_long(move |rows| readable(rows, "tenants", every, [], usize::MAX, tenant))
+            .await
     }
 
     async fn tenant(&self, subdomain: &Subdomain) -> Result<Option<Tenant>> {
@@ -67,7 +68,7 @@ impl Tenants for Sqlite {
         let every = "
             SELECT id, label, issued_at_ms, expires_at_ms, revoked_at_ms FROM site_keys
             WHERE tenant = ? ORDER BY issued_at_ms DESC, id";
-        self.readers.read(|rows| {
+        let keys = move |rows: &Connection| {
             all(rows, every, [tenant.0], |row| {
                 Ok(KeyInfo {
                     id: row.get("id")?,
@@ -77,7 +78,8 @@ impl Tenants for Sqlite {
                     revoked_at_ms: optional(row, "revoked_at_ms")?,
                 })
             })
-        })
+        };
+        self.readers.read_long(keys).await
     }
 
     async fn revoke_key(&self, id: &str, at_ms: u64) -> Result<()> {
@@ -125,7 +127,7 @@ impl Tenants for Sqlite {
     }
 
     async fn clients(&self) -> Result<Vec<ClientInfo>> {
-        self.readers.snapshot(clients)
+        self.readers.snapshot_long(clients).await
     }
 
     async fn client_secret(&self, id: &str) -> Result<Option<Digest>> {
@@ -205,7 +207,8 @@ impl Tenants for Sqlite {
 
     async fn spent(&self, tenant: TenantId, at_ms: u64) -> Result<Vec<Spent>> {
         self.readers
-            .read(|rows| budgets::spent(rows, tenant, at_ms))
+            .read_long(move |rows| budgets::spent(rows, tenant, at_ms))
+            .await
     }
 }
 

@@ -173,7 +173,7 @@ async fn records_that_cannot_be_read_are_passed_over_and_take_no_place_of_others
     assert_eq!(found, keys[..3]);
     assert_eq!(backend.objects.shreds(100, 10).await.unwrap().len(), 4);
     assert_eq!(count(&backend, "shreds WHERE claimed = 1"), 4);
-    let backlog = backend.catalogue.backlog(100).await.unwrap();
+    let backlog = backend.catalogue.backlog(100, 1000).await.unwrap();
     assert_eq!((backlog.due, backlog.most_attempts), (8, 0));
     assert_eq!(backend.ledger.overdue(100, 10).await.unwrap().len(), 4);
     let soundness = backend.ledger.verify().await.unwrap();
@@ -278,7 +278,7 @@ async fn a_panic_at_a_step_of_an_erasure_or_of_its_transaction_is_its_own_alone(
     assert_eq!(words(&outcomes), ["left", "erased", "erased"]);
     let left = backend
         .catalogue
-        .list(backend.tenant.id, Kind::Photo, None, FIRST);
+        .list(backend.tenant.id, Kind::Photo, None, FIRST.into());
     assert!(left.await.unwrap().is_empty());
 }
 

@@ -192,7 +192,7 @@ async fn bytes_that_resist_are_pending_and_go_once_they_can() {
     eventually(async || {
         backend
             .catalogue
-            .backlog(now_ms())
+            .backlog(now_ms(), u32::MAX)
             .await
             .unwrap()
             .most_attempts
@@ -201,7 +201,16 @@ async fn bytes_that_resist_are_pending_and_go_once_they_can() {
     .await;
     assert!(backend.readable(&keys).await);
     blobs.failing.store(false, Ordering::SeqCst);
-    eventually(async || backend.catalogue.backlog(now_ms()).await.unwrap().due == 0).await;
+    eventually(async || {
+        backend
+            .catalogue
+            .backlog(now_ms(), u32::MAX)
+            .await
+            .unwrap()
+            .due
+            == 0
+    })
+    .await;
     assert!(!backend.readable(&keys).await);
     committer.stop().await;
 }

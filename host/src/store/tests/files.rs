@@ -122,7 +122,7 @@ async fn two_handles_on_one_database_see_and_do_not_block_each_other() {
     busy.await.unwrap();
     let seen = backend.objects.find(&object.target).await.unwrap().unwrap();
     assert_eq!((seen.held, seen.version), (true, 51));
-    let listed = other.list(backend.tenant.id, Kind::Photo, None, FIRST);
+    let listed = other.list(backend.tenant.id, Kind::Photo, None, FIRST.into());
     assert_eq!(listed.await.unwrap().len(), 50);
     // A chain that the other assigned is in force here at once.
     let new = NewRevision::new(vec![entry("allow-all"), entry("allow-all")], 5);

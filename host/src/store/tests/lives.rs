@@ -240,7 +240,15 @@ impl History {
     /// The last life: nothing fails any more, and each caller asks again.
     async fn finish(&self, backend: &Backend) {
         let committer = committer(backend, Arc::clone(&backend.blobs), &quick());
-        let settled = async || backend.catalogue.backlog(u64::MAX).await.unwrap().due == 0;
+        let settled = async || {
+            backend
+                .catalogue
+                .backlog(u64::MAX, u32::MAX)
+                .await
+                .unwrap()
+                .due
+                == 0
+        };
         eventually(settled).await;
         for (which, uploaded) in self.objects.iter().enumerate() {
             let found = backend.objects.find(&uploaded.object.target).await.unwrap();

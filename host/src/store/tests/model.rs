@@ -352,7 +352,7 @@ impl Bench {
     async fn check(&self) {
         let (catalogue, tenant) = (&self.backend.catalogue, self.backend.tenant.id);
         let listed = catalogue
-            .list(tenant, Kind::Photo, None, FIRST)
+            .list(tenant, Kind::Photo, None, FIRST.into())
             .await
             .unwrap();
         assert_eq!(listed.len(), self.model.rows.len());
@@ -387,7 +387,7 @@ impl Bench {
             BTreeSet::from_iter(told.iter().map(|(_, id, _)| *id))
         );
         for by_ms in [self.model.now_ms, u64::MAX] {
-            let backlog = catalogue.backlog(by_ms).await.unwrap();
+            let backlog = catalogue.backlog(by_ms, u32::MAX).await.unwrap();
             assert_eq!(backlog, self.model.backlog(by_ms));
         }
         for key in &self.model.bytes {

@@ -36,7 +36,7 @@ async fn a_crash_after_the_unlink_does_not_tell_of_absent_bytes() {
     backend.blobs.remove_all(&keys).await;
     let next = committer(&backend, Arc::clone(&backend.blobs), &quick());
     eventually(async || {
-        let left = backend.catalogue.backlog(u64::MAX).await.unwrap();
+        let left = backend.catalogue.backlog(u64::MAX, u32::MAX).await.unwrap();
         left.due == 0
     })
     .await;
@@ -130,7 +130,16 @@ async fn recovery_of_bytes_that_resist_backs_off_and_still_serves_others() {
     eventually(async || blobs.tried.load(Ordering::SeqCst) > 0).await;
     blobs.failing.store(false, Ordering::SeqCst);
     next.erase(allowed(&new), None).await.unwrap();
-    eventually(async || backend.catalogue.backlog(now_ms()).await.unwrap().due == 0).await;
+    eventually(async || {
+        backend
+            .catalogue
+            .backlog(now_ms(), u32::MAX)
+            .await
+            .unwrap()
+            .due
+            == 0
+    })
+    .await;
     next.stop().await;
 }
 

@@ -148,30 +148,127 @@ pub(super) async fn several_holds_are_released_together(backend: &Backend) {
     assert!(matches!(gone, Err(StoreError::Missing { .. })));
 }
 
-pub(super) async fn lists_are_ordered_and_paged(backend: &Backend) {
-    for id in ["b", "a", "c"] {
-        backend.upload(id, b"bytes").await;
+/// Makes an object live that was uploaded by this owner at this time.
+async fn upload_at(backend: &Backend, owner: &str, id: &str, created_at_ms: u64) -> Object {
+    let mut new = backend.new_object(id, b"bytes").await;
+    new.object.target.owner = owner.to_owned();
+    new.object.created_at_ms = created_at_ms;
+    backend.catalogue.insert(new.clone()).await.unwrap();
+    new.object
+}
+
+/// The names of a page: owner and id.
+async fn page(backend: &Backend, owner: Option<&str>, start: Start, limit: u32) -> Vec<String> {
+    let listed = listed(backend, owner, ObjectPage { start, limit }).await;
+    let name = |one: &Object| format!("{} {}", one.target.owner, one.target.id);
+    listed.iter().map(name).collect()
+}
+
+async fn listed(backend: &Backend, owner: Option<&str>, page: ObjectPage) -> Vec<Object> {
+    let (tenant, kind) = (backend.tenant.id, Kind::Photo);
+    let listed = backend.catalogue.list(tenant, kind, owner, page).await;
+    listed.unwrap().into_iter().map(|one| one.object).collect()
+}
+
+pub(super) async fn a_list_is_ordered_by_time_and_id_however_it_was_stored(backend: &Backend) {
+    let stored = [
+        ("b", "late", 9),
+        ("b", "p2", 7),
+        ("a", "zero", 8),
+        ("b", "p10", 7),
+        ("b", "P3", 7),
+        ("b", "early", 3),
+        ("a", "last", 12),
+    ];
+    for (owner, id, at_ms) in stored {
+        upload_at(backend, owner, id, at_ms).await;
     }
-    let page = Page {
-        offset: 1,
-        limit: 1,
-    };
-    for owner in [None, Some("user-6")] {
-        let tenant = backend.tenant.id;
-        let all = backend.catalogue.list(tenant, Kind::Photo, owner, FIRST);
-        let all = all.await.unwrap();
-        let ids: Vec<_> = all
-            .iter()
-            .map(|one| one.object.target.id.as_str())
-            .collect();
-        assert_eq!(ids, ["b", "a", "c"]);
-        let some = backend.catalogue.list(tenant, Kind::Photo, owner, page);
-        let some = some.await.unwrap();
-        assert_eq!(some[0].object.target.id, "a");
-        assert_eq!(some.len(), 1);
+    let of_b = ["b early", "b P3", "b p10", "b p2", "b late"];
+    let of_all = [&["a zero", "a last"], &of_b[..]].concat();
+    for (owner, expected) in [(Some("b"), &of_b[..]), (None, &of_all)] {
+        // A page of more than 100 rows is read on another thread.
+        for limit in [1, 2, 100, 1000] {
+            let mut paged = Vec::new();
+            loop {
+                let start = Start::Offset(paged.len() as u64);
+                let next = page(backend, owner, start, limit).await;
+                if next.is_empty() {
+                    break;
+                }
+                paged.extend(next);
+            }
+            assert_eq!(paged, expected, "{owner:?} by {limit}");
+        }
+        let deep = u64::from(u32::MAX - 1) * 1000;
+        let beyond = page(backend, owner, Start::Offset(deep), 1000).await;
+        assert!(beyond.is_empty(), "{beyond:?}");
     }
-    let none = backend
+    let others = backend
         .catalogue
-        .list(backend.tenant.id, Kind::Document, None, FIRST);
-    assert!(none.await.unwrap().is_empty());
+        .list(backend.tenant.id, Kind::Document, Some("b"), FIRST.into());
+    assert!(others.await.unwrap().is_empty());
+}
+
+pub(super) async fn a_list_that_is_deleted_from_while_it_is_paged_skips_nothing(backend: &Backend) {
+    for limit in [1, 2, 101] {
+        for owner in [Some("b"), None] {
+            let mut expected = Vec::new();
+            for (index, owner) in ["a", "b", "b", "b", "b", "b", "c"].iter().enumerate() {
+                // Several are of one millisecond.
+                let (id, at_ms) = (format!("p{index}"), 7 + index as u64 / 4);
+                upload_at(backend, owner, &id, at_ms).await;
+                expected.push((*owner, format!("{owner} {id}")));
+            }
+            expected.retain(|(of, _)| owner.is_none_or(|owner| owner == *of));
+            let (mut paged, mut start) = (Vec::new(), Start::Offset(0));
+            loop {
+                let page = listed(backend, owner, ObjectPage { start, limit }).await;
+                let Some(last) = page.last() else { break };
+                start = Start::After(Position::of(last));
+                for object in &page {
+                    let erased = backend.objects.erase(&[erasure(object)]).await.unwrap();
+                    assert!(erased[0].is_ok(), "{erased:?}");
+                    paged.push(format!("{} {}", object.target.owner, object.target.id));
+                }
+            }
+            let expected: Vec<_> = expected.into_iter().map(|(_, name)| name).collect();
+            assert_eq!(paged, expected, "{owner:?} by {limit}");
+            for object in listed(backend, None, FIRST.into()).await {
+                backend.objects.erase(&[erasure(&object)]).await.unwrap();
+            }
+        }
+    }
+}
+
+pub(super) async fn a_position_needs_no_object_that_is_there(backend: &Backend) {
+    for (owner, id, at_ms) in [
+        ("a", "p1", 7),
+        ("b", "p1", 7),
+        ("b", "p3", 7),
+        ("b", "p0", 8),
+    ] {
+        upload_at(backend, owner, id, at_ms).await;
+    }
+    let after = |owner: &str, created_at_ms, id: &str| {
+        let (owner, id) = (owner.to_owned(), id.to_owned());
+        Start::After(Position {
+            owner,
+            created_at_ms,
+            id,
+        })
+    };
+    let table = [
+        (Some("b"), after("b", 0, ""), vec!["b p1", "b p3", "b p0"]),
+        (Some("b"), after("b", 7, "p2"), vec!["b p3", "b p0"]),
+        (Some("b"), after("b", 7, "p3"), vec!["b p0"]),
+        (Some("b"), after("b", 7, "q"), vec!["b p0"]),
+        (Some("b"), after("b", u64::MAX, ""), vec![]),
+        (None, after("a", 9, "x"), vec!["b p1", "b p3", "b p0"]),
+        (None, after("b", 7, "p1"), vec!["b p3", "b p0"]),
+        (None, after("c", 0, ""), vec![]),
+    ];
+    for (owner, start, expected) in table {
+        let told = format!("{owner:?} {start:?}");
+        assert_eq!(page(backend, owner, start, 10).await, expected, "{told}");
+    }
 }

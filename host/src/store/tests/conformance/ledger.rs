@@ -95,6 +95,39 @@ pub(super) async fn what_is_overdue_tells_attempts_and_error(backend: &Backend) 
     assert_eq!(due.iter().map(|one| one.key).collect::<Vec<_>>(), [key]);
 }
 
+pub(super) async fn what_was_tried_comes_before_what_is_due_and_a_count_ends_where_it_is_told_to(
+    backend: &Backend,
+) {
+    let keys: Vec<_> = (0..6).map(|_| BlobKey::random()).collect();
+    let name = |key: &BlobKey| keys.iter().position(|one| one == key).unwrap();
+    for (at_ms, key) in (10..).zip(&keys) {
+        backend.catalogue.reserve(&[*key], at_ms).await.unwrap();
+    }
+    // One that was tried is due, one is not yet, and of two with as many attempts the sooner is first.
+    for (key, until_ms, times) in [(1, 5, 1), (3, 99, 2), (4, 50, 1)] {
+        for _ in 0..times {
+            let postponed = backend.objects.postpone(keys[key], until_ms, "EIO");
+            postponed.await.unwrap();
+        }
+    }
+    let overdue = async |by_ms, limit| {
+        let overdue = backend.ledger.overdue(by_ms, limit).await.unwrap();
+        overdue.iter().map(|one| name(&one.key)).collect::<Vec<_>>()
+    };
+    assert_eq!(overdue(12, 10).await, [3, 1, 4, 0, 2]);
+    assert_eq!(overdue(12, 4).await, [3, 1, 4, 0]);
+    assert_eq!(overdue(12, 2).await, [3, 1]);
+    assert_eq!(overdue(0, 10).await, [3, 1, 4]);
+    let counted = async |by_ms, at_most| {
+        let backlog = backend.catalogue.backlog(by_ms, at_most).await.unwrap();
+        (backlog.due, backlog.most_attempts)
+    };
+    for (by_ms, due) in [(0, 3), (5, 3), (12, 5), (60, 6), (u64::MAX, 6)] {
+        assert_eq!(counted(by_ms, u32::MAX).await, (due, 2), "{by_ms}");
+        assert_eq!(counted(by_ms, 2).await, (2, 2), "{by_ms}");
+    }
+}
+
 pub(super) async fn a_lost_object_is_forgotten_unless_something_stands_against_it(
     backend: &Backend,
 ) {

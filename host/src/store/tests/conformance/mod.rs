@@ -64,7 +64,9 @@ suite! { Backend::embedded();
         an_upload_without_a_reservation_is_refused_whole
         a_reservation_that_ran_out_is_not_taken_back
         several_holds_are_released_together
-        lists_are_ordered_and_paged
+        a_list_is_ordered_by_time_and_id_however_it_was_stored
+        a_list_that_is_deleted_from_while_it_is_paged_skips_nothing
+        a_position_needs_no_object_that_is_there
     }
     decisions {
         a_decision_is_found_as_it_was_made_and_by_its_tenant_alone
@@ -86,6 +88,7 @@ suite! { Backend::embedded();
         only_what_nothing_names_is_doomed
         the_blobs_of_rows_are_paged_by_key
         what_is_overdue_tells_attempts_and_error
+        what_was_tried_comes_before_what_is_due_and_a_count_ends_where_it_is_told_to
         a_lost_object_is_forgotten_unless_something_stands_against_it
     }
     policies {

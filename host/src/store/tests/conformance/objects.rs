@@ -179,7 +179,11 @@ pub(super) async fn a_failed_removal_is_put_off_and_counted(backend: &Backend) {
     let key = backend.keys(&object).await[0];
     backend.erase(&[erasure]).await;
     assert_eq!(
-        backend.catalogue.backlog(lease - 1).await.unwrap(),
+        backend
+            .catalogue
+            .backlog(lease - 1, u32::MAX)
+            .await
+            .unwrap(),
         Backlog::default()
     );
     backend
@@ -198,7 +202,10 @@ pub(super) async fn a_failed_removal_is_put_off_and_counted(backend: &Backend) {
         due: 2,
         most_attempts: 1,
     };
-    assert_eq!(backend.catalogue.backlog(lease).await.unwrap(), backlog);
+    assert_eq!(
+        backend.catalogue.backlog(lease, u32::MAX).await.unwrap(),
+        backlog
+    );
 }
 
 pub(super) async fn what_lies_too_far_ahead_is_brought_forward(backend: &Backend) {
