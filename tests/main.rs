@@ -83,6 +83,8 @@ mod steps;
 mod support;
 // Components that are swapped under a load, again and again.
 mod swaps;
+// Text from guests: one plain line wherever it goes, and nobody's fault.
+mod texts;
 // How long answers take that must look alike.
 mod timing;
 // What is left of a name in the files.
