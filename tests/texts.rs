@@ -11,6 +11,11 @@ use wit_parser::{LiftLowerAbi, ManglingAndAbi, Resolve};
 use crate::support::demo::{Demo, contract, deleted, refused, sunset};
 use crate::support::{self, TENANT, eventually, run};
 
+// The definition is in two places, as the host shares no code with guests.
+#[allow(dead_code, reason = "the definition alone is looked at")]
+#[path = "../guest/sdk/src/text.rs"]
+mod sdk_text;
+
 /// More often than a component may fail before it is held off.
 const OFTEN: usize = 12;
 
@@ -170,6 +175,23 @@ fn decisions_that_were_recorded_with_raw_text_come_out_again_and_are_shown_as_pl
     let output = run(data_dir, &[&replay[..], &["--json"]].concat());
     let found: Value = serde_json::from_slice(&output.stdout).expect("JSON");
     assert_eq!(found["differing"], 2, "{found}");
+}
+
+#[test]
+fn host_and_sdk_call_the_same_characters_harmful() {
+    let mut harmful = Vec::new();
+    for character in char::MIN..=char::MAX {
+        let text = character.to_string();
+        let of_host = !atropos::text::is_plain(&text);
+        assert_eq!(!sdk_text::is_plain(&text), of_host, "{character:?}");
+        harmful.extend(of_host.then_some(character));
+    }
+    // C0, DEL and C1, and what the table has beyond.
+    assert_eq!(harmful.len(), 32 + 33 + 1 + 2 + 7 + 4 + 1 + 3);
+    for (character, escape) in HARMFUL {
+        assert!(harmful.contains(&character), "{character:?}");
+        assert_eq!(atropos::text::escape(&character.to_string()), escape);
+    }
 }
 
 fn leb(mut number: usize) -> Vec<u8> {

@@ -1,5 +1,6 @@
 //! The "why" of a judgement.
 
+use crate::sentence::Detail;
 use crate::text;
 use crate::{Finding, Judgement, Outcome, Verdict};
 
@@ -17,41 +18,55 @@ const LONGEST_DETAIL: usize = 512;
 /// Text that is not [plain](crate::text::is_plain) is kept escaped, and followed by a failed finding
 /// `text` that names the rule, the character and its position: the object stays, and the author learns
 /// which text to change.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Findings {
     findings: Vec<Finding>,
     failed: bool,
 }
 
+impl Default for Findings {
+    /// None yet, with room for a few: to make room later costs more fuel.
+    fn default() -> Self {
+        Self {
+            findings: Vec::with_capacity(4),
+            failed: false,
+        }
+    }
+}
+
 impl Findings {
     /// The rule looked and found nothing against the erasure.
-    pub fn passed(&mut self, rule: &str, detail: impl Into<String>) {
-        self.push(rule, Outcome::Passed, detail.into());
+    pub fn passed(&mut self, rule: &str, detail: impl Detail) {
+        self.push(rule, Outcome::Passed, detail);
     }
 
     /// The rule forbids the erasure.
-    pub fn failed(&mut self, rule: &str, detail: impl Into<String>) {
-        self.push(rule, Outcome::Failed, detail.into());
+    pub fn failed(&mut self, rule: &str, detail: impl Detail) {
+        self.push(rule, Outcome::Failed, detail);
     }
 
     /// The rule does not speak of such an object.
-    pub fn not_applicable(&mut self, rule: &str, detail: impl Into<String>) {
-        self.push(rule, Outcome::NotApplicable, detail.into());
+    pub fn not_applicable(&mut self, rule: &str, detail: impl Detail) {
+        self.push(rule, Outcome::NotApplicable, detail);
     }
 
     /// [`passed`](Self::passed) or [`failed`](Self::failed), as the rule holds or not.
-    pub fn check(&mut self, rule: &str, holds: bool, detail: impl Into<String>) {
+    pub fn check(&mut self, rule: &str, holds: bool, detail: impl Detail) {
         let outcome = if holds {
             Outcome::Passed
         } else {
             Outcome::Failed
         };
-        self.push(rule, outcome, detail.into());
+        self.push(rule, outcome, detail);
     }
 
-    fn push(&mut self, rule: &str, outcome: Outcome, detail: String) {
-        if text::is_plain(rule) && text::is_plain(&detail) {
-            self.keep(rule.to_owned(), outcome, detail);
+    /// Inlined, so that what an author wrote as a literal is found plain when it is compiled.
+    #[inline(always)]
+    fn push(&mut self, rule: &str, outcome: Outcome, detail: impl Detail) {
+        let plain = text::is_plain(rule) && detail.is_plain();
+        let detail = detail.into_text();
+        if plain {
+            self.keep(rule, outcome, detail);
         } else {
             self.push_escaped(rule, outcome, &detail);
         }
@@ -63,22 +78,18 @@ impl Findings {
         let not_plain = [("rule", rule), ("detail of the rule", detail)]
             .into_iter()
             .find_map(|(what, text)| text::position(text).map(|at| (what, at)));
-        self.keep(
-            escaped.clone(),
-            outcome,
-            text::escape(detail, LONGEST_DETAIL),
-        );
+        self.keep(&escaped, outcome, text::escape(detail, LONGEST_DETAIL));
         if let Some((what, (position, character))) = not_plain {
             let why = format!(
                 "the {what} `{escaped}` has U+{:04X} as its character {position}; a finding is one line \
                  without control or bidirectional characters",
                 u32::from(character)
             );
-            self.keep("text".to_owned(), Outcome::Failed, why);
+            self.keep("text", Outcome::Failed, why);
         }
     }
 
-    fn keep(&mut self, rule: String, outcome: Outcome, mut detail: String) {
+    fn keep(&mut self, rule: &str, outcome: Outcome, mut detail: String) {
         let fails = outcome == Outcome::Failed;
         if self.findings.len() == MOST {
             if self.failed || !fails {
@@ -89,7 +100,7 @@ impl Findings {
         self.failed |= fails;
         text::cut(&mut detail, LONGEST_DETAIL);
         self.findings.push(Finding {
-            rule,
+            rule: rule.to_owned(),
             outcome,
             detail,
         });

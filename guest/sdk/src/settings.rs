@@ -24,17 +24,22 @@ impl Problems {
 
     /// Records a problem at `path` unless a string of the settings is [plain](text::is_plain), which it
     /// must be to stand in a finding.
+    #[inline(always)]
     pub fn plain(&mut self, text: &str, path: impl FnOnce() -> String) {
-        if text::is_plain(text) {
-            return;
+        if !text::is_plain(text) {
+            self.add_not_plain(text, path());
         }
+    }
+
+    #[cold]
+    fn add_not_plain(&mut self, text: &str, path: String) {
         if let Some((position, character)) = text::position(text) {
             let message = format!(
                 "must be one line without control or bidirectional characters; character {position} is \
                  U+{:04X}",
                 u32::from(character)
             );
-            self.add(path(), message);
+            self.add(path, message);
         }
     }
 

@@ -3,7 +3,7 @@
 //! `{"windows": [{"from": "2026-12-20T00:00:00Z", "until": "2027-01-02T00:00:00Z",
 //! "reason": "year end"}]}`
 
-use atropos_sdk::{Findings, Policy, Problems, Request};
+use atropos_sdk::{Findings, Policy, Problems, Request, sentence};
 use serde::Deserialize;
 use time::format_description::well_known::Rfc3339;
 use time::{OffsetDateTime, UtcOffset};
@@ -74,7 +74,7 @@ impl Policy for ChangeFreeze {
                 .unwrap_or_default();
             findings.failed(
                 "change-freeze",
-                format!("nothing goes until {until}: {reason}"),
+                sentence!["nothing goes until ", until, ": ", reason],
             );
         }
     }
