@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// From the top down: each may use only what stands after it.
-const DIRECTION: [&str; 21] = [
+const DIRECTION: [&str; 22] = [
     "main",
     "cli",
     "author",
@@ -24,6 +24,7 @@ const DIRECTION: [&str; 21] = [
     "error",
     "naming",
     "target",
+    "text",
     "fair_queue",
     "step",
 ];

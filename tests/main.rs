@@ -87,6 +87,8 @@ mod steps;
 mod support;
 // Components that are swapped under a load, again and again.
 mod swaps;
+// Text from guests: one plain line wherever it goes, and nobody's fault.
+mod texts;
 // How long answers take that must look alike.
 mod timing;
 // The plugin, which all tenants share: who is held off when it fails, and who is not.

@@ -60,7 +60,7 @@ pub(crate) const PLUGINS: [Case; 14] = [
     ("leaks-handles", guests::LEAKS_HANDLES, "plugin-host-calls"),
     ("bad-code", guests::BAD_CODE, "plugin-oversized"),
     ("long-argument", guests::LONG_ARGUMENT, "plugin-oversized"),
-    ("splits-lines", guests::SPLITS_LINES, "plugin-contradiction"),
+    ("splits-lines", guests::SPLITS_LINES, "403"),
     ("hungry-plugin", guests::HUNGRY_PLUGIN, "plugin-memory"),
     ("spin-plugin", guests::SPIN_PLUGIN, "plugin-fuel"),
     (
@@ -180,6 +180,18 @@ async fn an_empty_chain_allows_nothing() {
     stage.delete("p-1").await.expect_err("no chain");
     assert_eq!(stage.verdict().await, "policy-missing");
     stage.assert_intact("no chain");
+}
+
+#[tokio::test]
+async fn a_message_with_line_breaks_is_escaped_and_the_plugins_refusal_stands() {
+    let stage = Stage::set();
+    stage.choose(guests::SPLITS_LINES);
+    for _ in 0..12 {
+        let refused = stage.delete("p-1").await.expect_err("it refuses");
+        assert_eq!(refused.code(), "403");
+        assert_eq!(refused.to_string(), "Refused.\\r\\nSet-Cookie: admin=1");
+    }
+    stage.assert_intact("splits-lines");
 }
 
 #[tokio::test]

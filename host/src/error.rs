@@ -25,7 +25,7 @@ pub enum Refused {
         reason: Reason,
         /// The plugin's stable code: 1 to 64 printable ASCII characters.
         code: String,
-        /// The plugin's sentence, at most 512 bytes.
+        /// The plugin's sentence, escaped, at most 512 bytes.
         message: String,
     },
     /// Another request erased the object between decision and commit.
@@ -143,7 +143,7 @@ pub enum Reason {
     Throttled(u64),
     /// The host could not decide or erase now; milliseconds to wait, where the host knows.
     Unavailable(Option<u64>),
-    /// A reason this version does not know.
+    /// A reason this version does not know, escaped, at most 64 bytes.
     Other(String),
 }
 

@@ -23,6 +23,7 @@
 //! | [`request`], [`error`] | what is asked, and the closed list of outcomes |
 //! | [`naming`] | who can own an object, and what its id can be |
 //! | [`target`] | the nouns everyone shares |
+//! | [`text`] | text that guests wrote, made harmless |
 //! | [`fair_queue`] | slots shared by time between tenants or callers |
 //! | [`step`] | the named steps of the flow, at which tests make it fail |
 //!
@@ -47,4 +48,5 @@ pub mod status;
 pub mod step;
 pub mod store;
 pub mod target;
+pub mod text;
 pub mod upload;

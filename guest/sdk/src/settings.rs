@@ -5,7 +5,7 @@ use serde::de::{Deserialize, DeserializeOwned, Deserializer};
 use crate::SettingsProblem;
 use crate::text;
 
-/// What the contract allows one message to hold, in bytes.
+/// What the contract allows one message to hold, in bytes. A path is held to the same.
 const LONGEST_MESSAGE: usize = 512;
 
 /// Collects what is wrong with settings.
@@ -14,14 +14,33 @@ pub struct Problems(Vec<SettingsProblem>);
 
 impl Problems {
     /// Records a problem at `path`, such as `windows[0].until`; empty for the whole. The message
-    /// tells what is expected and is cut at 512 bytes.
+    /// tells what is expected. Both are escaped and cut at 512 bytes.
     pub fn add(&mut self, path: impl Into<String>, message: impl Into<String>) {
-        let mut message = message.into();
-        text::cut(&mut message, LONGEST_MESSAGE);
         self.0.push(SettingsProblem {
-            path: path.into(),
-            message,
+            path: text::escape(&path.into(), LONGEST_MESSAGE),
+            message: text::escape(&message.into(), LONGEST_MESSAGE),
         });
+    }
+
+    /// Records a problem at `path` unless a string of the settings is [plain](text::is_plain), which it
+    /// must be to stand in a finding.
+    #[inline(always)]
+    pub fn plain(&mut self, text: &str, path: impl FnOnce() -> String) {
+        if !text::is_plain(text) {
+            self.add_not_plain(text, path());
+        }
+    }
+
+    #[cold]
+    fn add_not_plain(&mut self, text: &str, path: String) {
+        if let Some((position, character)) = text::position(text) {
+            let message = format!(
+                "must be one line without control or bidirectional characters; character {position} is \
+                 U+{:04X}",
+                u32::from(character)
+            );
+            self.add(path, message);
+        }
     }
 
     /// Records a problem unless `holds`.
@@ -157,9 +176,30 @@ mod tests {
     }
 
     #[test]
-    fn a_long_message_is_cut() {
+    fn path_and_message_are_escaped_and_cut() {
         let mut problems = Problems::default();
-        problems.add("", "x".repeat(1000));
-        assert_eq!(problems.0[0].message.len(), LONGEST_MESSAGE);
+        problems.add("a\u{202e}".repeat(1000), "x\n".repeat(1000));
+        let SettingsProblem { path, message } = &problems.0[0];
+        assert_eq!(
+            (path.len(), message.len()),
+            (LONGEST_MESSAGE, LONGEST_MESSAGE)
+        );
+        assert!(path.starts_with("a\\u{202e}a") && message.starts_with("x\\nx"));
+    }
+
+    #[test]
+    fn a_string_that_is_not_plain_is_named_with_the_position_of_its_character() {
+        let mut problems = Problems::default();
+        problems.plain("é, plain", || "a".to_owned());
+        problems.plain("é\u{85}", || "b".to_owned());
+        let [problem] = &problems.0[..] else {
+            panic!("other problems: {problems:?}");
+        };
+        assert_eq!(problem.path, "b");
+        assert!(
+            problem.message.ends_with("; character 2 is U+0085"),
+            "{}",
+            problem.message
+        );
     }
 }

@@ -8,6 +8,7 @@ use quick_xml::events::{BytesDecl, BytesText, Event};
 use super::diff::diff;
 use super::report::Report;
 use super::trial::Tried;
+use crate::text::is_harmful;
 
 /// The whole document, as JUnit writes it: one suite, a case each.
 ///
@@ -81,12 +82,12 @@ fn seconds(us: u64) -> String {
     format!("{}.{:06}", us / 1_000_000, us % 1_000_000)
 }
 
-/// XML cannot hold most control characters, not even escaped; what a policy says may have any.
+/// XML cannot hold most control characters, not even escaped; the names of cases and files may have any.
 fn allowed(text: &str) -> String {
     let is_allowed = |char: char| match char {
         '\n' | '\t' => true,
         '\u{fffe}' | '\u{ffff}' => false,
-        other => !other.is_control(),
+        other => !is_harmful(other),
     };
     let replace = |char| if is_allowed(char) { char } else { '\u{fffd}' };
     text.chars().map(replace).collect()

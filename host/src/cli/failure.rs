@@ -16,7 +16,6 @@ use std::path::PathBuf;
 use serde::Serialize;
 use serde_json::json;
 
-use super::output::visible;
 use crate::author::{BenchError, CaseError, ProjectError, RequestError};
 use crate::config::ConfigError;
 use crate::demo::DemoError;
@@ -26,6 +25,7 @@ use crate::replay::ReplayError;
 use crate::service::ServiceError;
 use crate::store::StoreError;
 use crate::store::policies::Unrevised;
+use crate::text::{escape, escape_json};
 use crate::upload::UploadError;
 
 /// Why a verb did not do what it was asked.
@@ -255,7 +255,7 @@ impl Failure {
     /// Writes the failure to stderr, as lines or as one JSON object.
     pub fn report(&self, json: bool) {
         let text = if json {
-            format!("{}\n", self.json())
+            format!("{}\n", escape_json(&self.json().to_string()))
         } else {
             self.text()
         };
@@ -375,7 +375,7 @@ impl Failure {
 /// What components and storage say may have line breaks and worse in it.
 fn one_line(text: &str) -> String {
     let words = text.split_whitespace().collect::<Vec<_>>();
-    visible(&words.join(" "))
+    escape(&words.join(" ")).into_owned()
 }
 
 fn refused_exit(refused: &Refused) -> Exit {

@@ -9,6 +9,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::Failure;
+use crate::text::{escape, escape_json};
 
 /// Title and JSON pointer of each column, or of each field.
 pub(crate) type Columns = &'static [(&'static str, &'static str)];
@@ -75,7 +76,7 @@ impl Answer {
 
     fn new(value: &impl Serialize, view: View) -> Result<Self, Failure> {
         Ok(Self {
-            json: serde_json::to_string_pretty(value).map_err(unwritable)?,
+            json: json(value)?,
             seen: serde_json::to_value(value).map_err(unwritable)?,
             view,
             notes: Vec::new(),
@@ -152,6 +153,12 @@ impl Answer {
     }
 }
 
+/// JSON that does not speak to a terminal either.
+fn json(value: &impl Serialize) -> Result<String, Failure> {
+    let json = serde_json::to_string_pretty(value).map_err(unwritable)?;
+    Ok(escape_json(&json).into_owned())
+}
+
 fn unwritable(error: serde_json::Error) -> Failure {
     unwritten(error.into())
 }
@@ -199,25 +206,13 @@ fn text(value: &Value) -> String {
         Value::Bool(true) => "yes".to_owned(),
         Value::Bool(false) => "no".to_owned(),
         Value::String(text) if text.is_empty() => "-".to_owned(),
-        Value::String(text) => visible(text),
+        // Names come from users, and words from components: none of them may speak to the terminal, or
+        // break a line.
+        Value::String(text) => escape(text).into_owned(),
         Value::Array(items) if items.is_empty() => "-".to_owned(),
         Value::Array(items) => items.iter().map(text).collect::<Vec<_>>().join(", "),
         other => other.to_string(),
     }
-}
-
-/// Names come from users, and words from components: none of them may speak to the terminal, or
-/// break a line.
-pub(crate) fn visible(text: &str) -> String {
-    let mut shown = String::with_capacity(text.len());
-    for char in text.chars() {
-        if char.is_control() {
-            shown.extend(char.escape_default());
-        } else {
-            shown.push(char);
-        }
-    }
-    shown
 }
 
 /// A time as people read it, such as `2026-03-01T12:00:00Z`.

@@ -12,6 +12,7 @@ use crate::config::Config;
 use crate::service::Storage;
 use crate::status::{Stored, ask};
 use crate::target::now_ms;
+use crate::text::escape;
 
 const COLUMNS: Columns = &[("WHAT", "/what"), ("VALUE", "/value")];
 
@@ -52,7 +53,7 @@ fn caption(server: &Value) -> String {
         (_, Some(address)) => {
             format!(
                 "a server is running: process {process}, {}",
-                output::visible(address)
+                escape(address)
             )
         }
         _ => format!("a server is running, process {process}, and does not answer"),

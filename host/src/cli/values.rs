@@ -6,6 +6,7 @@ use super::Failure;
 use crate::naming;
 use crate::store::Page;
 use crate::target::{Kind, now_ms};
+use crate::text::is_plain;
 
 /// The largest time that a 64-bit column holds.
 const MAX_MS: u64 = i64::MAX as u64;
@@ -114,19 +115,19 @@ pub(crate) fn retention(text: &str) -> Result<Retention, String> {
 
 /// A label: 1 to 64 bytes that can be shown.
 pub(crate) fn label(text: &str) -> Result<String, String> {
-    if (1..=64).contains(&text.len()) && !text.chars().any(char::is_control) {
+    if (1..=64).contains(&text.len()) && is_plain(text) {
         Ok(text.to_owned())
     } else {
-        Err("must have 1 to 64 bytes and no control characters".to_owned())
+        Err("must have 1 to 64 bytes, and no control or bidirectional character".to_owned())
     }
 }
 
 /// A sentence for a history: 1 to 512 bytes that can be shown on one line.
 pub(crate) fn sentence(text: &str) -> Result<String, String> {
-    if (1..=512).contains(&text.len()) && !text.chars().any(char::is_control) {
+    if (1..=512).contains(&text.len()) && is_plain(text) {
         Ok(text.to_owned())
     } else {
-        Err("must have 1 to 512 bytes and no control characters".to_owned())
+        Err("must have 1 to 512 bytes, and no control or bidirectional character".to_owned())
     }
 }
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::MAX_SETTINGS_BYTES;
 use crate::error::FaultKind;
 use crate::store::StoreError;
+use crate::text;
 
 /// What the runtime or the machine said, for as many as want to know.
 pub(super) type Source = Arc<dyn std::error::Error + Send + Sync>;
@@ -183,7 +184,8 @@ impl GuestError {
         )
     }
 
-    /// An error and its causes on one line, for a log.
+    /// An error and its causes on one line, for a log. What a component holds may be in them, such as
+    /// names, and is escaped.
     pub(super) fn one_line(error: &dyn std::error::Error) -> String {
         let mut line = error.to_string();
         let mut next = error.source();
@@ -192,7 +194,7 @@ impl GuestError {
             line.push_str(&cause.to_string());
             next = cause.source();
         }
-        line
+        text::escape(&line).into_owned()
     }
 }
 

@@ -291,9 +291,9 @@ pub struct Report {
     pub world: &'static str,
     /// Its size in bytes.
     pub size_bytes: usize,
-    /// The interfaces it imports.
+    /// The interfaces it imports, escaped.
     pub imports: Vec<String>,
-    /// The interfaces it exports.
+    /// The interfaces it exports, escaped.
     pub exports: Vec<String>,
     /// What a policy says of itself.
     pub description: Option<Description>,
@@ -307,13 +307,13 @@ pub struct Description {
     pub name: String,
     /// Version.
     pub version: String,
-    /// What it forbids.
+    /// What it forbids, escaped.
     pub summary: String,
-    /// JSON Schema of its settings.
+    /// JSON Schema of its settings. Harmful characters in it are escaped as JSON does it.
     pub settings_schema: String,
 }
 
-/// One thing wrong with a policy's settings, in the policy's words.
+/// One thing wrong with a policy's settings, in the policy's words, escaped. At most 512 bytes each.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SettingsProblem {

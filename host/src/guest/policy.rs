@@ -1,5 +1,6 @@
 //! Running one policy: a fresh instance, one call, nothing kept.
 
+use std::borrow::Cow;
 use std::time::Instant;
 
 use wasmtime::Engine;
@@ -20,10 +21,11 @@ use super::{Description, GuestError, SettingsProblem};
 use crate::config::GuestLimits;
 use crate::error::FaultKind;
 use crate::store::decision::{Finding, FindingOutcome};
+use crate::text;
 
 const MAX_FINDINGS: usize = 64;
-const MAX_RULE_BYTES: usize = 64;
-const MAX_DETAIL_BYTES: usize = 512;
+const MAX_PROBLEMS: usize = 64;
+const MAX_PROBLEM_BYTES: usize = 512;
 const MAX_NAME_BYTES: usize = 64;
 const MAX_VERSION_BYTES: usize = 32;
 const MAX_SUMMARY_BYTES: usize = 512;
@@ -130,12 +132,13 @@ impl Policy {
             .map_err(|(fault, _)| fault)
             .and_then(|judgement: wit::Judgement| {
                 let allows = judgement.verdict == Verdict::Allow;
-                let findings: Vec<_> = judgement
+                let mut findings: Vec<_> = judgement
                     .findings
                     .into_iter()
                     .map(convert::finding)
                     .collect();
                 check(allows, &findings)?;
+                findings.iter_mut().for_each(Finding::escape);
                 Ok(Answer { allows, findings })
             });
         Run {
@@ -155,17 +158,21 @@ impl Policy {
             kind,
             source,
         })?;
-        let description = Description {
+        let mut description = Description {
             name: said.name,
             version: said.version,
             summary: said.summary,
             settings_schema: said.settings_schema,
         };
         check_description(&description)?;
+        text::escape_within(&mut description.summary, MAX_SUMMARY_BYTES);
+        if let Cow::Owned(schema) = text::escape_json(&description.settings_schema) {
+            description.settings_schema = schema;
+        }
         Ok(description)
     }
 
-    /// Has the policy check settings; no problem is good.
+    /// Has the policy check settings; no problem is good. Of many, the first 64.
     pub(super) fn validate(
         &self,
         settings: &str,
@@ -179,11 +186,14 @@ impl Policy {
             source,
         })?;
         let problems = said.err().unwrap_or_default();
-        let problem = |problem: wit::SettingsProblem| SettingsProblem {
-            path: problem.path,
-            message: problem.message,
+        let problem = |problem: wit::SettingsProblem| {
+            let (mut path, mut message) = (problem.path, problem.message);
+            text::escape_within(&mut path, MAX_PROBLEM_BYTES);
+            text::escape_within(&mut message, MAX_PROBLEM_BYTES);
+            SettingsProblem { path, message }
         };
-        Ok(problems.into_iter().map(problem).collect())
+        let problems = problems.into_iter().take(MAX_PROBLEMS);
+        Ok(problems.map(problem).collect())
     }
 
     /// Tells what it lacks before it fails for want of it.
@@ -264,8 +274,8 @@ fn check_description(said: &Description) -> Result<(), GuestError> {
 /// What the contract asks of findings. An answer that breaks it is no answer.
 fn check(allows: bool, findings: &[Finding]) -> Result<(), FaultKind> {
     let fits = |finding: &Finding| {
-        (1..=MAX_RULE_BYTES).contains(&finding.rule.len())
-            && finding.detail.len() <= MAX_DETAIL_BYTES
+        (1..=Finding::MAX_RULE_BYTES).contains(&finding.rule.len())
+            && finding.detail.len() <= Finding::MAX_DETAIL_BYTES
     };
     if findings.len() > MAX_FINDINGS || !findings.iter().all(fits) {
         return Err(FaultKind::Oversized);

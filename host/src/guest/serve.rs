@@ -20,9 +20,11 @@ use crate::config::GuestLimits;
 use crate::error::{Fault, FaultKind, Guest, Reason, Refused};
 use crate::request::Request;
 use crate::target::{Digest, now_ms};
+use crate::text;
 
 const MAX_CODE_BYTES: usize = 64;
 const MAX_MESSAGE_BYTES: usize = 512;
+const MAX_REASON_BYTES: usize = 64;
 
 /// A plugin that is ready to instantiate.
 pub(super) struct Plugin(DeletionPluginPre<Call>);
@@ -96,7 +98,7 @@ impl Plugin {
             Some(Ok(Err(refusal))) => Some(plugin_refusal(refusal, digest, call.wait)),
             Some(Err(error)) => {
                 let kind = call.meter.fault(&error);
-                tracing::warn!(%digest, ?kind, error = %format!("{error:#}"), "the plugin failed");
+                tracing::warn!(%digest, ?kind, error = %text::escape(&format!("{error:#}")), "the plugin failed");
                 Some(fault(kind, digest))
             }
             None => Some(fault(FaultKind::Deadline, digest)),
@@ -127,25 +129,31 @@ fn conclude(mut call: Call, refused: Option<Refused>, digest: Digest) -> Served 
     }
 }
 
-/// Takes over a plugin's refusal if it keeps to the contract. If a policy is held off or being
+/// Takes over a plugin's refusal if it keeps to the contract, with its text escaped: a message may repeat
+/// what a tenant's policy said, which is no fault of the plugin of all. If a policy is held off or being
 /// compiled, the host knows how long to wait.
 fn plugin_refusal(refusal: Refusal, digest: Digest, wait: Option<Duration>) -> Refused {
     let Refusal {
         reason,
         code,
-        message,
+        mut message,
     } = refusal;
     let printable = code.bytes().all(|byte| byte.is_ascii_graphic());
     if !(1..=MAX_CODE_BYTES).contains(&code.len()) || message.len() > MAX_MESSAGE_BYTES {
         return fault(FaultKind::Oversized, digest);
     }
-    if !printable || message.chars().any(char::is_control) {
+    if !printable {
         return fault(FaultKind::Contradiction, digest);
     }
+    text::escape_within(&mut message, MAX_MESSAGE_BYTES);
     let reason = match convert::reason(reason) {
         Reason::Unavailable(_) => {
             let ms = |left: Duration| u64::try_from(left.as_millis()).unwrap_or(u64::MAX);
             Reason::Unavailable(wait.map(ms))
+        }
+        Reason::Other(mut name) => {
+            text::escape_within(&mut name, MAX_REASON_BYTES);
+            Reason::Other(name)
         }
         reason => reason,
     };

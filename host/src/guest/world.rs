@@ -10,6 +10,7 @@ use wasmtime::component::types::ComponentItem;
 use wasmtime::component::{Component, ComponentExportIndex, ComponentNamedList, Lift, Lower};
 
 use super::GuestError;
+use crate::text;
 
 /// The two kinds of guest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,7 +56,7 @@ impl World {
     }
 }
 
-/// What a compiled component imports and exports, by name.
+/// What a compiled component imports and exports, by name, escaped: an escaped name is of no world.
 pub(super) struct Surface {
     pub(super) imports: Vec<String>,
     pub(super) exports: Vec<String>,
@@ -67,11 +68,11 @@ impl Surface {
         Self {
             imports: ty
                 .imports(engine)
-                .map(|(name, _)| name.to_owned())
+                .map(|(name, _)| text::escape(name).into_owned())
                 .collect(),
             exports: ty
                 .exports(engine)
-                .map(|(name, _)| name.to_owned())
+                .map(|(name, _)| text::escape(name).into_owned())
                 .collect(),
         }
     }

@@ -9,9 +9,10 @@ use uuid::Uuid;
 use super::{Replay, ReplayError};
 use crate::config::GuestLimits;
 use crate::guest::Judge;
-use crate::store::decision::{Decision, FindingOutcome, PolicyReview, Verdict};
+use crate::store::decision::{Decision, Finding, FindingOutcome, PolicyReview, Verdict};
 use crate::store::shadow::Flip;
 use crate::store::{Chain, ChainEntry};
+use crate::text;
 
 /// How many decisions are named of each group.
 const EXAMPLES: usize = 5;
@@ -205,7 +206,10 @@ fn through(review: &PolicyReview) -> (String, String) {
         "deny" | "allow" => failed.map_or("-", |finding| finding.rule.as_str()),
         code => code,
     };
-    (review.policy.clone(), rule.to_owned())
+    // A record of an earlier version has it as the policy said it.
+    let mut rule = rule.to_owned();
+    text::escape_within(&mut rule, Finding::MAX_RULE_BYTES);
+    (review.policy.clone(), rule)
 }
 
 impl From<Tally> for Compared {

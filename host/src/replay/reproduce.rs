@@ -1,5 +1,6 @@
 //! By those who judged them: the same components, settings and limits must come to the same verdict,
-//! outcomes, findings and fuel.
+//! outcomes, findings and fuel. Findings are compared as the host keeps them, which is escaped: records of
+//! earlier versions have them as the policy said them.
 //!
 //! **Invariant:** what depends on the clock, or on what the storage has by now, is told apart and never
 //! counts as the same.
@@ -42,7 +43,7 @@ const MOST_TOLD: usize = 10_000;
 pub struct Reproduced {
     /// How many decisions were judged again.
     pub decisions: u64,
-    /// How many of them came out the same, bit for bit.
+    /// How many of them came out the same, bit for bit, findings after escaping.
     pub identical: u64,
     /// How many did not.
     pub differing: u64,
@@ -205,7 +206,9 @@ fn of_the_moment(review: &PolicyReview) -> bool {
     OF_THE_MOMENT.contains(&review.outcome.as_str())
 }
 
-/// Findings as they are recorded, which is how they are compared.
+/// Findings as they are recorded now, which is how they are compared.
 fn words(findings: &[Finding]) -> String {
-    serde_json::to_string(findings).unwrap_or_default()
+    let mut findings = findings.to_vec();
+    findings.iter_mut().for_each(Finding::escape);
+    serde_json::to_string(&findings).unwrap_or_default()
 }

@@ -7,6 +7,7 @@ use super::chains::{ChainEntry, PolicyLimits};
 use crate::config::GuestLimits;
 use crate::error::{Fault, FaultKind, Guest};
 use crate::target::{CallerKind, Digest, Object, Permission, Subdomain, Target};
+use crate::text;
 
 /// What the chain of a tenant said on one request, and what led to it.
 #[derive(Clone, Debug)]
@@ -185,6 +186,20 @@ pub struct Finding {
     pub outcome: FindingOutcome,
     /// One sentence with the figures.
     pub detail: String,
+}
+
+impl Finding {
+    /// Longest name of a rule, in bytes.
+    pub const MAX_RULE_BYTES: usize = 64;
+    /// Longest detail, in bytes.
+    pub const MAX_DETAIL_BYTES: usize = 512;
+
+    /// Puts harmful characters into their escape form, within the limits. Findings enter the host so; in
+    /// records of earlier versions they stand as the policy said them.
+    pub fn escape(&mut self) {
+        text::escape_within(&mut self.rule, Self::MAX_RULE_BYTES);
+        text::escape_within(&mut self.detail, Self::MAX_DETAIL_BYTES);
+    }
 }
 
 /// What became of one rule.

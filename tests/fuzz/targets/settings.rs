@@ -3,7 +3,7 @@
 
 #![no_main]
 
-use atropos_sdk::{Judgement, Outcome, Policy, Request, Verdict, check, judge, sample};
+use atropos_sdk::{Judgement, Outcome, Policy, Request, Verdict, check, judge, sample, text};
 use libfuzzer_sys::fuzz_target;
 use serde_json::{Map, Value};
 
@@ -54,6 +54,7 @@ fn keeps_to_the_contract(judgement: &Judgement) {
     for finding in findings {
         assert!((1..=64).contains(&finding.rule.len()));
         assert!(finding.detail.len() <= 512);
+        assert!(text::is_plain(&finding.rule) && text::is_plain(&finding.detail));
     }
     let failed = findings.iter().any(|it| it.outcome == Outcome::Failed);
     assert_eq!(failed, judgement.verdict == Verdict::Deny);

@@ -24,6 +24,9 @@ components! {
     DENY_ALL = "deny-all";
     /// Policy: asks for a memory of 32 MB.
     GREEDY_START = "greedy-start";
+    /// Policy: denies photos and allows documents, with text full of [`crate::HARMFUL`] characters in
+    /// its findings, its summary, its schema, and a hundred problems with settings other than `{}`.
+    HOSTILE_TEXT = "hostile-text";
     /// Policy: allocates without end.
     HUNGRY = "hungry";
     /// Policy: allows, with a finding that is not UTF-8.

@@ -3,7 +3,7 @@
 //! `{"windows": [{"from": "2026-12-20T00:00:00Z", "until": "2027-01-02T00:00:00Z",
 //! "reason": "year end"}]}`
 
-use atropos_sdk::{Findings, Policy, Problems, Request};
+use atropos_sdk::{Findings, Policy, Problems, Request, sentence};
 use serde::Deserialize;
 use time::format_description::well_known::Rfc3339;
 use time::{OffsetDateTime, UtcOffset};
@@ -54,6 +54,7 @@ impl Policy for ChangeFreeze {
                     "must be later than `from`",
                 );
             }
+            problems.plain(&window.reason, || format!("windows[{index}].reason"));
         }
     }
 
@@ -73,7 +74,7 @@ impl Policy for ChangeFreeze {
                 .unwrap_or_default();
             findings.failed(
                 "change-freeze",
-                format!("nothing goes until {until}: {reason}"),
+                sentence!["nothing goes until ", until, ": ", reason],
             );
         }
     }
@@ -124,6 +125,26 @@ mod tests {
             ("2027-01-02T00:00:00Z", &[]),
         ] {
             assert_eq!(details_at(at), details, "{at}");
+        }
+    }
+
+    #[test]
+    fn a_reason_that_is_not_one_plain_line_is_refused() {
+        for (reason, plain) in [
+            ("année, 年末", true),
+            (r"year\nend", false),
+            (r"year\u0000end", false),
+            ("year\u{85}end", false),
+            ("year\u{202e}end", false),
+            (r"year\u2028end", false),
+        ] {
+            let settings = format!(
+                r#"{{"windows":[{{"from":"2026-01-01T00:00:00Z","until":"2026-03-01T00:00:00Z","reason":"{reason}"}}]}}"#
+            );
+            let problems = check::<ChangeFreeze>(&settings).err().unwrap_or_default();
+            let paths: Vec<_> = problems.iter().map(|problem| &*problem.path).collect();
+            let expected: &[&str] = if plain { &[] } else { &["windows[0].reason"] };
+            assert_eq!(paths, expected, "{reason:?}");
         }
     }
 

@@ -34,6 +34,7 @@ impl Policy for Labels {
                 let message = format!("must be a label of 1 to {LONGEST_LABEL} bytes");
                 problems.add(format!("forbidden[{index}]"), message);
             }
+            problems.plain(label, || format!("forbidden[{index}]"));
         }
     }
 
@@ -113,6 +114,14 @@ mod tests {
             ),
             (
                 format!(r#"{{"forbidden":["{}"]}}"#, "x".repeat(65)),
+                "forbidden[0]",
+            ),
+            (
+                r#"{"forbidden":["evidence","in\norder"]}"#.to_owned(),
+                "forbidden[1]",
+            ),
+            (
+                "{\"forbidden\":[\"in\u{200f}order\"]}".to_owned(),
                 "forbidden[0]",
             ),
         ] {

@@ -2,7 +2,7 @@
 //!
 //! `{"minimum-age-days": {"photo": 30, "document": 2555}}`
 
-use atropos_sdk::sentence::Part;
+use atropos_sdk::sentence::{Part, Sentence};
 use atropos_sdk::{Findings, ObjectKind, Policy, Problems, Request, present, sentence};
 use serde::Deserialize;
 
@@ -85,9 +85,12 @@ atropos_sdk::policy!(Retention);
 struct Days(u64);
 
 impl Part for Days {
-    fn append(&self, sentence: &mut String) {
+    fn append(&self, sentence: &mut Sentence) {
         self.0.append(sentence);
-        sentence.push_str(if self.0 == 1 { " day" } else { " days" });
+        match self.0 {
+            1 => sentence.push_str(" day"),
+            _ => sentence.push_str(" days"),
+        }
     }
 }
 

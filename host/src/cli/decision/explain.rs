@@ -7,10 +7,11 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use super::record::{failed, refusing, sentence};
-use crate::cli::output::{time, visible};
+use crate::cli::output::time;
 use crate::store::decision::{Decision, PolicyReview, Verdict};
 use crate::store::policies::Revision;
 use crate::target::Object;
+use crate::text::escape;
 
 /// Why it came to what it came to.
 #[derive(Serialize)]
@@ -68,22 +69,22 @@ pub(super) fn explain(decision: &Decision, revision: Option<&Revision>) -> Expla
 impl Explanation {
     /// For people.
     pub(super) fn text(&self) -> String {
-        let mut text = format!("{}.\n\n", visible(&self.summary));
-        let _ = writeln!(text, "Asked by:  {}", visible(&self.caller));
-        let _ = writeln!(text, "Facts:     {}", visible(&self.facts.join("; ")));
-        let _ = writeln!(text, "Chain:     {}", visible(&self.chain));
+        let mut text = format!("{}.\n\n", escape(&self.summary));
+        let _ = writeln!(text, "Asked by:  {}", escape(&self.caller));
+        let _ = writeln!(text, "Facts:     {}", escape(&self.facts.join("; ")));
+        let _ = writeln!(text, "Chain:     {}", escape(&self.chain));
         for (place, policy) in self.policies.iter().enumerate() {
-            let _ = writeln!(text, "\n{}. {}", place + 1, visible(&policy.summary));
-            let _ = writeln!(text, "   settings: {}", visible(&policy.settings));
+            let _ = writeln!(text, "\n{}. {}", place + 1, escape(&policy.summary));
+            let _ = writeln!(text, "   settings: {}", escape(&policy.settings));
             for finding in &policy.findings {
-                let _ = writeln!(text, "   - {}", visible(finding));
+                let _ = writeln!(text, "   - {}", escape(finding));
             }
         }
         if !self.remedies.is_empty() {
             text.push_str("\nWhat would have to change:\n");
         }
         for remedy in &self.remedies {
-            let _ = writeln!(text, "- {}", visible(remedy));
+            let _ = writeln!(text, "- {}", escape(remedy));
         }
         text.truncate(text.trim_end().len());
         text

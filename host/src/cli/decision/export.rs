@@ -13,6 +13,7 @@ use crate::cli::output::Answer;
 use crate::service::Service;
 use crate::store::{Order, Stretch, Wanted};
 use crate::target::TenantId;
+use crate::text::escape_json;
 
 /// How many are read at once.
 const AT_ONCE: u32 = 500;
@@ -66,6 +67,7 @@ pub(super) async fn run(
 }
 
 fn write(out: &mut impl Write, record: &Record) -> io::Result<()> {
-    serde_json::to_writer(&mut *out, record)?;
+    let json = serde_json::to_string(record)?;
+    out.write_all(escape_json(&json).as_bytes())?;
     out.write_all(b"\n")
 }

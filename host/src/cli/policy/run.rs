@@ -10,11 +10,12 @@ use super::asking::{self, Figures};
 use crate::author::{self, Decided};
 use crate::cli::chain::Settings;
 use crate::cli::limits::Limits;
-use crate::cli::output::{Answer, visible};
+use crate::cli::output::Answer;
 use crate::cli::{Failure, SettingsRefusal};
 use crate::config::Config;
 use crate::guest::Description;
 use crate::target::Digest;
+use crate::text::escape;
 
 #[derive(Args, Debug)]
 #[command(after_help = "\
@@ -106,6 +107,6 @@ fn trace(shown: &Shown, figures: Figures) -> String {
         format!("memory    {}", figures.memory(decided.memory_bytes)),
         format!("duration  {} µs", decided.duration_us),
     ]);
-    let lines = lines.iter().map(|line| visible(line));
+    let lines = lines.iter().map(|line| escape(line));
     lines.collect::<Vec<_>>().join("\n")
 }

@@ -8,8 +8,9 @@ use super::asking::{self, Figures};
 use crate::author::{self, Report, Tried};
 use crate::cli::Failure;
 use crate::cli::limits::Limits;
-use crate::cli::output::{Answer, visible};
+use crate::cli::output::Answer;
 use crate::config::Config;
+use crate::text::escape;
 
 #[derive(Args, Debug)]
 #[command(after_help = "\
@@ -89,7 +90,10 @@ pub(crate) async fn run(typed: Test, config: Config, json: bool) -> Result<(), F
 }
 
 fn text(report: &Report, figures: Figures) -> String {
-    let widest = report.cases.iter().map(|case| case.name.chars().count());
+    let widest = report
+        .cases
+        .iter()
+        .map(|case| escape(&case.name).chars().count());
     let width = widest.max().unwrap_or(0).min(72);
     let mut lines: Vec<_> = report
         .cases
@@ -102,8 +106,8 @@ fn text(report: &Report, figures: Figures) -> String {
     );
     lines.push(format!(
         "{} {}: {} passed, {} failed; at most {fuel} and {memory}",
-        visible(&report.policy.name),
-        visible(&report.policy.version),
+        escape(&report.policy.name),
+        escape(&report.policy.version),
         report.passed,
         report.failed,
     ));
@@ -111,7 +115,7 @@ fn text(report: &Report, figures: Figures) -> String {
 }
 
 fn lines(case: &Tried, width: usize, figures: Figures) -> Vec<String> {
-    let name = visible(&case.name);
+    let name = escape(&case.name);
     let spent = match &case.decided {
         Some(decided) => format!(
             "  {}, {}, {} µs",
@@ -126,6 +130,6 @@ fn lines(case: &Tried, width: usize, figures: Figures) -> Vec<String> {
     }
     let mut lines = vec![format!("FAIL  {name:<width$}{spent}  {}", case.place)];
     let differences = case.differences.iter().flat_map(author::diff);
-    lines.extend(differences.map(|line| format!("        {}", visible(&line))));
+    lines.extend(differences.map(|line| format!("        {}", escape(&line))));
     lines
 }
