@@ -165,7 +165,8 @@ pub struct Erase {
     /// How many deletes may be in the sandbox at once; further ones wait for 5 seconds at most, and places
     /// are shared by time between the credentials that ask.
     pub max_in_flight: u32,
-    /// How many staged deletes may wait for the disk; further ones are answered 503 at once.
+    /// How many staged deletes may wait for the disk, of which one tenant has at most two thirds; further
+    /// ones are answered 503 at once.
     pub max_queued: u32,
     /// How many staged deletes share one transaction at most.
     pub max_group: u32,

@@ -11,12 +11,12 @@
 //!
 //! **Invariant:** success is answered only after the row is durably gone and every blob is removed.
 //! **Invariant:** whatever happens after the commit, the shred records name what is still to do.
+//! **Invariant:** tenants take turns in the queues, and none fills one, however much it asks for.
 //! **Invariant:** what fails or panics for one erasure fails no other of its group, and no later group.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -28,8 +28,9 @@ use super::settle::{self, Settled};
 use super::shred::{self, Backoff, UNREMOVED};
 use super::{Blobs, Conflict, Doomed, EraseError, Erasure, Objects, Once, Removal};
 use crate::config;
+use crate::fair_queue::round_robin::{self, Receiver, SendError, Sender};
 use crate::step::{self, Step};
-use crate::target::{BlobKey, now_ms};
+use crate::target::{BlobKey, TenantId, now_ms};
 
 /// Why a staged erasure did not complete.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -51,11 +52,11 @@ pub enum CommitError {
     Unavailable,
 }
 
-impl<T> From<TrySendError<T>> for CommitError {
-    fn from(error: TrySendError<T>) -> Self {
+impl From<SendError> for CommitError {
+    fn from(error: SendError) -> Self {
         match error {
-            TrySendError::Full(_) => Self::Overloaded,
-            TrySendError::Closed(_) => Self::Stopping,
+            SendError::Full => Self::Overloaded,
+            SendError::Closed => Self::Stopping,
         }
     }
 }
@@ -69,8 +70,8 @@ impl From<step::Failed> for CommitError {
 /// Takes staged erasures and commits them in groups. Cheap to clone.
 #[derive(Clone)]
 pub struct Committer {
-    staged: mpsc::Sender<Staged>,
-    unused: mpsc::Sender<Unused>,
+    staged: Sender<TenantId, Staged>,
+    unused: Sender<TenantId, Unused>,
     stopping: CancellationToken,
     tasks: TaskTracker,
 }
@@ -119,8 +120,8 @@ impl Committer {
     ) -> Self {
         let bound = config.max_queued.max(1) as usize;
         let max_group = config.max_group.max(1) as usize;
-        let (staged, queue) = mpsc::channel(bound);
-        let (unused, records) = mpsc::channel(bound);
+        let (staged, queue) = round_robin::queue(bound);
+        let (unused, records) = round_robin::queue(bound);
         // One group waits at most while another one's bytes are removed.
         let (committed, groups) = mpsc::channel(1);
         let (settled, removals) = mpsc::unbounded_channel();
@@ -176,12 +177,13 @@ impl Committer {
         }
         step::pass(Step::CommitQueue).await?;
         let (answer, outcome) = oneshot::channel();
+        let tenant = decision.target().tenant;
         let staged = Staged {
             decision,
             once,
             answer,
         };
-        self.staged.try_send(staged)?;
+        self.staged.try_send(tenant, staged)?;
         outcome.await.unwrap_or(Err(CommitError::Unavailable))
     }
 
@@ -191,11 +193,12 @@ impl Committer {
     /// # Errors
     /// They are not recorded; after [`CommitError::Unavailable`] they may be.
     pub async fn record(&self, decisions: Vec<Decision>) -> Result<(), CommitError> {
-        if decisions.is_empty() {
+        let Some(first) = decisions.first() else {
             return Ok(());
-        }
+        };
+        let tenant = first.target().tenant;
         let (answer, outcome) = oneshot::channel();
-        self.unused.try_send(Unused { decisions, answer })?;
+        self.unused.try_send(tenant, Unused { decisions, answer })?;
         outcome.await.unwrap_or(Err(CommitError::Unavailable))
     }
 
@@ -209,7 +212,7 @@ impl Committer {
 /// Takes what has queued up as one group, or waits for the first of it. While a group is written, the
 /// next one gathers. False once told to stop and nothing is left.
 pub(super) async fn gather<T>(
-    queue: &mut mpsc::Receiver<T>,
+    queue: &mut Receiver<TenantId, T>,
     group: &mut Vec<T>,
     most: usize,
     stopping: &CancellationToken,
@@ -233,7 +236,7 @@ struct Commit {
 }
 
 impl Commit {
-    async fn run(self, mut queue: mpsc::Receiver<Staged>, stopping: CancellationToken) {
+    async fn run(self, mut queue: Receiver<TenantId, Staged>, stopping: CancellationToken) {
         let mut group = Vec::with_capacity(self.max_group);
         while gather(&mut queue, &mut group, self.max_group, &stopping).await {
             self.commit(&mut group).await;

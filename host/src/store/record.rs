@@ -6,13 +6,14 @@
 
 use std::sync::Arc;
 
-use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::commit::{Answer, CommitError, gather};
 use super::decision::Decision;
 use super::panics::contain_async;
 use super::{Objects, Result};
+use crate::fair_queue::round_robin::Receiver;
+use crate::target::TenantId;
 
 /// The decisions of one request that erase nothing, and the one who waits for them.
 pub(super) struct Unused {
@@ -23,7 +24,7 @@ pub(super) struct Unused {
 /// Records until told to stop and nothing waits.
 pub(super) async fn run(
     objects: Arc<dyn Objects>,
-    mut queue: mpsc::Receiver<Unused>,
+    mut queue: Receiver<TenantId, Unused>,
     max_group: usize,
     stopping: CancellationToken,
 ) {

@@ -296,7 +296,8 @@ async fn refusals_that_come_together_share_a_barrier_and_beyond_the_bound_are_tu
     let object = backend.upload("p1", b"bytes").await;
     let slow = Slow::over(&backend);
     let config = config::Erase {
-        max_queued: 50,
+        // Two thirds of it are for one tenant.
+        max_queued: 75,
         ..quick()
     };
     let committer = Committer::start(
@@ -412,7 +413,7 @@ async fn a_platform_that_panics_fails_what_it_was_asked_and_nothing_after_it() {
     // The looks for doomed bytes that panicked meanwhile were not the last.
     let doomed = BlobKey::random();
     backend.catalogue.reserve(&[doomed], 1).await.unwrap();
-    eventually(async || backend.catalogue.backlog(now_ms()).await.unwrap().due == 0).await;
+    eventually(async || backend.catalogue.backlog(now_ms(), 1000).await.unwrap().due == 0).await;
     committer.stop().await;
 }
 
