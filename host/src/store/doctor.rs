@@ -10,8 +10,8 @@
 //! names are looked up, and whatever looks wrong is looked at again.
 //!
 //! **Invariant:** nothing is removed here. An orphan is doomed, and the shredding removes it.
-//! **Invariant:** no orphan is doomed while the key of a live object's blob cannot be read: its file is
-//! one that nothing seems to name.
+//! **Invariant:** no orphan is given to the shredding while the key of a live object's blob cannot be
+//! read: the file of that blob looks as if nothing named it.
 //! **Invariant:** a row goes only if every one of its blobs is missing, nothing stands against its
 //! erasure, and that is not so of more than half of all blobs.
 

@@ -236,7 +236,7 @@ async fn a_panic_fails_its_own_write_and_the_thread_goes_on() {
     let answer = rows.writer.write(broken).await;
     assert!(matches!(answer, Err(StoreError::Unavailable(_))));
     assert_eq!(count(&backend, "shreds"), 0);
-    let keys = [1, 2, 3].map(|n| numbered(n));
+    let keys = [1, 2, 3].map(numbered);
     let each = |rows: &Connection, key: &BlobKey| -> Result<()> {
         let insert = "INSERT INTO shreds (key, not_before_ms) VALUES (?, 1)";
         rows.prepare_cached(insert)?.execute([key.to_string()])?;
@@ -286,7 +286,7 @@ async fn a_panic_at_a_step_of_an_erasure_or_of_its_transaction_is_its_own_alone(
 async fn a_transaction_that_sqlite_undid_fails_whole_and_the_next_is_sound() {
     let backend = Backend::embedded().await;
     let rows = second(&backend);
-    let keys = [1, 2, 3].map(|n| numbered(n));
+    let keys = [1, 2, 3].map(numbered);
     // As a full disk does.
     let each = |rows: &Connection, key: &BlobKey| -> Result<()> {
         let insert = "INSERT INTO shreds (key, not_before_ms) VALUES (?, 1)";

@@ -410,7 +410,7 @@ async fn a_platform_that_panics_fails_what_it_was_asked_and_nothing_after_it() {
     slow.panicking.store(false, Ordering::SeqCst);
     assert_eq!(committer.record(vec![denied(&object)]).await, Ok(()));
     assert_eq!(committer.erase(allowed(&object), None).await, Ok(()));
-    // The looks for doomed bytes that panicked meanwhile were not the last.
+    // The background removal, which panicked meanwhile, goes on.
     let doomed = BlobKey::random();
     backend.catalogue.reserve(&[doomed], 1).await.unwrap();
     eventually(async || backend.catalogue.backlog(now_ms(), 1000).await.unwrap().due == 0).await;
