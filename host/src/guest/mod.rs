@@ -215,8 +215,13 @@ impl Sandbox {
             let Some(tenant) = held_off.tenant else {
                 continue;
             };
-            let chain = self.chains.chain(tenant).await?;
-            if chain.is_some_and(|chain| chain.revision == held_off.revision) {
+            // A chain that cannot be read is one more reason to show what is wrong with its policy, and none
+            // to hide all the others.
+            let chain = self.chains.chain(tenant).await;
+            let chain = chain.map_err(StoreUnavailable::log);
+            if chain.map_or(true, |chain| {
+                chain.is_some_and(|chain| chain.revision == held_off.revision)
+            }) {
                 in_force.push(held_off);
             }
         }

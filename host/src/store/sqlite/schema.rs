@@ -262,13 +262,12 @@ const DECISIONS: &str = "
     CREATE INDEX decisions_by_revision ON decisions (tenant, chain_revision, at_ms);
 ";
 
-/// Lists of objects are ranges of one index; so is what was tried in vain, whichever way it is looked
-/// for. What goes at the first try, as nearly all does, is in neither of the partial indexes.
+/// Lists of objects are ranges of one index. What was tried in vain is found by its attempts; what goes
+/// at the first try, as nearly all does, is not in that index.
 const LISTS: &str = "
     DROP INDEX objects_by_age;
     CREATE INDEX objects_by_owner ON objects (tenant, kind, owner, created_at_ms, public_id);
     CREATE INDEX shreds_by_attempts ON shreds (attempts DESC, not_before_ms) WHERE attempts > 0;
-    CREATE INDEX shreds_tried_by_time ON shreds (not_before_ms, attempts) WHERE attempts > 0;
 ";
 
 /// Sets the file up for this version and brings its tables up to date.

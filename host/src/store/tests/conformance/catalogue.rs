@@ -213,11 +213,12 @@ pub(super) async fn a_list_that_is_deleted_from_while_it_is_paged_skips_nothing(
     for limit in [1, 2, 101] {
         for owner in [Some("b"), None] {
             let mut expected = Vec::new();
-            for (index, owner) in ["a", "b", "b", "b", "b", "b", "c"].iter().enumerate() {
-                // Several are of one millisecond.
+            let owners = ["a", "b", "b", "b", "b", "b", "c"];
+            // Stored in another order than listed, and several of one millisecond.
+            for (index, owner) in owners.iter().enumerate().rev() {
                 let (id, at_ms) = (format!("p{index}"), 7 + index as u64 / 4);
                 upload_at(backend, owner, &id, at_ms).await;
-                expected.push((*owner, format!("{owner} {id}")));
+                expected.insert(0, (*owner, format!("{owner} {id}")));
             }
             expected.retain(|(of, _)| owner.is_none_or(|owner| owner == *of));
             let (mut paged, mut start) = (Vec::new(), Start::Offset(0));
