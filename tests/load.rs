@@ -230,7 +230,11 @@ fn requests_that_are_begun_and_never_ended_keep_nobody_waiting() {
     const CHUNKS: usize = 2 * FEW;
     let folder = tempfile::tempdir().expect("a directory");
     let file = folder.path().join("atropos.toml");
-    std::fs::write(&file, format!("[http]\nmax-connections = {FEW}\n")).expect("a file");
+    // No deadline is what makes room.
+    let config = format!(
+        "[http]\nmax-connections = {FEW}\nrequest-timeout-ms = 600000\nheader-timeout-ms = 600000\n"
+    );
+    std::fs::write(&file, config).expect("a file");
     let file = file.to_str().expect("a path in UTF-8");
     let data_dir = folder.path().join("data");
     let server = Server::start(&data_dir, &["--demo", "--config", file]);
@@ -276,7 +280,9 @@ fn requests_that_are_begun_and_never_ended_keep_nobody_waiting() {
                 scope.spawn(drip);
             }
             begun.hold(FEW + 8);
+            let started = Instant::now();
             server.assert_prompt(&what);
+            assert!(started.elapsed() < 4 * PROMPT, "{what}");
             let (request, end) = server.raw_upload("steady.bin", (CHUNKS * chunk.len()) as u64);
             let mut uploading = server.dial();
             uploading.begin(&request);
