@@ -3,20 +3,24 @@
 
 use std::io::Write as _;
 use std::net::TcpStream;
+use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
+use parking_lot::Mutex;
 use rlimit::Resource;
 use tokio::net::TcpSocket;
 
 use crate::memory::kib;
 use crate::support::raw::Raw;
 use crate::support::site::{Site, blob_files, wait_until};
-use crate::support::{DOCUMENT_USER, Server, TENANT, eventually};
+use crate::support::{DOCUMENT_USER, SITE_KEY, Server, TENANT, WEBSITE, eventually};
 
 const MANY: usize = 10_000;
 /// Of the server's memory, for a connection on which nothing is asked.
 const ALLOWED_KIB_EACH: u64 = 32;
+/// How many connections a server has in the tests of full ones.
+const FEW: usize = 32;
 /// Generous: the machine may be busy with other tests.
 const PROMPT: Duration = Duration::from_secs(5);
 
@@ -164,12 +168,19 @@ fn those_who_ask_nothing_are_let_go_after_the_deadline_for_headers() {
 #[test]
 fn when_all_connections_are_taken_whoever_asks_nothing_makes_room() {
     let site = Site::new();
-    let server = site.serve_with("[http]\nmax-connections = 32\n");
-    // What is being worked on stays.
-    let (request, end) = server.raw_upload("kept.txt", 4);
+    let config = format!("[http]\nmax-connections = {FEW}\nrequest-timeout-ms = 10000\n");
+    let hangs = [("FAILPOINTS", "request.admit=1*return(hang)".to_owned())];
+    let server = site.serve_in(&config, &hangs);
+    // A request that is worked on stays, and one whose body does not come leaves.
+    let guid = server.upload_document("kept.txt", b"kept");
+    let delete = server.raw_delete(&guid);
+    let mut deleting = server.dial();
+    deleting.begin(&delete);
+    deleting.send(&delete.body);
+    let (upload, _) = server.raw_upload("never.txt", 4);
     let mut uploading = server.dial();
-    uploading.begin(&request);
-    uploading.send(&request.body);
+    uploading.begin(&upload);
+    uploading.send(&upload.body);
     let held = hold_on(&server, 400);
     let started = Instant::now();
     server.assert_prompt("among those who take all places");
@@ -178,14 +189,149 @@ fn when_all_connections_are_taken_whoever_asks_nothing_makes_room() {
         "all that took {:?}",
         started.elapsed()
     );
-    assert!(server.connections() <= 32, "{}", server.connections());
+    assert!(server.connections() <= FEW, "{}", server.connections());
     let made = server.figure("atropos_http_let_go_total{why=\"room\"} ");
     assert!(made >= 300.0, "{made} made room");
-    uploading.send(format!("kept{end}"));
-    let (status, said) = uploading.answer();
-    assert_eq!(status, Some(200), "{said}");
-    assert_eq!(server.documents().len(), 1);
+    assert_eq!(uploading.answer().0, None);
+    let (status, said) = deleting.answer();
+    assert_eq!(status, Some(503), "{said}");
+    assert!(said.contains("request-timeout"), "{said}");
+    assert_eq!(server.document(&guid), Some(b"kept".to_vec()));
     drop(held);
+}
+
+/// Requests that are begun, each sent on so many connections, up to a point from which no more comes
+/// but a byte now and then.
+struct Begun<'a> {
+    server: &'a Server,
+    request: &'a str,
+    connections: Mutex<Vec<Raw>>,
+}
+
+impl Begun<'_> {
+    fn hold(&self, count: usize) {
+        for _ in 0..count {
+            let mut connection = self.server.dial();
+            // It may have been let go already.
+            let _ = connection.try_send(self.request);
+            self.connections.lock().push(connection);
+        }
+    }
+
+    fn drip(&self) {
+        for connection in self.connections.lock().iter_mut() {
+            let _ = connection.try_send("x");
+        }
+    }
+}
+
+#[test]
+fn requests_that_are_begun_and_never_ended_keep_nobody_waiting() {
+    const CHUNKS: usize = 2 * FEW;
+    let folder = tempfile::tempdir().expect("a directory");
+    let file = folder.path().join("atropos.toml");
+    // No deadline is what makes room.
+    let config = format!(
+        "[http]\nmax-connections = {FEW}\nrequest-timeout-ms = 600000\nheader-timeout-ms = 600000\n"
+    );
+    std::fs::write(&file, config).expect("a file");
+    let file = file.to_str().expect("a path in UTF-8");
+    let data_dir = folder.path().join("data");
+    let server = Server::start(&data_dir, &["--demo", "--config", file]);
+    let post = |path: &str, headers: &str| {
+        format!("POST {path} HTTP/1.1\r\nHost: x\r\nContent-Length: 16000\r\n{headers}\r\n")
+    };
+    let form = "Content-Type: multipart/form-data; boundary=b0\r\n";
+    let token = format!("Authorization: Bearer {}\r\n", server.token);
+    let key = format!("websiteId: {WEBSITE}\r\nwebApiClientKey: {SITE_KEY}\r\n");
+    let cases = [
+        "GET /healthz HTTP/1.1\r\nHost: x\r\nX: ".to_owned(),
+        post(
+            "/oauth/token",
+            "Content-Type: application/x-www-form-urlencoded\r\n",
+        ),
+        post("/api/library/documents/delete", &token),
+        post("/api/4/UploadImage/UploadImage", &(key + form)),
+        post("/api/file/upload/admin-for-client/store", &(token + form)),
+    ];
+    let chunk = vec![b'x'; 256 << 10];
+    let serve = |request: &str, drips: bool| {
+        let begun = Begun {
+            server: &server,
+            request,
+            connections: Mutex::default(),
+        };
+        let what = format!(
+            "drips: {drips}: {}",
+            request.lines().next().expect("a line")
+        );
+        let (stop, stopped) = channel::<()>();
+        std::thread::scope(|scope| {
+            let begun = &begun;
+            // Ends with the closure, however that ends.
+            let _stop = stop;
+            let every = Duration::from_millis(20);
+            let drip = move || {
+                while stopped.recv_timeout(every) == Err(RecvTimeoutError::Timeout) {
+                    begun.drip();
+                }
+            };
+            if drips {
+                scope.spawn(drip);
+            }
+            begun.hold(FEW + 8);
+            let started = Instant::now();
+            server.assert_prompt(&what);
+            assert!(started.elapsed() < 4 * PROMPT, "{what}");
+            let (request, end) = server.raw_upload("steady.bin", (CHUNKS * chunk.len()) as u64);
+            let mut uploading = server.dial();
+            uploading.begin(&request);
+            uploading.send(&request.body);
+            for _ in 0..CHUNKS {
+                begun.hold(1);
+                uploading.send(&chunk);
+                server.assert_alive();
+            }
+            uploading.send(end);
+            let (status, said) = uploading.answer();
+            assert_eq!(status, Some(200), "{what}: {said}");
+        });
+    };
+    for request in &cases {
+        serve(request, false);
+        serve(request, true);
+    }
+}
+
+#[test]
+fn a_download_that_is_read_steadily_is_not_let_go_for_those_who_ask_nothing() {
+    const SIZE: usize = 50 << 20;
+    let site = Site::new();
+    let server = site.serve_with(&format!("[http]\nmax-connections = {FEW}\n"));
+    let guid = server.upload_document("large.bin", &vec![b'x'; SIZE]);
+    let path = format!("/api/library/documents/file/get/{TENANT}/{DOCUMENT_USER}/{guid}");
+    let mut reading = server.dial();
+    reading.send(server.raw_get(&path));
+    let mut read = 0;
+    let mut read_to = |end: usize| {
+        while read < end {
+            match reading.read_some(1 << 20) {
+                Some(more) => read += more,
+                None => break,
+            }
+        }
+        read
+    };
+    let mut held = Vec::new();
+    for nth in 1..=2 * FEW {
+        held.push(server.dial());
+        let end = nth * (512 << 10);
+        assert!(read_to(end) >= end, "let go in round {nth}");
+        server.assert_alive();
+    }
+    assert!(read_to(usize::MAX) > SIZE);
+    let room = server.figure("atropos_http_let_go_total{why=\"room\"} ");
+    assert!(room >= 16.0, "{room} made room");
 }
 
 #[test]

@@ -103,7 +103,7 @@ pub enum LogFormat {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Http {
-    /// How many connections may be open. When all are, whoever has been without a request longest
+    /// How many connections may be open. When all are, the one that has waited longest for its client
     /// is let go for the next one. Where the process may open fewer files, fewer.
     pub max_connections: u32,
     /// How long a request other than an upload or download may take.

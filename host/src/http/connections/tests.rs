@@ -206,14 +206,35 @@ async fn bytes_at_a_steady_rate_keep_a_place_and_a_byte_now_and_then_does_not() 
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_body_that_comes_byte_by_byte_has_waited_since_it_began() {
+    let idle = Arc::new(IdleConnections::default());
+    let [drips, silent] = [idle.connect(), idle.connect()];
+    let handlings = [&drips, &silent].map(|one| one.handle().expect("it was not let go"));
+    let sent = Chunks::default();
+    let mut bodies = [&drips, &silent].map(|one| RequestBody::new(sent.clone(), one));
+    assert!(!finds(&mut bodies[0]));
+    sleep(SECOND).await;
+    assert!(!finds(&mut bodies[1]));
+    for _ in 0..600 {
+        sleep(SHORTEST_WAIT - Duration::from_millis(1)).await;
+        drips.progress(1);
+        sent.send(b"x");
+        assert!(finds(&mut bodies[0]));
+        assert!(!finds(&mut bodies[0]));
+    }
+    assert_eq!(order([&drips, &silent]).await, [0, 1]);
+    drop((bodies, handlings));
+}
+
+#[tokio::test(start_paused = true)]
 async fn bytes_earn_no_time_ahead() {
     let idle = Arc::new(IdleConnections::default());
-    let [much, little] = [idle.connect(), idle.connect()];
+    let much = idle.connect();
     sleep(SECOND).await;
     much.progress(1 << 30);
     sleep(SECOND).await;
-    little.progress(1 << 30);
-    assert_eq!(order([&much, &little]).await, [0, 1]);
+    let late = idle.connect();
+    assert_eq!(order([&much, &late]).await, [0, 1]);
 }
 
 #[tokio::test(start_paused = true)]
