@@ -9,10 +9,15 @@ use wit_component::{ComponentEncoder, StringEncoding, dummy_module, embed_compon
 use wit_parser::{LiftLowerAbi, ManglingAndAbi, Resolve};
 
 use crate::support::demo::{Demo, contract, deleted, refused, sunset};
-use crate::support::{self, TENANT, eventually, run};
+use crate::support::stage::Stage;
+use crate::support::{self, TENANT, eventually, run, verb};
 
 // The definition is in two places, as the host shares no code with guests.
-#[allow(dead_code, reason = "the definition alone is looked at")]
+#[allow(
+    dead_code,
+    unreachable_pub,
+    reason = "the definition alone is looked at"
+)]
 #[path = "../guest/sdk/src/text.rs"]
 mod sdk_text;
 
@@ -113,6 +118,43 @@ fn what_a_policy_says_of_itself_and_of_settings_is_shown_as_plain_lines() {
         assert_plain(&said(data_dir, args), &args.join(" "));
         let as_json = [args, &["--json"]].concat();
         assert_plain(&said(data_dir, &as_json), &as_json.join(" "));
+    }
+}
+
+#[test]
+fn a_case_may_expect_a_finding_as_the_policy_or_as_the_host_writes_it() {
+    let folder = tempfile::tempdir().expect("a directory");
+    let write = |name: &str, bytes: &[u8]| {
+        let file = folder.path().join(name);
+        std::fs::write(&file, bytes).expect("a file");
+        file.to_str().expect("a path in UTF-8").to_owned()
+    };
+    let policy = write("hostile-text.wasm", guests::HOSTILE_TEXT);
+    let raw = |(harmful, _): (char, &str)| format!("\\u{:04x}", u32::from(harmful));
+    let escaped = |(_, escape): (char, &str)| escape.replace('\\', "\\\\");
+    let case = |written: &dyn Fn((char, &str)) -> String| {
+        let findings = HARMFUL.map(written).map(|text| {
+            format!("{{ rule = \"r{text}\", outcome = \"failed\", detail = \"a{text}b\" }}")
+        });
+        let findings = findings.join(", ");
+        format!("[[case]]\nname = \"x\"\nexpect = \"deny\"\nfindings = [{findings}]\n")
+    };
+    let cases = write(
+        "cases.toml",
+        [case(&raw), case(&escaped)].concat().as_bytes(),
+    );
+    let report = verb(folder.path(), &["policy", "test", &policy, &cases]);
+    assert_eq!(report["passed"], 2, "{report:#}");
+}
+
+#[tokio::test]
+async fn the_name_that_a_platform_gives_a_policy_reaches_the_caller_as_plain_text() {
+    let stage = Stage::set();
+    stage.assign("de\nny\u{202e}", guests::DENY_ALL);
+    for _ in 0..OFTEN {
+        let refused = stage.delete("p-1").await.expect_err("denied");
+        let message = "Denied by policy de\\nny\\u{202e}: deny-all: .";
+        assert_eq!((refused.code(), &*refused.to_string()), ("403", message));
     }
 }
 

@@ -67,7 +67,7 @@ impl fmt::Display for Sentence {
 
 impl AddAssign<&Self> for Sentence {
     fn add_assign(&mut self, more: &Self) {
-        self.plain &= more.plain;
+        self.plain = self.plain && more.plain;
         self.text.push_str(&more.text);
     }
 }

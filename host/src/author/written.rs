@@ -8,6 +8,7 @@ use serde::de::{self, Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::{Map, Value};
 
 use crate::store::decision::{Finding, FindingOutcome};
+use crate::text::escape;
 
 /// A moment: `2026-01-01T00:00:00Z`, in quotes or without, or milliseconds since 1970.
 #[derive(Clone, Copy, Debug)]
@@ -101,12 +102,13 @@ pub(super) struct Found {
     detail: String,
 }
 
+/// As the host would take it over: a case may write a character itself or its escape form.
 impl From<Found> for Finding {
     fn from(found: Found) -> Self {
         Self {
-            rule: found.rule,
+            rule: escape(&found.rule).into_owned(),
             outcome: found.outcome,
-            detail: found.detail,
+            detail: escape(&found.detail).into_owned(),
         }
     }
 }
