@@ -265,6 +265,9 @@ fn one_decision_is_shown_with_its_trace() {
     assert_eq!(error["code"], "settings-refused", "{error}");
 }
 
+/// In percent: no time counts, however busy the machine is.
+const THRESHOLD: &str = "4294967295";
+
 #[test]
 fn a_benchmark_fails_on_what_has_become_dearer() {
     let desk = Desk::new();
@@ -274,7 +277,7 @@ fn a_benchmark_fails_on_what_has_become_dearer() {
     let figures = verb(desk.0.path(), &[&bench[..], &["--save", &saved]].concat());
     let compare = [
         &bench[..],
-        &["--compare", &saved, "--threshold", "100000", "--json"],
+        &["--compare", &saved, "--threshold", THRESHOLD, "--json"],
     ]
     .concat();
     let same = desk.run(&compare);
@@ -417,7 +420,7 @@ fn from_nothing_to_refusing(language: &str, heading: &str) {
                30 days missing.";
     let mut answer = demo.delete(&sunset());
     // A large component may take longer to compile than a request waits.
-    for _ in 0..60 {
+    for _ in 0..300 {
         if answer.0 != 503 {
             break;
         }

@@ -19,7 +19,14 @@ const FAULTS: usize = 3;
 const FIRST_PAUSE: Duration = Duration::from_secs(100);
 
 fn config() -> Config {
+    // No deadline interferes, nor is a policy waited for in vain while it is compiled.
+    let limits = GuestLimits {
+        deadline_ms: 60_000,
+        ..GuestLimits::default()
+    };
     Config {
+        plugin: limits,
+        policy: limits,
         breaker: Breaker {
             faults: FAULTS as u32,
             first_pause_ms: 100_000,
@@ -268,7 +275,7 @@ async fn a_component_that_takes_longer_to_load_than_a_request_may_wait_is_loaded
     let first = stage.delete("p-1").await.expect_err("it is being loaded");
     assert_eq!(wait(&first), Some(Duration::from_secs(1)), "{first:?}");
     let started = Instant::now();
-    while stage.delete("p-1").await.is_err() && started.elapsed() < Duration::from_secs(60) {
+    while stage.delete("p-1").await.is_err() && started.elapsed() < crate::support::PATIENCE {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     assert_eq!(loads.load(Ordering::Relaxed), 1);

@@ -21,8 +21,8 @@ const MANY: usize = 10_000;
 const ALLOWED_KIB_EACH: u64 = 32;
 /// How many connections a server has in the tests of full ones.
 const FEW: usize = 32;
-/// Generous: the machine may be busy with other tests.
-const PROMPT: Duration = Duration::from_secs(5);
+/// Less than those who hold on would hold on for, and generous: the machine may be busy.
+const PROMPT: Duration = Duration::from_secs(25);
 
 /// Whether this process, and a server that it starts, may open so many files. If not, it is said
 /// loudly, and is an error where `ATROPOS_REQUIRE` names `descriptors`.

@@ -66,7 +66,7 @@ fn of_many_swaps_under_load_none_fails_or_loses_a_request() {
             let before = answered.load(Ordering::Relaxed);
             while answered.load(Ordering::Relaxed) <= before + CLIENTS {
                 assert!(
-                    deployed.elapsed() < Duration::from_secs(30),
+                    deployed.elapsed() < crate::support::PATIENCE,
                     "nobody is answered"
                 );
                 std::thread::sleep(Duration::from_micros(100));

@@ -13,7 +13,7 @@
 mod repeats;
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tokio_util::task::TaskTracker;
 
@@ -34,6 +34,10 @@ pub use crate::request::{DocumentRequest, IdempotencyKey, PhotoRequest, Request}
 /// How often a request is decided again because its object changed meanwhile, or a repeat of it was
 /// quicker.
 const DECISIONS: usize = 3;
+
+/// How long the answer to a request is held back for which there was no room. A client that asks again
+/// at once would take the time of others by being refused; by then its own earlier requests are served.
+const CROWDED_PAUSE: Duration = Duration::from_secs(1);
 
 /// How a delete is answered.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -160,6 +164,9 @@ impl Flow {
             // The instances are gone when this is done: waiting for the disk takes no place in the
             // sandbox.
             let served = self.sandbox.serve(request).await;
+            if served.crowded {
+                tokio::time::sleep(CROWDED_PAUSE).await;
+            }
             let once = self.repeats.once(request, key, &served);
             self.record(served.unused).await?;
             if let Some(answer) = self.repeats.first(once.as_ref()).await {

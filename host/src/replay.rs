@@ -24,6 +24,10 @@ use crate::target::{Digest, TenantId};
 pub use self::compare::{Candidate, Compared, Group};
 pub use self::reproduce::{Difference, Reproduced};
 
+/// How long a policy may take that is asked again, in milliseconds. Its fuel ends it first, the same on
+/// any machine.
+const DEADLINE_MS: u64 = 60_000;
+
 /// How many decisions one core judges at a time.
 const AT_ONCE: u32 = 256;
 

@@ -2,7 +2,6 @@
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::time::Duration;
 
 use super::{DOCUMENT_USER, Server, TENANT};
 
@@ -25,8 +24,9 @@ impl Server {
     pub(crate) fn dial(&self) -> Raw {
         let address = self.base.trim_start_matches("http://");
         let stream = TcpStream::connect(address).expect("a connection");
-        let patience = Some(Duration::from_secs(60));
-        stream.set_read_timeout(patience).expect("a time-out");
+        stream
+            .set_read_timeout(Some(super::PATIENCE))
+            .expect("a time-out");
         stream.set_nodelay(true).expect("no delay");
         Raw {
             stream,

@@ -8,7 +8,7 @@ use rusqlite::{Connection, OpenFlags};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use super::{DOCUMENT_USER, Server, TENANT, WEBSITE, files, verb};
+use super::{DOCUMENT_USER, PATIENCE, Server, TENANT, WEBSITE, files, verb};
 
 /// The API client whose token a [`Site`] has.
 pub(crate) const CLIENT: &str = "crm";
@@ -129,8 +129,7 @@ pub(crate) fn database(data_dir: &Path) -> Connection {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let database = Connection::open_with_flags(data_dir.join("atropos.db"), flags);
     let database = database.expect("a database");
-    let patience = Duration::from_secs(10);
-    database.busy_timeout(patience).expect("a time-out");
+    database.busy_timeout(PATIENCE).expect("a time-out");
     database
 }
 
@@ -172,7 +171,7 @@ pub(crate) fn blob_path(data_dir: &Path, key: &str) -> PathBuf {
 pub(crate) fn wait_until(what: &str, holds: impl Fn() -> bool) {
     let started = Instant::now();
     while !holds() {
-        assert!(started.elapsed().as_secs() < 20, "still not: {what}");
+        assert!(started.elapsed() < PATIENCE, "still not: {what}");
         std::thread::sleep(Duration::from_millis(20));
     }
 }

@@ -202,7 +202,7 @@ impl Gate {
                     Some(run) => run,
                     None => {
                         let granted = self.slow.slot(link.tenant).await;
-                        let granted = granted.ok_or(Undecided)?;
+                        let granted = granted.ok_or(Undecided::Crowded)?;
                         // As above: many may have waited for a slot.
                         pass = match pass.again() {
                             Ok(pass) => pass,
@@ -221,7 +221,7 @@ impl Gate {
                 run.answer
             }
             Err(error) => {
-                let kind = error.fault().ok_or(Undecided)?;
+                let kind = error.fault().ok_or(Undecided::Storage)?;
                 tracing::warn!(digest = %link.entry.digest, error = %GuestError::one_line(&error), "a policy cannot be loaded");
                 Err(kind)
             }
@@ -272,13 +272,17 @@ impl StoreUnavailable {
     }
 }
 
-/// Nothing could be decided: the storage could not be asked, or there is no slot for one of the tenant's
-/// slow policies.
+/// Why nothing could be decided.
 #[derive(Debug)]
-pub(super) struct Undecided;
+pub(super) enum Undecided {
+    /// The storage could not be asked.
+    Storage,
+    /// There is no slot for one of the tenant's slow policies.
+    Crowded,
+}
 
 impl From<StoreUnavailable> for Undecided {
     fn from(_: StoreUnavailable) -> Self {
-        Self
+        Self::Storage
     }
 }

@@ -81,6 +81,8 @@ pub struct Served {
     pub unused: Vec<Decision>,
     /// Whom the plugin authenticated; of several, the last, and nobody if that failed.
     pub caller: Option<Caller>,
+    /// Those who asked already have taken all the room that there is for the tenant or the credential.
+    pub crowded: bool,
 }
 
 impl Served {
@@ -89,6 +91,7 @@ impl Served {
             staged: Err(refused),
             unused: Vec::new(),
             caller: None,
+            crowded: false,
         }
     }
 
@@ -163,7 +166,12 @@ impl Sandbox {
             Err(NotAdmitted::HeldOff(left)) => {
                 return Served::refused(serve::fault(FaultKind::HeldOff(left), digest));
             }
-            Err(NotAdmitted::Overloaded) => return Served::refused(Refused::Overloaded),
+            Err(NotAdmitted::Overloaded) => {
+                return Served {
+                    crowded: true,
+                    ..Served::refused(Refused::Overloaded)
+                };
+            }
         };
         match self.components.plugin(digest, PATIENCE).await {
             Ok(plugin) => {
@@ -189,11 +197,19 @@ impl Sandbox {
         }
     }
 
-    /// Compiles the plugin in force, so that the first request does not wait for it.
+    /// Compiles the plugin in force and the policies that come with the program, so that the first
+    /// request waits for neither.
     ///
     /// # Errors
-    /// Why no request could be served now.
+    /// Why no request could be served now. A policy that cannot be compiled is in the log.
     pub async fn warm_up(&self) -> Result<(), Refused> {
+        for (policy, bytes) in BUILT_IN_POLICIES {
+            let loaded = self.components.policy(Digest::of(bytes), Patience::Endless);
+            if let Err(error) = loaded.await {
+                let error = GuestError::one_line(&error);
+                tracing::error!(policy, error, "a policy of the program cannot be loaded");
+            }
+        }
         let chosen = self.chains.plugin().await;
         let chosen = chosen.map_err(|_| Refused::Unavailable)?;
         let digest = chosen.unwrap_or(*built_in::PLUGIN_DIGEST);

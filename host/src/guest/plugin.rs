@@ -11,7 +11,7 @@ use wasmtime::component::{Resource, ResourceTable};
 use super::bindings::plugin::atropos::deletion::{auth, erasure, gate, storage, types};
 use super::bindings::types as policy_types;
 use super::convert;
-use super::gate::{Gate, Judged, StoreUnavailable};
+use super::gate::{Gate, Judged, StoreUnavailable, Undecided};
 use super::limits::{Away, Contradiction, Meter, Oversized, PolicyTime};
 use super::permit::Permit;
 use crate::auth::{AuthError, Authority};
@@ -47,6 +47,8 @@ pub(super) struct Call {
     pub(super) staged: Option<usize>,
     /// When to try again, if a policy that was to be asked is held off or being compiled.
     pub(super) wait: Option<Duration>,
+    /// There was no slot for a slow policy of the tenant.
+    pub(super) crowded: bool,
 }
 
 impl Call {
@@ -67,6 +69,7 @@ impl Call {
             decisions: Vec::new(),
             staged: None,
             wait: None,
+            crowded: false,
         }
     }
 
@@ -226,8 +229,12 @@ impl gate::Host for Call {
         }
         let gate = &self.powers.gate;
         let review = gate.review(caller, object, self.at_ms, &self.policy_time);
-        let Ok(judged) = self.away.spend(review).await else {
-            return Ok(Err(gate::Denial::Unavailable));
+        let judged = match self.away.spend(review).await {
+            Ok(judged) => judged,
+            Err(undecided) => {
+                self.crowded |= matches!(undecided, Undecided::Crowded);
+                return Ok(Err(gate::Denial::Unavailable));
+            }
         };
         let Judged { decision, wait } = judged;
         self.wait = wait;

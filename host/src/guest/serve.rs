@@ -126,6 +126,7 @@ fn conclude(mut call: Call, refused: Option<Refused>, digest: Digest) -> Served 
         staged,
         unused: call.decisions,
         caller: call.caller,
+        crowded: call.crowded,
     }
 }
 

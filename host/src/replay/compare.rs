@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde::Serialize;
 use uuid::Uuid;
 
-use super::{Replay, ReplayError};
+use super::{DEADLINE_MS, Replay, ReplayError};
 use crate::config::GuestLimits;
 use crate::guest::Judge;
 use crate::store::decision::{Decision, Finding, FindingOutcome, PolicyReview, Verdict};
@@ -98,7 +98,10 @@ impl Candidate {
         }
         Ok(Self {
             policies: Arc::new(policies),
-            limits: chain.limits.over(replay.limits),
+            limits: GuestLimits {
+                deadline_ms: DEADLINE_MS,
+                ..chain.limits.over(replay.limits)
+            },
         })
     }
 

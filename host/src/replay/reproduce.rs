@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, HashMap};
 use serde::Serialize;
 use uuid::Uuid;
 
-use super::{Replay, ReplayError};
+use super::{DEADLINE_MS, Replay, ReplayError};
 use crate::config::GuestLimits;
 use crate::error::{Fault, Guest};
 use crate::guest::Judge;
@@ -30,9 +30,6 @@ const OF_THE_MOMENT: [&str; 8] = [
     "policy-compile-crash",
     "policy-too-large",
 ];
-
-/// How long a policy may take that was in time before. Fuel ends it first, the same on any machine.
-const PATIENCE_MS: u64 = 60_000;
 
 /// How many differences are told; further ones are counted.
 const MOST_TOLD: usize = 10_000;
@@ -173,7 +170,7 @@ fn reproduce(decision: &Decision, judges: &Judges, limits: GuestLimits) -> Outco
             settings: review.settings.clone(),
         };
         let limits = GuestLimits {
-            deadline_ms: PATIENCE_MS,
+            deadline_ms: DEADLINE_MS,
             ..review.limits.over(limits)
         };
         let (came_to, again) = judge.review(&question, &entry, limits);
