@@ -362,7 +362,7 @@ fn from_nothing_to_refusing(language: &str, heading: &str) {
         }
     }
     // Other tests may keep the machine busy while a large component is compiled.
-    let patient = demo.component("patient", b"[components]\ndeadline-ms = 600000\n");
+    let patient = demo.component("patient", support::PATIENT.as_bytes());
     let output = shell
         .env("PATH", format!("{binaries}:{path}"))
         .env("ATROPOS_CONFIG", patient)

@@ -230,8 +230,8 @@ fn long_lists_that_hang_keep_nobody_else_waiting() {
 
 #[test]
 fn who_hangs_up_lets_go_of_no_thread_and_who_asks_for_too_much_is_refused() {
-    /// Half the room, which one caller gets, and more.
-    const MANY: usize = 160;
+    /// Two thirds of the room, which one caller gets, and more.
+    const MANY: usize = 200;
     let (_site, server, other) = hanging();
     let lists: Vec<Raw> = (0..MANY)
         .map(|_| server.begin_long_list(&server.token))

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use super::{GUID, PHOTO, SITE_KEY, Server, TENANT, WEBSITE, verb};
+use super::{GUID, PATIENT, PHOTO, SITE_KEY, Server, TENANT, WEBSITE, verb};
 
 /// One of the demo's objects.
 #[derive(Clone, Debug)]
@@ -88,9 +88,6 @@ pub(crate) struct Demo {
     folder: TempDir,
 }
 
-/// No deadline interferes with what comes out the same on every machine.
-const PATIENT: &str = "[plugin]\ndeadline-ms = 60000\n\n[policy]\ndeadline-ms = 60000\n";
-
 impl Demo {
     pub(crate) fn start() -> Self {
         let folder = tempfile::tempdir().expect("a directory");
@@ -112,14 +109,16 @@ impl Demo {
         }
     }
 
-    /// Has the server stop and start again with this beside the demo's configuration.
+    /// Has the server stop and start again with this in the place of a table of [`PATIENT`], or beside it.
     pub(crate) fn restart(&mut self, more: &str) {
         self.server.signal("TERM");
         while !self.server.ended() {
             std::thread::sleep(Duration::from_millis(5));
         }
         let config = self.folder.path().join("atropos.toml");
-        std::fs::write(&config, format!("{PATIENT}\n{more}")).expect("a configuration");
+        let mut set: toml::Table = toml::from_str(PATIENT).expect("TOML");
+        set.extend(toml::from_str::<toml::Table>(more).expect("TOML"));
+        std::fs::write(&config, set.to_string()).expect("a configuration");
         let config = config.to_str().expect("a path in UTF-8");
         let data_dir = self.server.data_dir().to_owned();
         self.server = Server::start(&data_dir, &["--demo", "--config", config]);

@@ -45,7 +45,7 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(300);
 
 /// What programs are set to, unless a test sets something else: no deadline interferes with what comes
 /// out the same on every machine.
-const PATIENT: &str = "[plugin]\ndeadline-ms = 60000\n[policy]\ndeadline-ms = 60000\n\
+pub(crate) const PATIENT: &str = "[plugin]\ndeadline-ms = 60000\n[policy]\ndeadline-ms = 60000\n\
     [components]\ndeadline-ms = 600000\n";
 
 pub(crate) fn atropos(data_dir: &Path) -> Command {
