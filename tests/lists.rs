@@ -46,6 +46,15 @@ impl Server {
         connection
     }
 
+    /// The figure of the first series in whose line all these words are.
+    fn figure_of(&self, words: &[&str]) -> usize {
+        let figures = self.get("/metrics").text().expect("text");
+        let mut lines = figures.lines().filter(|line| !line.starts_with('#'));
+        let line = lines.find(|line| words.iter().all(|word| line.contains(word)));
+        let figure = line.and_then(|line| line.split(' ').next_back());
+        figure.map_or(0, |figure| figure.parse().expect("a number"))
+    }
+
     /// How many long lists were told to hang.
     fn hanging(&self) -> usize {
         let told = "told to hang step=rows.list\n";
@@ -230,30 +239,28 @@ fn long_lists_that_hang_keep_nobody_else_waiting() {
 
 #[test]
 fn who_hangs_up_lets_go_of_no_thread_and_who_asks_for_too_much_is_refused() {
-    /// Two thirds of the room, which one caller gets, and more.
-    const MANY: usize = 200;
+    /// So many lists of one caller wait: two thirds of the room for 256.
+    const WAITING: usize = 171;
+    const REFUSED: usize = 8;
     let (_site, server, other) = hanging();
-    let lists: Vec<Raw> = (0..MANY)
+    let many = Lists::slots() + WAITING + REFUSED;
+    let lists: Vec<Raw> = (0..many)
         .map(|_| server.begin_long_list(&server.token))
         .collect();
-    wait_until("there is no room left", || {
-        let refused = server.listing(Kind::Document, LONG);
-        let refused = refused.timeout(Duration::from_secs(1)).send();
-        refused.is_ok_and(|refused| {
-            assert_eq!(refused.status(), 503);
-            assert_eq!(refused.headers()["retry-after"], "1");
-            let body: Value = refused.json().expect("JSON");
-            body["code"] == "overloaded"
-        })
+    wait_until("all have a slot, a place or an answer", || {
+        server.figure_of(&["atropos_http_requests_total{", "list/get", "\"503\""]) == REFUSED
     });
+    let refused = server.listing(Kind::Document, LONG).send();
+    let refused = refused.expect("an answer");
+    assert_eq!(refused.status(), 503);
+    assert_eq!(refused.headers()["retry-after"], "1");
+    let body: Value = refused.json().expect("JSON");
+    assert_eq!(body["code"], "overloaded");
     // Of another caller there is room for some.
     let waits = server.begin_long_list(&other);
     drop(lists);
-    let series = "atropos_http_connections ";
     wait_until("they have hung up", || {
-        let figures = server.get("/metrics").text().expect("text");
-        let figure = figures.lines().find_map(|line| line.strip_prefix(series));
-        figure.is_some_and(|figure| figure.trim().parse::<usize>().expect("a number") < 10)
+        server.figure_of(&["atropos_http_connections "]) < 10
     });
     // A slot that was let go would be the waiting list's by now, or soon.
     for _ in 0..25 {

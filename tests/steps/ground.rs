@@ -84,6 +84,9 @@ async fn fill(data_dir: &Path) {
         ..Config::default()
     };
     let service = Service::open(config).expect("a service");
+    // Kept on disk, so that no server of a case compiles it anew.
+    let warm = service.atropos.sandbox().warm_up().await;
+    warm.expect("what comes with the program");
     let tenants = &service.tenants;
     // A section that nobody reads makes it another component than the one built in.
     let mine = forge::with_section(ALLOW_ALL.1, b"");
