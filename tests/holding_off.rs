@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use atropos::config::{Breaker, Config, GuestLimits};
 use atropos::erase::Platform;
 use atropos::error::{FaultKind, Reason, Refused};
-use atropos::store::{Chain, Chains, Result};
+use atropos::store::{Chain, Chains, PolicyLimits, Result};
 use atropos::target::{Digest, TenantId};
 use atropos_test_guests as guests;
 
@@ -188,6 +188,16 @@ async fn a_policy_whose_deadline_is_the_plugin_s_own_is_blamed_and_held_off() {
     };
     let stage = Stage::with(&config);
     stage.assign("spin", guests::SPIN);
+    // Within its deadline nobody waits for a compiler.
+    let sandbox = stage.atropos.sandbox();
+    let loaded = sandbox.check(
+        guests::SPIN,
+        PolicyLimits {
+            deadline_ms: Some(60_000),
+            ..PolicyLimits::default()
+        },
+    );
+    loaded.await.expect("a policy");
     for _ in 0..FAULTS + 1 {
         let refused = stage.delete("p-1").await.expect_err("it never answers");
         assert!(matches!(refused, Refused::Plugin { .. }), "{refused:?}");

@@ -1,6 +1,7 @@
 //! What one tenant or caller who takes all that it can get costs another tenant, measured.
 //!
-//! `cargo test --release -p atropos --test atropos who_pays -- --ignored --nocapture`
+//! `cargo test --release -p atropos --test atropos who_pays -- --ignored --nocapture`; with `ATROPOS_EXE` of
+//! another build of the program, and with `ATROPOS_ROW` of one row.
 //!
 //! Each row takes turns between three periods: calm; an attack; and as much as the attack cost, done by
 //! threads of this process instead (computing, or writing and syncing). A machine of two cores has less

@@ -49,7 +49,10 @@ pub(crate) const PATIENT: &str = "[plugin]\ndeadline-ms = 60000\n[policy]\ndeadl
     [components]\ndeadline-ms = 600000\n";
 
 pub(crate) fn atropos(data_dir: &Path) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_atropos"));
+    // A measurement may name another build, such as one of release.
+    let other = std::env::var_os("ATROPOS_EXE");
+    let program = other.unwrap_or_else(|| env!("CARGO_BIN_EXE_atropos").into());
+    let mut command = Command::new(program);
     command.arg("--data-dir").arg(data_dir);
     // What the developer has set must not decide a test, nor must how busy the machine is.
     command.env("ATROPOS_CONFIG", patient());
