@@ -14,6 +14,22 @@ const FRAME_HEADER: usize = 16;
 /// By which a lossy frame begins, after three bytes.
 const START_CODE: [u8; 3] = [0x9d, 0x01, 0x2a];
 
+/// What is made of a pixel of a still picture that has an alpha channel beside it: the four of the
+/// result, the alpha channel as it is coded and as it is read, and those of the lossy frame.
+const STILL_BYTES_PER_PIXEL: u64 = 9;
+/// In one that moves, a frame and the canvas are there beside the result.
+const MOVING_BYTES_PER_PIXEL: u64 = 13;
+
+/// What decoding takes for each pixel.
+pub(super) fn bytes_per_pixel(file: &[u8]) -> u64 {
+    let mut chunks = file.get(FILE_HEADER..).map(chunks).into_iter().flatten();
+    if chunks.any(|(name, _)| name == *b"ANMF") {
+        MOVING_BYTES_PER_PIXEL
+    } else {
+        STILL_BYTES_PER_PIXEL
+    }
+}
+
 /// The most pixels that a lossy frame asks for.
 pub(super) fn largest_frame(file: &[u8]) -> u64 {
     let within = |(name, content): ([u8; 4], &[u8])| {
@@ -101,6 +117,17 @@ mod tests {
         ] {
             assert_eq!(largest_frame(&file(&chunks)), pixels, "{chunks:?}");
         }
+    }
+
+    #[test]
+    fn what_moves_takes_more_for_a_pixel() {
+        let small = chunk(b"VP8 ", &lossy(3, 5));
+        let frame = chunk(b"ANMF", &[&[0; 16], &small[..]].concat());
+        assert_eq!(bytes_per_pixel(&file(&[small])), 9);
+        assert_eq!(
+            bytes_per_pixel(&file(&[chunk(b"VP8X", &[2; 10]), frame])),
+            13
+        );
     }
 
     #[test]
