@@ -20,6 +20,7 @@ pub mod picture;
 mod png;
 #[cfg(test)]
 mod tests;
+mod vp8l;
 mod webp;
 
 use std::sync::Arc;
@@ -131,6 +132,12 @@ pub enum UploadError {
     TooManyScans {
         /// The limit.
         limit: u32,
+    },
+    /// A decoder would have to make more tables than it may.
+    #[error("the Huffman codes of the picture take more than {limit} bytes; save it anew")]
+    TooManyCodes {
+        /// The limit.
+        limit: u64,
     },
     /// Its sender failed.
     #[error("the upload broke off")]

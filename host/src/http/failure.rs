@@ -241,7 +241,8 @@ impl From<UploadError> for Failure {
             UploadError::TooLarge { .. } => (StatusCode::PAYLOAD_TOO_LARGE, "file-too-large"),
             UploadError::TooManyPixels { .. }
             | UploadError::TooLong { .. }
-            | UploadError::TooManyScans { .. } => {
+            | UploadError::TooManyScans { .. }
+            | UploadError::TooManyCodes { .. } => {
                 (StatusCode::PAYLOAD_TOO_LARGE, "picture-too-large")
             }
         };

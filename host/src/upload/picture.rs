@@ -2,7 +2,7 @@
 //!
 //! **Memory:** a picture takes at most [`BYTES_PER_PIXEL`] for each pixel that the configuration allows,
 //! three times the bytes of its file, [`BYTES_PER_DERIVED_PIXEL`] for each pixel of the smaller form, and
-//! [`BYTES_BESIDE`]. What takes more for a pixel than most do (a JPEG in CMYK, a moving WebP) may have
+//! [`BYTES_BESIDE`]. What takes more for a pixel than most do (a JPEG in CMYK, a WebP with layers) may have
 //! fewer pixels.
 //!
 //! **Invariant:** nothing is decoded before its dimensions, and what a pixel takes, are known to be
@@ -30,7 +30,7 @@ pub const BYTES_PER_PIXEL: u64 = 9;
 pub const BYTES_PER_DERIVED_PIXEL: u64 = 16;
 
 /// What a decoder may take beside that, however small the picture.
-pub const BYTES_BESIDE: u64 = 16 << 20;
+pub const BYTES_BESIDE: u64 = 64 << 20;
 
 /// The longest side that a picture may have, so that a line of it is small.
 const MAX_SIDE: u32 = 65_535;
@@ -72,7 +72,14 @@ impl Picture {
                 1
             }
             ImageFormat::Gif => GIF_BYTES_PER_PIXEL,
-            ImageFormat::WebP => webp::bytes_per_pixel(&file),
+            ImageFormat::WebP => {
+                let tables = webp::table_bytes(&file, BYTES_BESIDE);
+                if tables.ok_or(UploadError::NotAPicture)? > BYTES_BESIDE {
+                    let limit = BYTES_BESIDE;
+                    return Err(UploadError::TooManyCodes { limit });
+                }
+                webp::bytes_per_pixel(&file)
+            }
             _ => return Err(UploadError::NotAPicture),
         };
         let allowed = |bytes: u64| limit.min(limit.saturating_mul(BYTES_PER_PIXEL) / bytes.max(1));

@@ -448,13 +448,31 @@ async fn a_jpeg_of_too_many_scans_is_not_decoded() {
 }
 
 #[tokio::test]
+async fn a_webp_whose_codes_take_more_than_its_pixels_could_is_not_decoded() {
+    let house = House::new(small()).await;
+    let bits = vp8l::tests::one_pixel(16_000);
+    let size = u32::try_from(bits.len()).unwrap();
+    let sizes = [size + 12, size].map(u32::to_le_bytes);
+    let file = [b"RIFF", &sizes[0][..], b"WEBPVP8L", &sizes[1], &bits, &[0]].concat();
+    let limits = config::Upload::default();
+    let refused = Picture::decode(file, &limits).map(|_| ());
+    assert!(
+        matches!(refused, Err(UploadError::TooManyCodes { .. })),
+        "{refused:?}"
+    );
+    let picture = RgbImage::from_fn(90, 90, |x, y| Rgb([x as u8, y as u8, (x * y) as u8]));
+    let stored = house.photo(&encoded(picture, ImageFormat::WebP)).await;
+    assert_eq!(stored.unwrap().dimensions, Some((90, 90)));
+}
+
+#[tokio::test]
 async fn what_a_picture_carries_beside_its_pixels_is_kept_with_it_and_not_decoded() {
     use image::ImageEncoder as _;
     let house = House::new(config::Upload::default()).await;
     let mut bytes = Vec::new();
     let mut encoder = image::codecs::png::PngEncoder::new(&mut bytes);
     // More than a decoder may have for a picture of this size.
-    encoder.set_icc_profile(vec![0; 20 << 20]).unwrap();
+    encoder.set_icc_profile(vec![0; 80 << 20]).unwrap();
     let (picture, rgb) = (RgbImage::new(9, 9), image::ExtendedColorType::Rgb8);
     encoder.write_image(&picture, 9, 9, rgb).unwrap();
     let stored = house.photo(&bytes).await.unwrap();

@@ -14,9 +14,9 @@ use libfuzzer_sys::fuzz_target;
 const SIDE: u32 = 48;
 const PIXELS: u64 = 100_000;
 
-/// What the decoder may allocate (16 MiB, 9 bytes a pixel, the file three times), and as much again for
+/// What the decoder may allocate (64 MiB, 9 bytes a pixel, the file three times), and as much again for
 /// what allocates in steps. Who allocates more is ended.
-const MEMORY: usize = 48 << 20;
+const MEMORY: usize = 128 << 20;
 
 #[global_allocator]
 static ALLOCATOR: Cap<System> = Cap::new(System, usize::MAX);
@@ -43,7 +43,8 @@ fuzz_target!(|bytes: &[u8]| {
             UploadError::NotAPicture
             | UploadError::TooManyPixels { .. }
             | UploadError::TooLong { .. }
-            | UploadError::TooManyScans { .. },
+            | UploadError::TooManyScans { .. }
+            | UploadError::TooManyCodes { .. },
         ) => {}
         Err(other) => panic!("{other}"),
     }
