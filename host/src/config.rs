@@ -380,7 +380,8 @@ pub struct Rates {
 pub struct Upload {
     /// Size of a photo's original.
     pub max_photo_bytes: u64,
-    /// Width times height of a photo, checked before it is decoded.
+    /// Width times height of a photo, checked before it is decoded. What it takes to decode one follows
+    /// from it.
     pub max_photo_pixels: u64,
     /// Size of a document.
     pub max_document_bytes: u64,
@@ -394,7 +395,7 @@ impl Default for Upload {
     fn default() -> Self {
         Self {
             max_photo_bytes: 32 << 20,
-            max_photo_pixels: 50_000_000,
+            max_photo_pixels: 64_000_000,
             max_document_bytes: 8 << 30,
             standard_side_px: 1280,
             deadline_ms: 3_600_000,

@@ -124,6 +124,8 @@ steps! {
     PutDirectory = "put.directory",
     /// File and directory are durable; nobody has been told.
     PutDone = "put.done",
+    /// A photo's bytes are in memory and to be decoded, on a thread that serves nothing.
+    UploadDecode = "upload.decode",
     /// A key's reservation is to be taken back.
     InsertReservation = "insert.reservation",
     /// The row of an uploaded object is to be written.

@@ -1,33 +1,45 @@
 //! Making an object live: bytes first, under keys that are doomed until the row exists.
 //!
-//! **Invariant:** an upload holds at most one photo in memory, and of a document a few buffers.
+//! The bytes of an upload go to the disk as they come. A photo is decoded afterwards, when it is its
+//! tenant's turn: only then its file is read into memory.
+//!
+//! **Memory:** an upload under way holds [`HELD_BYTES`] at most, whatever its size and however long it
+//! takes. An upload that waits to be decoded holds no part of its file. What decoding takes is stated
+//! in [`decoders`].
+//!
 //! **Invariant:** no byte is written under a key that is not durably doomed, and only the row's own
 //! transaction takes it back.
 
+mod compact;
+pub mod decoders;
 #[cfg(fuzzing)]
 pub mod fuzzing;
 mod intake;
-mod picture;
+mod jpeg;
+pub mod picture;
+mod png;
 #[cfg(test)]
 mod tests;
+mod vp8l;
 mod webp;
 
 use std::sync::Arc;
 
-use tokio::io::AsyncRead;
-use tokio::sync::Semaphore;
-use tokio::task::spawn_blocking;
+use tokio::io::{AsyncRead, AsyncReadExt as _};
 use uuid::Uuid;
 
 use crate::config;
+use crate::fair_queue::Full;
 use crate::step::{self, Step};
 use crate::store::{Blobs, Catalogue, NewObject, Rendition, StoreError, Stored};
 use crate::target::{BlobKey, Kind, Object, Target, TenantId, now_ms};
+use decoders::{Decoders, Slot};
 use intake::Intake;
 use picture::Picture;
 
-/// How many pictures are decoded at once. Each takes as much memory as its pixels.
-const DECODED_AT_ONCE: usize = 2;
+/// How much of an upload the server holds in memory at most while it is received: what its connection
+/// has read and the file has not taken yet.
+pub const HELD_BYTES: u64 = 512 << 10;
 
 /// The name of the rendition that was uploaded.
 const ORIGINAL: &str = "original";
@@ -48,7 +60,7 @@ struct Shared {
     catalogue: Arc<dyn Catalogue>,
     blobs: Arc<dyn Blobs>,
     limits: config::Upload,
-    decodes: Semaphore,
+    decoders: Decoders,
 }
 
 /// What is known of an upload before its first byte.
@@ -66,6 +78,26 @@ pub struct NewUpload {
     pub labels: Vec<String>,
     /// Not erased before this time.
     pub retain_until_ms: Option<u64>,
+}
+
+/// The bytes of an upload, on the disk under keys that no object names yet. They go when the time that
+/// uploads have is over, unless [`Uploads::finish`] makes an object of them.
+#[derive(Debug)]
+pub struct Received {
+    kind: Kind,
+    original: BlobKey,
+    /// Where the smaller form of a photo will be.
+    standard: Option<BlobKey>,
+    size_bytes: u64,
+}
+
+impl Received {
+    fn keys(&self) -> Vec<BlobKey> {
+        [Some(self.original), self.standard]
+            .into_iter()
+            .flatten()
+            .collect()
+    }
 }
 
 /// Why an upload is refused. Nothing of it remains.
@@ -89,9 +121,31 @@ pub enum UploadError {
         /// The limit.
         limit: u64,
     },
+    /// One of its sides is longer than a decoder takes.
+    #[error("a side of the picture is longer than {limit} pixels")]
+    TooLong {
+        /// The limit.
+        limit: u32,
+    },
+    /// A decoder would have to go through its pixels more often than it may.
+    #[error("the picture has more than {limit} scans; save it with fewer, or as a baseline JPEG")]
+    TooManyScans {
+        /// The limit.
+        limit: u32,
+    },
+    /// A decoder would have to make more tables than it may.
+    #[error("the Huffman codes of the picture take more than {limit} bytes; save it anew")]
+    TooManyCodes {
+        /// The limit.
+        limit: u64,
+    },
     /// Its sender failed.
     #[error("the upload broke off")]
     Read(#[source] std::io::Error),
+    /// As many photos of its tenant wait to be decoded as there is room for. Trying again later is
+    /// right.
+    #[error("too many photos wait to be decoded")]
+    Overloaded(#[source] Full),
     /// It cannot be stored; a taken id is [`StoreError::Taken`].
     #[error("the upload cannot be stored")]
     Store(#[from] StoreError),
@@ -109,7 +163,7 @@ impl Uploads {
                 catalogue,
                 blobs,
                 limits: limits.clone(),
-                decodes: Semaphore::new(DECODED_AT_ONCE),
+                decoders: Decoders::new(),
             }),
         }
     }
@@ -124,41 +178,10 @@ impl Uploads {
         new: NewUpload,
         content: &mut (dyn AsyncRead + Send + Unpin),
     ) -> Result<Stored, UploadError> {
-        let target = self.name(Kind::Photo, &new).await?;
-        let mut intake = Intake::new(content, self.shared.limits.max_photo_bytes);
-        let bytes = intake.whole().await?;
-        let (bytes, picture) = self.decode(bytes).await?;
-        let keys = [BlobKey::random(), BlobKey::random()];
-        self.reserve(&keys).await?;
-        let written = async {
-            let [original, standard] = keys;
-            let blobs = &self.shared.blobs;
-            Ok(vec![
-                Rendition {
-                    name: ORIGINAL.to_owned(),
-                    key: original,
-                    size_bytes: blobs.put(original, &mut bytes.as_slice()).await?,
-                    media_type: picture.media_type.to_owned(),
-                },
-                Rendition {
-                    name: STANDARD.to_owned(),
-                    key: standard,
-                    size_bytes: blobs
-                        .put(standard, &mut picture.standard.as_slice())
-                        .await?,
-                    media_type: picture.standard_media_type.to_owned(),
-                },
-            ])
-        };
-        let renditions = match written.await {
-            Ok(renditions) => renditions,
-            Err(error) => return Err(self.discard(&keys, UploadError::Store(error)).await),
-        };
-        let dimensions = Some((picture.width, picture.height));
-        self.make_live(new, target, dimensions, renditions).await
+        self.take(Kind::Photo, new, content).await
     }
 
-    /// Takes a document as a stream. Its media type is what the extension of its name stands for.
+    /// Takes a document. Its media type is what the extension of its name stands for.
     ///
     /// # Errors
     /// Refused, or not stored.
@@ -167,60 +190,154 @@ impl Uploads {
         new: NewUpload,
         content: &mut (dyn AsyncRead + Send + Unpin),
     ) -> Result<Stored, UploadError> {
-        let target = self.name(Kind::Document, &new).await?;
-        let mut intake = Intake::new(content, self.shared.limits.max_document_bytes);
-        intake.begin().await?;
-        let key = BlobKey::random();
-        self.reserve(&[key]).await?;
-        let written = self.shared.blobs.put(key, &mut intake).await;
-        let size_bytes = match written {
-            Ok(size) => size,
-            Err(error) => {
-                // What broke off here shows in the storage as a failing read.
-                let error = intake.refusal().unwrap_or(UploadError::Store(error));
-                return Err(self.discard(&[key], error).await);
-            }
-        };
-        let guess = mime_guess::from_path(&new.name);
-        let original = Rendition {
-            name: ORIGINAL.to_owned(),
-            key,
-            size_bytes,
-            media_type: guess.first_raw().unwrap_or(UNKNOWN).to_owned(),
-        };
-        self.make_live(new, target, None, vec![original]).await
+        self.take(Kind::Document, new, content).await
     }
 
-    /// The name of the object to be; refused before its bytes are taken if it is not free.
-    async fn name(&self, kind: Kind, new: &NewUpload) -> Result<Target, UploadError> {
-        let id = match (&new.id, kind) {
-            (None, _) => Uuid::new_v4().to_string(),
-            (Some(id), Kind::Document) => id.to_ascii_lowercase(),
-            (Some(id), Kind::Photo) => id.clone(),
-        };
-        let target = Target {
-            tenant: new.tenant,
-            kind,
-            owner: new.owner.clone(),
-            id,
-        };
+    /// Refuses an id that is not free before any byte is taken.
+    async fn take(
+        &self,
+        kind: Kind,
+        new: NewUpload,
+        content: &mut (dyn AsyncRead + Send + Unpin),
+    ) -> Result<Stored, UploadError> {
+        let target = target(kind, &new);
         if new.id.is_some() && self.shared.catalogue.show(&target).await?.is_some() {
             return Err(StoreError::Taken { what: "object" }.into());
         }
-        Ok(target)
+        let received = self.receive(kind, content, u64::MAX).await?;
+        self.make(new, target, received).await
     }
 
-    async fn decode(&self, bytes: Vec<u8>) -> Result<(Vec<u8>, Picture), UploadError> {
-        // The semaphore is never closed; were it, there would be no turns to wait for.
-        let turn = self.shared.decodes.acquire().await;
+    /// Writes the bytes of an upload to the disk, before it is known whose it will be. It may have
+    /// `at_most` so many bytes, and no more than the configuration allows to its kind.
+    ///
+    /// # Errors
+    /// Refused, or not stored.
+    pub async fn receive(
+        &self,
+        kind: Kind,
+        content: &mut (dyn AsyncRead + Send + Unpin),
+        at_most: u64,
+    ) -> Result<Received, UploadError> {
+        let limits = &self.shared.limits;
+        let (limit, standard) = match kind {
+            Kind::Photo => (limits.max_photo_bytes, Some(BlobKey::random())),
+            Kind::Document => (limits.max_document_bytes, None),
+        };
+        let mut intake = Intake::new(content, limit.min(at_most));
+        intake.begin().await?;
+        let mut received = Received {
+            kind,
+            original: BlobKey::random(),
+            standard,
+            size_bytes: 0,
+        };
+        self.reserve(&received.keys()).await?;
+        let original = received.original;
+        match self.shared.blobs.put(original, &mut intake).await {
+            Ok(size) => received.size_bytes = size,
+            Err(error) => {
+                // What broke off here shows in the storage as a failing read.
+                let error = intake.refusal().unwrap_or(UploadError::Store(error));
+                self.discard(received).await;
+                return Err(error);
+            }
+        }
+        Ok(received)
+    }
+
+    /// Makes an object of what was received. A photo is decoded first.
+    ///
+    /// # Errors
+    /// Refused, or not stored. Nothing of it remains.
+    pub async fn finish(&self, new: NewUpload, received: Received) -> Result<Stored, UploadError> {
+        let target = target(received.kind, &new);
+        self.make(new, target, received).await
+    }
+
+    /// Removes at once what was received and will not be an object; whatever resists goes when its
+    /// reservation runs out.
+    pub async fn discard(&self, received: Received) {
+        if step::pass(Step::UploadDiscard).await.is_ok() {
+            self.shared.blobs.remove_all(&received.keys()).await;
+        }
+    }
+
+    async fn make(
+        &self,
+        new: NewUpload,
+        target: Target,
+        received: Received,
+    ) -> Result<Stored, UploadError> {
+        let made = match received.standard {
+            Some(standard) => self.derive(new.tenant, &received, standard).await,
+            None => Ok((None, vec![document(&new.name, &received)])),
+        };
+        match made {
+            Ok((dimensions, renditions)) => {
+                self.make_live(new, target, dimensions, renditions, received)
+                    .await
+            }
+            Err(error) => {
+                self.discard(received).await;
+                Err(error)
+            }
+        }
+    }
+
+    /// Decodes a photo that was received and writes its smaller form. Answers its dimensions and its
+    /// renditions.
+    async fn derive(
+        &self,
+        tenant: TenantId,
+        received: &Received,
+        standard: BlobKey,
+    ) -> Result<(Option<(u32, u32)>, Vec<Rendition>), UploadError> {
+        let decoders = &self.shared.decoders;
+        let slot = decoders
+            .slot(tenant)
+            .await
+            .map_err(UploadError::Overloaded)?;
+        let (picture, slot) = self.decode(slot, received).await?;
+        let mut smaller = picture.standard.as_slice();
+        let smaller_bytes = self.shared.blobs.put(standard, &mut smaller).await?;
+        // Until here, so that as many smaller forms are in memory as there are slots.
+        drop(slot);
+        let renditions = vec![
+            Rendition {
+                name: ORIGINAL.to_owned(),
+                key: received.original,
+                size_bytes: received.size_bytes,
+                media_type: picture.media_type.to_owned(),
+            },
+            Rendition {
+                name: STANDARD.to_owned(),
+                key: standard,
+                size_bytes: smaller_bytes,
+                media_type: picture.standard_media_type.to_owned(),
+            },
+        ];
+        Ok((Some((picture.width, picture.height)), renditions))
+    }
+
+    async fn decode(
+        &self,
+        slot: Slot,
+        received: &Received,
+    ) -> Result<(Picture, Slot), UploadError> {
+        let file = self.shared.blobs.open(received.original).await?;
+        let file = file.ok_or(StoreError::Missing { what: "upload" })?;
         let limits = self.shared.limits.clone();
-        let decoded = spawn_blocking(move || {
-            let picture = Picture::decode(&bytes, &limits)?;
-            Ok((bytes, picture))
+        let mut bytes = Vec::with_capacity(received.size_bytes as usize);
+        let mut content = file.content.take(limits.max_photo_bytes);
+        let read = content.read_to_end(&mut bytes).await;
+        read.map_err(|error| StoreError::Unavailable(error.into()))?;
+        let decoded = decoders::run(slot, move || {
+            step::pass_blocking(Step::UploadDecode).map_err(StoreError::from)?;
+            Picture::decode(bytes, &limits)
         });
-        let decoded = decoded.await;
-        drop(turn);
-        decoded.unwrap_or(Err(UploadError::NotAPicture))
+        let (picture, slot) = decoded.await.ok_or(UploadError::NotAPicture)?;
+        Ok((picture?, slot))
     }
 
     async fn reserve(&self, keys: &[BlobKey]) -> Result<(), UploadError> {
@@ -234,6 +351,7 @@ impl Uploads {
         target: Target,
         dimensions: Option<(u32, u32)>,
         renditions: Vec<Rendition>,
+        received: Received,
     ) -> Result<Stored, UploadError> {
         let mut labels = new.labels;
         labels.sort();
@@ -261,21 +379,38 @@ impl Uploads {
                 renditions: object.renditions,
             }),
             Err(error @ (StoreError::Taken { .. } | StoreError::Missing { .. })) => {
-                let keys: Vec<BlobKey> = object.renditions.iter().map(|one| one.key).collect();
-                Err(self.discard(&keys, error.into()).await)
+                self.discard(received).await;
+                Err(error.into())
             }
             // The row may exist after all, and then it needs its bytes. If not, the reservation
             // runs out.
             Err(error) => Err(error.into()),
         }
     }
+}
 
-    /// Removes at once what a refused upload wrote; whatever resists goes when its reservation runs
-    /// out.
-    async fn discard(&self, keys: &[BlobKey], error: UploadError) -> UploadError {
-        if step::pass(Step::UploadDiscard).await.is_ok() {
-            self.shared.blobs.remove_all(keys).await;
-        }
-        error
+/// The name of the object to be.
+fn target(kind: Kind, new: &NewUpload) -> Target {
+    let id = match (&new.id, kind) {
+        (None, _) => Uuid::new_v4().to_string(),
+        (Some(id), Kind::Document) => id.to_ascii_lowercase(),
+        (Some(id), Kind::Photo) => id.clone(),
+    };
+    Target {
+        tenant: new.tenant,
+        kind,
+        owner: new.owner.clone(),
+        id,
+    }
+}
+
+/// The one rendition of a document.
+fn document(name: &str, received: &Received) -> Rendition {
+    let guess = mime_guess::from_path(name);
+    Rendition {
+        name: ORIGINAL.to_owned(),
+        key: received.original,
+        size_bytes: received.size_bytes,
+        media_type: guess.first_raw().unwrap_or(UNKNOWN).to_owned(),
     }
 }

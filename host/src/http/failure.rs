@@ -234,11 +234,15 @@ impl From<UploadError> for Failure {
     fn from(error: UploadError) -> Self {
         let (status, code) = match error {
             UploadError::Store(source) => return source.into(),
+            UploadError::Overloaded(_) => return OVERLOADED,
             UploadError::Empty => (StatusCode::BAD_REQUEST, "file-empty"),
             UploadError::NotAPicture => (StatusCode::BAD_REQUEST, "file-not-a-picture"),
             UploadError::Read(_) => (StatusCode::BAD_REQUEST, "upload-incomplete"),
             UploadError::TooLarge { .. } => (StatusCode::PAYLOAD_TOO_LARGE, "file-too-large"),
-            UploadError::TooManyPixels { .. } => {
+            UploadError::TooManyPixels { .. }
+            | UploadError::TooLong { .. }
+            | UploadError::TooManyScans { .. }
+            | UploadError::TooManyCodes { .. } => {
                 (StatusCode::PAYLOAD_TOO_LARGE, "picture-too-large")
             }
         };
@@ -315,10 +319,12 @@ mod tests {
     }
 
     #[test]
-    fn a_list_without_room_is_told_as_a_delete_without_room_is() {
+    fn a_list_or_an_upload_without_room_is_told_as_a_delete_without_room_is() {
         let delete = Failure::refused(Refused::Overloaded, Kind::Photo);
         let list = ListError::Overloaded(crate::fair_queue::Full);
         assert_eq!(Failure::from(list), delete);
+        let upload = UploadError::Overloaded(crate::fair_queue::Full);
+        assert_eq!(Failure::from(upload), delete);
     }
 
     #[test]

@@ -1,9 +1,9 @@
 //! Multipart forms: a few small fields, and one file that is streamed.
 //!
-//! **Invariant:** what is in memory at a time is the fields, a few chunks, and of a file that comes
-//! before its fields at most [`Shape::held_bytes`].
+//! The file may come before a field. Its bytes are then to be read before it is known whose they are.
+//!
+//! **Invariant:** what is in memory at a time is the fields and a few chunks.
 
-use std::io::Cursor;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -30,24 +30,28 @@ pub(super) struct Shape<const N: usize> {
     pub(super) file: &'static str,
     /// The others.
     pub(super) fields: [&'static str; N],
-    /// How much of the file is kept in memory if it comes before a field.
-    pub(super) held_bytes: u64,
     /// The most that the file may have.
     pub(super) file_bytes: u64,
+    /// The most that it may have if it comes before a field.
+    pub(super) file_first_bytes: u64,
 }
 
-/// A form read up to its file.
+/// A form that is being read: the fields before its file, the file, the fields behind it.
 pub(super) struct Form<const N: usize> {
-    /// What the fields hold, in the order of the shape.
+    /// What is known of the fields, in the order of the shape.
     pub(super) values: [Option<String>; N],
-    /// The file, unless there is none.
-    pub(super) file: Option<FilePart>,
+    shape: Shape<N>,
+    parts: Multipart<'static>,
+    allowance: Arc<AtomicU64>,
+    file_first: bool,
 }
 
 /// A file in a form.
 pub(super) struct FilePart {
     /// Its name without a path.
     pub(super) name: String,
+    /// How many bytes it may have, where it is in the form.
+    pub(super) at_most: u64,
     /// Its bytes.
     pub(super) content: Box<dyn AsyncRead + Send + Unpin>,
 }
@@ -59,53 +63,97 @@ pub(super) enum FormError {
     Malformed,
     /// A field, by its place in the shape, is there with two values, too long, or not text.
     Field(usize),
-    /// More than may be held comes before a field.
-    FileFirst,
 }
 
-/// Reads a form up to its file. `values` are what is known of the fields from elsewhere.
-pub(super) async fn read<const N: usize>(
-    headers: &HeaderMap,
-    body: Body,
-    shape: &Shape<N>,
-    mut values: [Option<String>; N],
-) -> Result<Form<N>, FormError> {
-    let content_type = wire::header(headers, CONTENT_TYPE.as_str());
-    let content_type = content_type.ok().flatten().ok_or(FormError::Malformed)?;
-    let boundary = multer::parse_boundary(content_type).map_err(|_| FormError::Malformed)?;
-    let allowance = Arc::new(AtomicU64::new(OVERHEAD_BYTES));
-    let mut parts = Multipart::new(Paced::new(body, Arc::clone(&allowance)), boundary);
-    let mut file = None;
-    while let Some(part) = parts.next_field().await.map_err(|_| FormError::Malformed)? {
-        if part.name() == Some(shape.file) && file.is_none() {
-            let Some(name) = part.file_name().and_then(base_name) else {
-                continue;
-            };
-            if values.iter().all(Option::is_some) {
-                allowance.store(
-                    shape.file_bytes.saturating_add(OVERHEAD_BYTES),
-                    Ordering::Relaxed,
-                );
-                let content = Box::new(StreamReader::new(part.map_err(std::io::Error::other)));
-                file = Some(FilePart { name, content });
-                break;
-            }
-            allowance.fetch_add(shape.held_bytes, Ordering::Relaxed);
-            let bytes = hold(part, shape.held_bytes).await?;
-            let bytes = bytes.ok_or(FormError::FileFirst)?;
-            let content = Box::new(Cursor::new(bytes));
-            file = Some(FilePart { name, content });
-        } else if let Some((place, value)) = place_of(shape, &mut values, part.name()) {
-            let text = hold(part, wire::MAX_BYTES as u64).await?;
-            let text = text.and_then(|bytes| String::from_utf8(bytes).ok());
-            let text = text.ok_or(FormError::Field(place))?;
-            if value.as_ref().is_some_and(|value| *value != text) {
-                return Err(FormError::Field(place));
-            }
-            *value = Some(text);
-        }
+impl<const N: usize> Form<N> {
+    /// Begins to read a form. `values` are what is known of the fields from elsewhere.
+    ///
+    /// # Errors
+    /// It is no multipart form.
+    pub(super) fn open(
+        headers: &HeaderMap,
+        body: Body,
+        shape: Shape<N>,
+        values: [Option<String>; N],
+    ) -> Result<Self, FormError> {
+        let content_type = wire::header(headers, CONTENT_TYPE.as_str());
+        let content_type = content_type.ok().flatten().ok_or(FormError::Malformed)?;
+        let boundary = multer::parse_boundary(content_type).map_err(|_| FormError::Malformed)?;
+        let allowance = Arc::new(AtomicU64::new(OVERHEAD_BYTES));
+        let parts = Multipart::new(Paced::new(body, Arc::clone(&allowance)), boundary);
+        Ok(Self {
+            values,
+            shape,
+            parts,
+            allowance,
+            file_first: false,
+        })
     }
-    Ok(Form { values, file })
+
+    /// Reads the fields up to the file; `None` if there is no file, and then all fields are read.
+    ///
+    /// # Errors
+    /// A field is refused, or the form breaks off.
+    pub(super) async fn file(&mut self) -> Result<Option<FilePart>, FormError> {
+        while let Some(part) = self.next().await? {
+            if part.name() != Some(self.shape.file) {
+                self.field(part).await?;
+            } else if let Some(name) = part.file_name().and_then(base_name) {
+                self.file_first = self.values.iter().any(Option::is_none);
+                let at_most = match self.file_first {
+                    true => self.shape.file_first_bytes.min(self.shape.file_bytes),
+                    false => self.shape.file_bytes,
+                };
+                self.allowance.fetch_add(at_most, Ordering::Relaxed);
+                let content = StreamReader::new(part.map_err(std::io::Error::other));
+                return Ok(Some(FilePart {
+                    name,
+                    at_most,
+                    content: Box::new(content),
+                }));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Whether the file came before a field.
+    pub(super) fn is_file_first(&self) -> bool {
+        self.file_first
+    }
+
+    /// All fields. Those behind the file are read if one was missing before it; the file has to be
+    /// read and dropped by then.
+    ///
+    /// # Errors
+    /// A field is refused, or the form breaks off.
+    pub(super) async fn finish(mut self) -> Result<[Option<String>; N], FormError> {
+        while self.file_first
+            && let Some(part) = self.next().await?
+        {
+            self.field(part).await?;
+        }
+        Ok(self.values)
+    }
+
+    async fn next(&mut self) -> Result<Option<Field<'static>>, FormError> {
+        let part = self.parts.next_field().await;
+        part.map_err(|_| FormError::Malformed)
+    }
+
+    /// Takes a part, if it is one of the fields.
+    async fn field(&mut self, part: Field<'static>) -> Result<(), FormError> {
+        let Some((place, value)) = place_of(&self.shape, &mut self.values, part.name()) else {
+            return Ok(());
+        };
+        let text = hold(part, wire::MAX_BYTES).await?;
+        let text = text.and_then(|bytes| String::from_utf8(bytes).ok());
+        let text = text.ok_or(FormError::Field(place))?;
+        if value.as_ref().is_some_and(|value| *value != text) {
+            return Err(FormError::Field(place));
+        }
+        *value = Some(text);
+        Ok(())
+    }
 }
 
 /// The place of the field of a name, and what is known of it.
@@ -119,10 +167,10 @@ fn place_of<'a, const N: usize>(
 }
 
 /// All of a part; `None` if it has more bytes than `limit`.
-async fn hold(mut part: Field<'_>, limit: u64) -> Result<Option<Vec<u8>>, FormError> {
+async fn hold(mut part: Field<'_>, limit: usize) -> Result<Option<Vec<u8>>, FormError> {
     let mut bytes = Vec::new();
     while let Some(chunk) = part.chunk().await.map_err(|_| FormError::Malformed)? {
-        if (bytes.len() + chunk.len()) as u64 > limit {
+        if bytes.len() + chunk.len() > limit {
             return Ok(None);
         }
         bytes.extend_from_slice(&chunk);
@@ -188,13 +236,13 @@ mod tests {
     const SHAPE: Shape<1> = Shape {
         file: "file",
         fields: ["user"],
-        held_bytes: 8,
         file_bytes: 1 << 20,
+        file_first_bytes: 8,
     };
     const USER: &str = "Content-Disposition: form-data; name=\"user\"\r\n\r\n7";
 
-    /// The user, and the file's name and content.
-    type Parsed = (Option<String>, Option<(String, String)>);
+    /// The user, and the file's name, the most that it may have, and its content.
+    type Parsed = (Option<String>, Option<(String, u64, String)>);
 
     fn file(content: &str) -> String {
         let head = "Content-Disposition: form-data; name=\"file\"; filename=\"C:\\x\\a.pdf\"";
@@ -226,28 +274,41 @@ mod tests {
         let content_type = HeaderValue::from_static("multipart/form-data; boundary=b");
         headers.insert(CONTENT_TYPE, content_type);
         let body = Body::from_stream(chunks.map(std::io::Result::Ok));
-        let form = read(&headers, body, &SHAPE, [None]).await?;
-        let [user] = form.values;
-        let Some(mut part) = form.file else {
-            return Ok((user, None));
-        };
-        let mut content = String::new();
-        let read = part.content.read_to_string(&mut content).await;
-        read.map_err(|_| FormError::Malformed)?;
-        Ok((user, Some((part.name, content))))
+        let mut form = Form::open(&headers, body, SHAPE, [None])?;
+        let mut file = None;
+        if let Some(mut part) = form.file().await? {
+            let mut content = String::new();
+            let read = part.content.read_to_string(&mut content).await;
+            read.map_err(|_| FormError::Malformed)?;
+            file = Some((part.name, part.at_most, content));
+        }
+        let [user] = form.finish().await?;
+        Ok((user, file))
     }
 
     #[tokio::test]
-    async fn a_small_file_may_come_before_its_fields_and_a_large_one_after() {
+    async fn a_file_may_come_before_its_fields_and_may_then_have_less() {
         let user = Some("7".to_owned());
-        let named = |content: &str| Some(("a.pdf".to_owned(), content.to_owned()));
-        let large = "x".repeat(100_000);
+        let named =
+            |at_most, content: &str| Some(("a.pdf".to_owned(), at_most, content.to_owned()));
+        let large = "x".repeat(500_000);
         let outcome = parse(&[&file("small"), USER]).await;
-        assert_eq!(outcome, Ok((user.clone(), named("small"))));
+        assert_eq!(outcome, Ok((user.clone(), named(8, "small"))));
         let outcome = parse(&[USER, &file(&large)]).await;
-        assert_eq!(outcome, Ok((user, named(&large))));
+        assert_eq!(outcome, Ok((user, named(1 << 20, &large))));
+        // However little of it is read, no more comes than the shape allows to fields beside it.
         let outcome = parse(&[&file(&large), USER]).await;
-        assert_eq!(outcome, Err(FormError::FileFirst));
+        assert_eq!(outcome, Err(FormError::Malformed));
+    }
+
+    #[tokio::test]
+    async fn a_field_behind_the_file_may_not_contradict_another() {
+        let other = USER.replace('7', "8");
+        let outcome = parse(&[&file("x"), USER, &other]).await;
+        assert_eq!(outcome, Err(FormError::Field(0)));
+        // What follows when all is known is not read.
+        let outcome = parse(&[USER, &file("x"), &other]).await;
+        assert!(outcome.is_ok(), "{outcome:?}");
     }
 
     #[tokio::test]

@@ -4,7 +4,7 @@ use axum::body::{Body, Bytes};
 use axum::http::HeaderMap;
 use tokio::io::AsyncReadExt as _;
 
-use super::form::{self, FormError, Shape};
+use super::form::{Form as Parts, FormError, Shape};
 use super::{oauth, page, wire};
 
 /// The most bytes that a value may have.
@@ -54,27 +54,44 @@ pub enum Form {
     Read(Option<String>, Option<(String, Option<Vec<u8>>)>),
 }
 
-/// Reads a form whose body comes in these chunks, to the end of its file.
-pub async fn form(headers: &HeaderMap, chunks: Vec<Bytes>, held_bytes: u64) -> Form {
+/// Reads a form whose body comes in these chunks. A file that comes before its field may have
+/// `file_first_bytes`.
+pub async fn form(headers: &HeaderMap, chunks: Vec<Bytes>, file_first_bytes: u64) -> Form {
     let shape = Shape {
         file: "file",
         fields: ["user"],
-        held_bytes,
         file_bytes: 1 << 20,
+        file_first_bytes,
     };
     let chunks = futures_util::stream::iter(chunks.into_iter().map(std::io::Result::Ok));
-    let read = form::read(headers, Body::from_stream(chunks), &shape, [None]);
-    let form = match read.await {
+    let refused = |error| match error {
+        FormError::Malformed => Form::Refused("malformed"),
+        FormError::Field(_) => Form::Refused("field"),
+    };
+    let mut form = match Parts::open(headers, Body::from_stream(chunks), shape, [None]) {
         Ok(form) => form,
-        Err(FormError::Malformed) => return Form::Refused("malformed"),
-        Err(FormError::Field(_)) => return Form::Refused("field"),
-        Err(FormError::FileFirst) => return Form::Refused("file-first"),
+        Err(error) => return refused(error),
     };
-    let [user] = form.values;
-    let Some(mut file) = form.file else {
-        return Form::Read(user, None);
+    let part = match form.file().await {
+        Ok(part) => part,
+        Err(error) => return refused(error),
     };
-    let mut content = Vec::new();
-    let whole = file.content.read_to_end(&mut content).await.is_ok();
-    Form::Read(user, Some((file.name, whole.then_some(content))))
+    let mut file = None;
+    if let Some(mut part) = part {
+        let mut content = Vec::new();
+        let mut some = (&mut *part.content).take(part.at_most + 1);
+        let whole = some.read_to_end(&mut content).await.is_ok();
+        if content.len() as u64 > part.at_most {
+            return Form::Refused("file-first");
+        }
+        file = Some((part.name, whole.then_some(content)));
+        // What breaks off in the file breaks off behind it, too.
+        if !whole {
+            return Form::Read(form.values.into_iter().flatten().next(), file);
+        }
+    }
+    match form.finish().await {
+        Ok([user]) => Form::Read(user, file),
+        Err(error) => refused(error),
+    }
 }

@@ -24,8 +24,12 @@ use super::{BlobReader, Blobs, Removal, Result, StoreError};
 use crate::step::{self, Step};
 use crate::target::BlobKey;
 
-/// How much of a blob is in memory while it is written or read.
+/// How much of a blob is in memory while it is read.
 const BUFFER: usize = 256 << 10;
+
+/// How much of a blob is in memory while it is written, twice: on its way to the file, and in its turn
+/// to be written. Whoever sends slowly has it for as long as the upload takes.
+const WRITE_BUFFER: usize = 64 << 10;
 
 /// How many removals one thread does in a row; a longer list is spread over several.
 const REMOVALS: usize = 64;
@@ -84,6 +88,7 @@ impl Blobs for Local {
     async fn put(&self, key: BlobKey, content: &mut (dyn AsyncRead + Send + Unpin)) -> Result<u64> {
         let file = self.blocking(move |shared| shared.create(key)).await?;
         let mut file = tokio::fs::File::from_std(file);
+        file.set_max_buf_size(WRITE_BUFFER);
         let size = copy(content, &mut file).await.map_err(store_error)?;
         step::pass(Step::PutSync).await?;
         file.sync_all().await.map_err(store_error)?;
@@ -218,7 +223,7 @@ async fn copy(
     content: &mut (dyn AsyncRead + Send + Unpin),
     file: &mut tokio::fs::File,
 ) -> io::Result<u64> {
-    let mut content = BufReader::with_capacity(BUFFER, content);
+    let mut content = BufReader::with_capacity(WRITE_BUFFER, content);
     let mut size = 0;
     loop {
         let some = content.fill_buf().await?;

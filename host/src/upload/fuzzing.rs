@@ -22,7 +22,7 @@ pub struct Decoded {
 /// # Errors
 /// It is no picture, or one beyond the limits.
 pub fn decode(bytes: &[u8], limits: &config::Upload) -> Result<Decoded, UploadError> {
-    let picture = Picture::decode(bytes, limits)?;
+    let picture = Picture::decode(bytes.to_vec(), limits)?;
     Ok(Decoded {
         media_type: picture.media_type,
         width: picture.width,

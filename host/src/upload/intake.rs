@@ -4,7 +4,7 @@ use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use tokio::io::{AsyncBufReadExt as _, AsyncRead, AsyncReadExt as _, BufReader, ReadBuf};
+use tokio::io::{AsyncBufReadExt as _, AsyncRead, BufReader, ReadBuf};
 
 use super::UploadError;
 
@@ -32,16 +32,6 @@ impl<'a> Intake<'a> {
             Ok([]) => Err(UploadError::Empty),
             Ok(_) => Ok(()),
             Err(error) => Err(UploadError::Read(error)),
-        }
-    }
-
-    /// Reads all of it into memory.
-    pub(super) async fn whole(&mut self) -> Result<Vec<u8>, UploadError> {
-        self.begin().await?;
-        let mut bytes = Vec::new();
-        match self.read_to_end(&mut bytes).await {
-            Ok(_) => Ok(bytes),
-            Err(error) => Err(self.refusal().unwrap_or(UploadError::Read(error))),
         }
     }
 

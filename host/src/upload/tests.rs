@@ -195,7 +195,6 @@ async fn what_is_no_picture_is_refused_and_leaves_nothing() {
         Err(UploadError::TooLarge { limit: 100_000 })
     ));
     assert_eq!(house.files(), 0);
-    assert!(house.rows.shreds(u64::MAX, 10).await.unwrap().is_empty());
 }
 
 #[tokio::test]
@@ -281,6 +280,36 @@ async fn a_document_beyond_its_size_is_refused_and_leaves_no_byte() {
     house.document("a.txt", &[7; 1000]).await.unwrap();
 }
 
+#[tokio::test]
+async fn what_was_received_is_an_object_only_when_it_is_known_whose() {
+    let house = House::new(small()).await;
+    let bytes = encoded(RgbImage::new(9, 9), ImageFormat::Png);
+    let received = house
+        .uploads
+        .receive(Kind::Photo, &mut bytes.as_slice(), 1000)
+        .await
+        .unwrap();
+    assert_eq!(house.files(), 1, "the bytes are on the disk");
+    let new = house.upload(None, "cat.png");
+    let stored = house.uploads.finish(new, received).await.unwrap();
+    assert_eq!(stored.object.size_bytes, bytes.len() as u64);
+    assert!(house.rows.shreds(u64::MAX, 10).await.unwrap().is_empty());
+
+    let received = house
+        .uploads
+        .receive(Kind::Photo, &mut bytes.as_slice(), 1000)
+        .await
+        .unwrap();
+    house.uploads.discard(received).await;
+    assert_eq!(house.files(), 2, "those of the stored one");
+    let refused = house
+        .uploads
+        .receive(Kind::Document, &mut bytes.as_slice(), 10)
+        .await;
+    assert!(matches!(refused, Err(UploadError::TooLarge { limit: 10 })));
+    assert_eq!(house.files(), 2);
+}
+
 struct Breaking(bool);
 
 impl AsyncRead for Breaking {
@@ -345,4 +374,107 @@ async fn of_two_uploads_of_one_id_at_once_one_is_whole_and_the_other_leaves_noth
     );
     assert!(first.is_ok() != second.is_ok());
     assert_eq!(house.files(), 1);
+}
+
+fn grey(width: u32, height: u32) -> Vec<u8> {
+    encoded(image::GrayImage::new(width, height), ImageFormat::Png)
+}
+
+#[tokio::test]
+async fn a_picture_of_64_megapixels_is_taken_and_a_larger_one_is_not() {
+    let house = House::new(config::Upload::default()).await;
+    let stored = house.photo(&grey(8000, 8000)).await.unwrap();
+    assert_eq!(stored.dimensions, Some((8000, 8000)));
+    let refused = house.photo(&grey(8000, 8001)).await;
+    assert!(
+        matches!(
+            refused,
+            Err(UploadError::TooManyPixels { limit: 64_000_000 })
+        ),
+        "{refused:?}"
+    );
+    let refused = house.photo(&grey(65_536, 1)).await;
+    assert!(
+        matches!(refused, Err(UploadError::TooLong { limit: 65_535 })),
+        "{refused:?}"
+    );
+}
+
+/// The same JPEG with a frame of so many components.
+fn with_components(jpeg: &[u8], components: u8) -> Vec<u8> {
+    let frame = jpeg
+        .windows(2)
+        .position(|pair| pair == [0xff, 0xc0])
+        .unwrap();
+    let next = frame + 2 + usize::from(jpeg[frame + 3]);
+    let mut head = jpeg[frame..frame + 9].to_vec();
+    head.push(components);
+    for component in 1..=components {
+        head.extend([component, 0x11, 0]);
+    }
+    head[3] = u8::try_from(head.len() - 2).unwrap();
+    [&jpeg[..frame], &head, &jpeg[next..]].concat()
+}
+
+#[tokio::test]
+async fn a_picture_that_takes_more_for_a_pixel_may_have_fewer() {
+    let house = House::new(small()).await;
+    let jpeg = encoded(RgbImage::new(100, 100), ImageFormat::Jpeg);
+    assert!(house.photo(&jpeg).await.is_ok());
+    let refused = house.photo(&with_components(&jpeg, 4)).await;
+    // 9 bytes for each of 10,000 pixels are 8,181 pixels of 11 bytes.
+    assert!(
+        matches!(refused, Err(UploadError::TooManyPixels { limit: 8181 })),
+        "{refused:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_jpeg_of_too_many_scans_is_not_decoded() {
+    let house = House::new(small()).await;
+    let jpeg = encoded(RgbImage::new(9, 9), ImageFormat::Jpeg);
+    let scan = jpeg
+        .windows(2)
+        .position(|pair| pair == [0xff, 0xda])
+        .unwrap();
+    let (head, scan) = jpeg[..jpeg.len() - 2].split_at(scan);
+    let scans = |many: usize| [head, &scan.repeat(many), &[0xff, 0xd9]].concat();
+    assert!(house.photo(&scans(32)).await.is_ok());
+    let refused = house.photo(&scans(33)).await;
+    assert!(
+        matches!(refused, Err(UploadError::TooManyScans { limit: 32 })),
+        "{refused:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_webp_whose_codes_take_more_than_its_pixels_could_is_not_decoded() {
+    let house = House::new(small()).await;
+    let bits = vp8l::tests::one_pixel(16_000);
+    let size = u32::try_from(bits.len()).unwrap();
+    let sizes = [size + 12, size].map(u32::to_le_bytes);
+    let file = [b"RIFF", &sizes[0][..], b"WEBPVP8L", &sizes[1], &bits, &[0]].concat();
+    let limits = config::Upload::default();
+    let refused = Picture::decode(file, &limits).map(|_| ());
+    assert!(
+        matches!(refused, Err(UploadError::TooManyCodes { .. })),
+        "{refused:?}"
+    );
+    let picture = RgbImage::from_fn(90, 90, |x, y| Rgb([x as u8, y as u8, (x * y) as u8]));
+    let stored = house.photo(&encoded(picture, ImageFormat::WebP)).await;
+    assert_eq!(stored.unwrap().dimensions, Some((90, 90)));
+}
+
+#[tokio::test]
+async fn what_a_picture_carries_beside_its_pixels_is_kept_with_it_and_not_decoded() {
+    use image::ImageEncoder as _;
+    let house = House::new(config::Upload::default()).await;
+    let mut bytes = Vec::new();
+    let mut encoder = image::codecs::png::PngEncoder::new(&mut bytes);
+    // More than a decoder may have for a picture of this size.
+    encoder.set_icc_profile(vec![0; 80 << 20]).unwrap();
+    let (picture, rgb) = (RgbImage::new(9, 9), image::ExtendedColorType::Rgb8);
+    encoder.write_image(&picture, 9, 9, rgb).unwrap();
+    let stored = house.photo(&bytes).await.unwrap();
+    assert_eq!(stored.object.size_bytes, bytes.len() as u64);
 }

@@ -1,9 +1,11 @@
-//! What the frames of a WebP say of their own size.
+//! What a WebP takes to be decoded, as its parts say.
 //!
 //! The decoder makes room for a lossy frame by the frame's own header, before it compares that with
 //! the dimensions of the whole: a file of 50 × 3 pixels can ask for 400 MB.
 
 use std::iter;
+
+use super::vp8l;
 
 /// A chunk begins with its name and the size of what follows.
 const CHUNK_HEADER: usize = 8;
@@ -13,6 +15,83 @@ const FILE_HEADER: usize = 12;
 const FRAME_HEADER: usize = 16;
 /// By which a lossy frame begins, after three bytes.
 const START_CODE: [u8; 3] = [0x9d, 0x01, 0x2a];
+
+/// A pixel of a still picture takes four bytes as it is coded without loss, one for what transforms it,
+/// and three of the result.
+const PLAIN_BYTES_PER_PIXEL: u64 = 8;
+/// With an alpha channel of its own, that and the lossy picture are there beside the result; in what
+/// moves, a frame and the canvas.
+const LAYERED_BYTES_PER_PIXEL: u64 = 12;
+
+/// What decoding takes for each pixel.
+pub(super) fn bytes_per_pixel(file: &[u8]) -> u64 {
+    let mut chunks = file.get(FILE_HEADER..).map(chunks).into_iter().flatten();
+    if chunks.any(|(name, _)| matches!(&name, b"ANMF" | b"ALPH")) {
+        LAYERED_BYTES_PER_PIXEL
+    } else {
+        PLAIN_BYTES_PER_PIXEL
+    }
+}
+
+/// The most bytes that the tables of a part without loss take, or more than `enough` of them; `None` if
+/// such a part cannot be read. Only what makes the first frame is looked at.
+pub(super) fn table_bytes(file: &[u8], enough: u64) -> Option<u64> {
+    let mut most = 0;
+    let mut canvas = (0, 0);
+    // The decoder takes the first of each name.
+    let (mut outer, mut inner) = (FirstParts::default(), FirstParts::default());
+    for (name, content) in file.get(FILE_HEADER..).map(chunks).into_iter().flatten() {
+        match &name {
+            b"VP8X" => canvas = sides(content.get(4..)?)?,
+            b"ANMF" => {
+                let frame = sides(content.get(6..)?)?;
+                for (name, content) in chunks(content.get(FRAME_HEADER..)?) {
+                    most = most.max(inner.table_bytes(name, content, frame, enough)?);
+                }
+            }
+            _ => most = most.max(outer.table_bytes(name, content, canvas, enough)?),
+        }
+    }
+    Some(most)
+}
+
+/// Which parts without loss have been seen.
+#[derive(Default)]
+struct FirstParts {
+    picture: bool,
+    alpha: bool,
+}
+
+impl FirstParts {
+    /// What the tables of this part take, if it is the first of its kind.
+    fn table_bytes(
+        &mut self,
+        name: [u8; 4],
+        content: &[u8],
+        size: (u32, u32),
+        enough: u64,
+    ) -> Option<u64> {
+        match (&name, content) {
+            (b"VP8L", _) if !std::mem::replace(&mut self.picture, true) => {
+                vp8l::table_bytes(content, None, enough)
+            }
+            // The lower bits of the first byte say whether it is compressed.
+            (b"ALPH", [first, alpha @ ..])
+                if !std::mem::replace(&mut self.alpha, true) && first & 3 == 1 =>
+            {
+                vp8l::table_bytes(alpha, Some(size), enough)
+            }
+            _ => Some(0),
+        }
+    }
+}
+
+/// Width and height, each less one in three bytes.
+fn sides(bytes: &[u8]) -> Option<(u32, u32)> {
+    let [a, b, c, d, e, f] = *bytes.first_chunk()?;
+    let side = |low, mid, high| u32::from_le_bytes([low, mid, high, 0]) + 1;
+    Some((side(a, b, c), side(d, e, f)))
+}
 
 /// The most pixels that a lossy frame asks for.
 pub(super) fn largest_frame(file: &[u8]) -> u64 {
@@ -101,6 +180,45 @@ mod tests {
         ] {
             assert_eq!(largest_frame(&file(&chunks)), pixels, "{chunks:?}");
         }
+    }
+
+    #[test]
+    fn what_has_layers_takes_more_for_a_pixel() {
+        let small = chunk(b"VP8 ", &lossy(3, 5));
+        let frame = chunk(b"ANMF", &[&[0; 16], &small[..]].concat());
+        let wide = chunk(b"VP8X", &[2; 10]);
+        let alpha = chunk(b"ALPH", &[0; 5]);
+        assert_eq!(bytes_per_pixel(&file(std::slice::from_ref(&small))), 8);
+        assert_eq!(bytes_per_pixel(&file(&[wide.clone(), frame])), 12);
+        assert_eq!(bytes_per_pixel(&file(&[wide, alpha, small])), 12);
+    }
+
+    #[test]
+    fn the_tables_of_each_part_are_looked_at() {
+        let wide = chunk(b"VP8X", &[0; 10]);
+        let small = chunk(b"VP8 ", &lossy(1, 1));
+        let many = vp8l::tests::one_pixel(3);
+        // Without the header of a picture.
+        let alpha = |compressed| {
+            let mut bits = vp8l::tests::one_pixel(3);
+            bits.drain(..5);
+            bits.insert(0, compressed);
+            chunk(b"ALPH", &bits)
+        };
+        let frame = |part: &[u8]| chunk(b"ANMF", &[&[0; 16], part].concat());
+        let taken = |parts: &[Vec<u8>]| table_bytes(&file(parts), 5000);
+        let picture = chunk(b"VP8L", &many);
+        assert_eq!(taken(&[small]), Some(0));
+        assert_eq!(taken(&[wide.clone(), alpha(0)]), Some(0));
+        for parts in [
+            vec![picture.clone()],
+            vec![wide.clone(), alpha(1)],
+            vec![wide.clone(), frame(&picture)],
+            vec![wide.clone(), frame(&alpha(1))],
+        ] {
+            assert_eq!(taken(&parts), Some(2 * 4416), "{parts:?}");
+        }
+        assert_eq!(taken(&[chunk(b"VP8L", b"\x2fno")]), None);
     }
 
     #[test]

@@ -7,14 +7,14 @@ use axum::http::{HeaderMap, StatusCode};
 
 use super::{INVALID_ACCOUNT, NO_ACCESS, bearer, caller, owner};
 use crate::http::failure::Failure;
-use crate::http::form::{self, FormError, Shape};
+use crate::http::form::{Form, FormError, Shape};
 use crate::http::problem::ProblemError;
 use crate::service::Service;
-use crate::target::Permission;
-use crate::upload::NewUpload;
+use crate::target::{Kind, Permission, TenantId};
+use crate::upload::{NewUpload, UploadError};
 
-/// How much of a file is held in memory until it is known whose it is.
-const HELD_BYTES: u64 = 4 << 20;
+/// How much of a file is taken before it is known which tenant it is for.
+const FILE_FIRST_BYTES: u64 = 4 << 20;
 
 const FORM_MALFORMED: Failure = Failure::family(
     StatusCode::BAD_REQUEST,
@@ -42,28 +42,66 @@ pub(super) async fn upload(
     let shape = Shape {
         file: "file",
         fields: ["tenantSubDomain", "userAccountId"],
-        held_bytes: HELD_BYTES,
         file_bytes: service.config.upload.max_document_bytes,
+        file_first_bytes: FILE_FIRST_BYTES,
     };
-    let form = form::read(&headers, body, &shape, [None, None]).await;
-    let form = form.map_err(|error| match error {
-        FormError::Field(0) => NO_ACCESS,
-        FormError::Field(_) => INVALID_ACCOUNT,
-        FormError::Malformed => FORM_MALFORMED,
-        FormError::FileFirst => FILE_FIRST,
+    let mut form = Form::open(&headers, body, shape, [None, None]).map_err(malformed)?;
+    let file = form.file().await.map_err(malformed)?;
+    let file_first = file.is_some() && form.is_file_first();
+    let mut known = None;
+    if !file_first {
+        // Refused before its bytes are taken.
+        known = Some(addressee(&service, &token, form.values.clone()).await?);
+    }
+    let mut file = file.ok_or(FILE_MISSING)?;
+    let uploads = &service.uploads;
+    let received = uploads.receive(Kind::Document, &mut *file.content, file.at_most);
+    let received = received.await.map_err(|error| match error {
+        UploadError::TooLarge { limit } if file_first && limit == FILE_FIRST_BYTES => FILE_FIRST,
+        other => Failure::from(other),
     })?;
-    let [tenant, account] = form.values.map(Option::unwrap_or_default);
-    let caller = caller(&service, &token, &tenant, Permission::DocumentsWrite).await?;
-    let owner = owner(&account)?;
-    let mut file = form.file.ok_or(FILE_MISSING)?;
+    drop(file.content);
+    let addressee = match known {
+        Some(known) => Ok(known),
+        None => match form.finish().await {
+            Ok(fields) => addressee(&service, &token, fields).await,
+            Err(error) => Err(malformed(error)),
+        },
+    };
+    let (tenant, owner) = match addressee {
+        Ok(addressee) => addressee,
+        Err(failure) => {
+            uploads.discard(received).await;
+            return Err(failure.into());
+        }
+    };
     let new = NewUpload {
-        tenant: caller.tenant.id,
+        tenant,
         owner,
         id: None,
         name: file.name,
         labels: Vec::new(),
         retain_until_ms: None,
     };
-    let stored = service.uploads.document(new, &mut *file.content).await?;
+    let stored = uploads.finish(new, received).await.map_err(Failure::from)?;
     Ok(Json(stored.object.target.id))
+}
+
+/// The tenant and the user that the fields name, if the token may upload there.
+async fn addressee(
+    service: &Service,
+    token: &str,
+    fields: [Option<String>; 2],
+) -> Result<(TenantId, String), Failure> {
+    let [tenant, account] = fields.map(Option::unwrap_or_default);
+    let caller = caller(service, token, &tenant, Permission::DocumentsWrite).await?;
+    Ok((caller.tenant.id, owner(&account)?))
+}
+
+fn malformed(error: FormError) -> Failure {
+    match error {
+        FormError::Field(0) => NO_ACCESS,
+        FormError::Field(_) => INVALID_ACCOUNT,
+        FormError::Malformed => FORM_MALFORMED,
+    }
 }

@@ -9,10 +9,10 @@ use super::list::Asset;
 use super::{FORBIDDEN, INVALID_FILE, INVALID_USER_ID, USER_ID, caller, owner};
 use crate::http::envelope::{self, EnvelopeError};
 use crate::http::failure::Failure;
-use crate::http::form::{self, FormError, Shape};
+use crate::http::form::{Form, FormError, Shape};
 use crate::http::wire;
 use crate::service::Service;
-use crate::target::Permission;
+use crate::target::{Kind, Permission};
 use crate::upload::{NewUpload, UploadError};
 
 /// Takes a photo; `userId` comes as a field, or in the query as well.
@@ -26,23 +26,36 @@ pub(super) async fn upload(
     if !caller.may(Permission::PhotosWrite) {
         return Err(FORBIDDEN.into());
     }
-    let max_bytes = service.config.upload.max_photo_bytes;
+    let file_bytes = service.config.upload.max_photo_bytes;
     let shape = Shape {
         file: "postedFile",
         fields: [USER_ID],
-        held_bytes: max_bytes,
-        file_bytes: max_bytes,
+        file_bytes,
+        // The tenant is known by the headers: a photo of any size may come before its user.
+        file_first_bytes: file_bytes,
     };
     let in_query = wire::parameter(uri.query().unwrap_or_default(), USER_ID);
     let given = [in_query.map_err(|_| INVALID_USER_ID)?];
-    let form = form::read(&headers, body, &shape, given).await;
-    let form = form.map_err(|error| match error {
-        FormError::Field(_) => INVALID_USER_ID,
-        FormError::Malformed | FormError::FileFirst => INVALID_FILE,
-    })?;
-    let [user] = form.values;
-    let owner = owner(user)?;
-    let mut file = form.file.ok_or(INVALID_FILE)?;
+    let mut form = Form::open(&headers, body, shape, given).map_err(malformed)?;
+    let file = form.file().await.map_err(malformed)?;
+    if file.is_none() || !form.is_file_first() {
+        // Refused before its bytes are taken.
+        let [user] = form.values.clone();
+        owner(user)?;
+    }
+    let mut file = file.ok_or(INVALID_FILE)?;
+    let uploads = &service.uploads;
+    let received = uploads.receive(Kind::Photo, &mut *file.content, file.at_most);
+    let received = received.await.map_err(refused)?;
+    drop(file.content);
+    let fields = form.finish().await.map_err(malformed);
+    let owner = match fields.and_then(|[user]| owner(user)) {
+        Ok(owner) => owner,
+        Err(failure) => {
+            uploads.discard(received).await;
+            return Err(failure.into());
+        }
+    };
     let new = NewUpload {
         tenant: caller.tenant.id,
         owner,
@@ -51,10 +64,20 @@ pub(super) async fn upload(
         labels: Vec::new(),
         retain_until_ms: None,
     };
-    let stored = service.uploads.photo(new, &mut *file.content).await;
-    let stored = stored.map_err(|error| match error {
+    let stored = uploads.finish(new, received).await.map_err(refused)?;
+    Ok(envelope::success("", Some(Asset::of(&stored))))
+}
+
+fn malformed(error: FormError) -> Failure {
+    match error {
+        FormError::Field(_) => INVALID_USER_ID,
+        FormError::Malformed => INVALID_FILE,
+    }
+}
+
+fn refused(error: UploadError) -> Failure {
+    match error {
         UploadError::Empty | UploadError::NotAPicture | UploadError::Read(_) => INVALID_FILE,
         other => Failure::from(other),
-    })?;
-    Ok(envelope::success("", Some(Asset::of(&stored))))
+    }
 }
