@@ -83,8 +83,13 @@ fn none(tenant: &Tenant) -> Failure {
 
 fn summary(tally: &Tally) -> String {
     format!(
-        "asked about {} decisions: {} would be allowed that were refused, {} refused that were \
-         allowed, {} would fail, {} would fail no more",
-        tally.compared, tally.deny_to_allow, tally.allow_to_deny, tally.to_fault, tally.from_fault
+        "asked about {} decisions, {} passed over: {} would be allowed that were refused, {} refused \
+         that were allowed, {} would fail, {} would fail no more",
+        tally.compared,
+        tally.passed_over,
+        tally.deny_to_allow,
+        tally.allow_to_deny,
+        tally.to_fault,
+        tally.from_fault
     )
 }

@@ -17,10 +17,16 @@ const KEPT: u64 = 1000;
 
 #[async_trait]
 impl Shadows for Sqlite {
-    async fn observe(&self, tenant: TenantId, shadow: Uuid, seen: &[Observed]) -> Result<()> {
+    async fn observe(
+        &self,
+        tenant: TenantId,
+        shadow: Uuid,
+        seen: &[Observed],
+        passed_over: u64,
+    ) -> Result<()> {
         let seen = seen.to_vec();
         self.writer
-            .write(move |rows| observe(rows, tenant, shadow, &seen))
+            .write(move |rows| observe(rows, tenant, shadow, &seen, passed_over))
             .await
     }
 }
@@ -55,11 +61,18 @@ pub(super) fn discard(rows: &Connection, tenant: TenantId) -> Result<bool> {
 }
 
 /// Counts what a shadow said, unless another has taken its place.
-fn observe(rows: &Connection, tenant: TenantId, shadow: Uuid, seen: &[Observed]) -> Result<()> {
+fn observe(
+    rows: &Connection,
+    tenant: TenantId,
+    shadow: Uuid,
+    seen: &[Observed],
+    passed_over: u64,
+) -> Result<()> {
     let current = tally(rows, tenant)?.filter(|tally| tally.id == shadow);
     let Some(mut tally) = current else {
         return Ok(());
     };
+    tally.passed_over = tally.passed_over.saturating_add(passed_over);
     let keep = "
         INSERT INTO differences (tenant, flip, decision, at_ms, was, would, policy, why)
         VALUES (?, ?, ?, ?, ?, ?, ?, ?)";
@@ -91,12 +104,14 @@ fn observe(rows: &Connection, tenant: TenantId, shadow: Uuid, seen: &[Observed])
         execute(rows, keep, values)?;
     }
     let count = "
-        UPDATE shadows SET compared = :compared, deny_to_allow = :deny_to_allow,
-            allow_to_deny = :allow_to_deny, to_fault = :to_fault, from_fault = :from_fault
+        UPDATE shadows SET compared = :compared, passed_over = :passed_over,
+            deny_to_allow = :deny_to_allow, allow_to_deny = :allow_to_deny, to_fault = :to_fault,
+            from_fault = :from_fault
         WHERE tenant = :tenant";
     let values = named_params! {
         ":tenant": tenant.0,
         ":compared": signed(tally.compared),
+        ":passed_over": signed(tally.passed_over),
         ":deny_to_allow": signed(tally.deny_to_allow),
         ":allow_to_deny": signed(tally.allow_to_deny),
         ":to_fault": signed(tally.to_fault),
@@ -109,8 +124,8 @@ fn observe(rows: &Connection, tenant: TenantId, shadow: Uuid, seen: &[Observed])
 /// How the shadow of a tenant has fared.
 pub(super) fn tally(rows: &Connection, tenant: TenantId) -> Result<Option<Tally>> {
     let one = "
-        SELECT id, at_ms, entries, limits, author, why, compared, deny_to_allow, allow_to_deny,
-            to_fault, from_fault
+        SELECT id, at_ms, entries, limits, author, why, compared, passed_over, deny_to_allow,
+            allow_to_deny, to_fault, from_fault
         FROM shadows WHERE tenant = ?";
     first(rows, one, [tenant.0], |row| {
         Ok(Tally {
@@ -121,6 +136,7 @@ pub(super) fn tally(rows: &Connection, tenant: TenantId) -> Result<Option<Tally>
             chain: json(row, "entries")?,
             limits: json(row, "limits")?,
             compared: unsigned(row, "compared")?,
+            passed_over: unsigned(row, "passed_over")?,
             deny_to_allow: unsigned(row, "deny_to_allow")?,
             allow_to_deny: unsigned(row, "allow_to_deny")?,
             to_fault: unsigned(row, "to_fault")?,

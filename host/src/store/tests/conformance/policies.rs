@@ -281,12 +281,12 @@ pub(super) async fn a_shadow_is_counted_and_its_worst_differences_come_first(bac
     ];
     backend
         .shadows
-        .observe(tenant, id, &all[..3])
+        .observe(tenant, id, &all[..3], 2)
         .await
         .unwrap();
     backend
         .shadows
-        .observe(tenant, id, &all[3..])
+        .observe(tenant, id, &all[3..], 40)
         .await
         .unwrap();
     let tally = policies.tally(tenant).await.unwrap().unwrap();
@@ -294,6 +294,7 @@ pub(super) async fn a_shadow_is_counted_and_its_worst_differences_come_first(bac
         (tally.compared, tally.deny_to_allow, tally.allow_to_deny),
         (6, 2, 1)
     );
+    assert_eq!(tally.passed_over, 42);
     assert_eq!(
         (tally.to_fault, tally.from_fault, tally.since_ms),
         (1, 1, 7)
@@ -322,14 +323,26 @@ pub(super) async fn a_shadow_ends_when_it_is_replaced_dropped_or_in_force(backen
         .await
         .unwrap();
     let flip = [seen(1, Verdict::Denied, Verdict::Allowed)];
-    backend.shadows.observe(tenant, first, &flip).await.unwrap();
+    backend
+        .shadows
+        .observe(tenant, first, &flip, 1)
+        .await
+        .unwrap();
     policies
         .set_shadow(tenant, shadow(&["allow-all", "retention"]))
         .await
         .unwrap();
-    backend.shadows.observe(tenant, first, &flip).await.unwrap();
+    backend
+        .shadows
+        .observe(tenant, first, &flip, 1)
+        .await
+        .unwrap();
     let tally = policies.tally(tenant).await.unwrap().unwrap();
-    assert_eq!(tally.compared, 0, "what another said is not its own");
+    assert_eq!(
+        (tally.compared, tally.passed_over),
+        (0, 0),
+        "what another said is not its own"
+    );
     assert!(
         policies
             .differences(tenant, FIRST)
