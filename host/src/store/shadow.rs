@@ -127,6 +127,15 @@ pub struct Tally {
     pub chain: Vec<ChainEntry>,
     /// What each of them may consume.
     pub limits: PolicyLimits,
+    /// What it came to so far.
+    #[serde(flatten)]
+    pub counts: ShadowCounts,
+}
+
+/// What a shadow came to so far, in numbers of decisions.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ShadowCounts {
     /// How many decisions it was asked about.
     pub compared: u64,
     /// How many it was not asked about: too many of its tenant's waited, or one of its policies was

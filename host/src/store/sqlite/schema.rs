@@ -272,9 +272,25 @@ const LISTS: &str = "
 
 /// What one caller can make grow is counted as it grows, so that a bound costs no more the nearer it
 /// is: `outcome_counts` counts the outcomes that are kept for each caller, and `clients.tokens` the
-/// tokens of each client. Outcomes of earlier versions have no caller and are not counted.
+/// tokens of each client. Outcomes of earlier versions have no caller and are not counted. The figures of
+/// a shadow have a row of their own: to change one of them does not write its settings again.
 const BOUNDS: &str = "
-    ALTER TABLE shadows ADD COLUMN passed_over INTEGER NOT NULL DEFAULT 0;
+    CREATE TABLE shadow_counts (
+        tenant INTEGER PRIMARY KEY REFERENCES shadows (tenant),
+        compared INTEGER NOT NULL DEFAULT 0,
+        passed_over INTEGER NOT NULL DEFAULT 0,
+        deny_to_allow INTEGER NOT NULL DEFAULT 0,
+        allow_to_deny INTEGER NOT NULL DEFAULT 0,
+        to_fault INTEGER NOT NULL DEFAULT 0,
+        from_fault INTEGER NOT NULL DEFAULT 0
+    ) STRICT;
+    INSERT INTO shadow_counts
+        SELECT tenant, compared, 0, deny_to_allow, allow_to_deny, to_fault, from_fault FROM shadows;
+    ALTER TABLE shadows DROP COLUMN compared;
+    ALTER TABLE shadows DROP COLUMN deny_to_allow;
+    ALTER TABLE shadows DROP COLUMN allow_to_deny;
+    ALTER TABLE shadows DROP COLUMN to_fault;
+    ALTER TABLE shadows DROP COLUMN from_fault;
 
     ALTER TABLE outcomes ADD COLUMN caller BLOB;
     CREATE INDEX outcomes_by_caller ON outcomes (caller, at_ms) WHERE caller IS NOT NULL;

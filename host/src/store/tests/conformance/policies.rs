@@ -291,12 +291,20 @@ pub(super) async fn a_shadow_is_counted_and_its_worst_differences_come_first(bac
         .unwrap();
     let tally = policies.tally(tenant).await.unwrap().unwrap();
     assert_eq!(
-        (tally.compared, tally.deny_to_allow, tally.allow_to_deny),
+        (
+            tally.counts.compared,
+            tally.counts.deny_to_allow,
+            tally.counts.allow_to_deny
+        ),
         (6, 2, 1)
     );
-    assert_eq!(tally.passed_over, 42);
+    assert_eq!(tally.counts.passed_over, 42);
     assert_eq!(
-        (tally.to_fault, tally.from_fault, tally.since_ms),
+        (
+            tally.counts.to_fault,
+            tally.counts.from_fault,
+            tally.since_ms
+        ),
         (1, 1, 7)
     );
     let listed = policies.differences(tenant, FIRST).await.unwrap();
@@ -339,7 +347,7 @@ pub(super) async fn a_shadow_ends_when_it_is_replaced_dropped_or_in_force(backen
         .unwrap();
     let tally = policies.tally(tenant).await.unwrap().unwrap();
     assert_eq!(
-        (tally.compared, tally.passed_over),
+        (tally.counts.compared, tally.counts.passed_over),
         (0, 0),
         "what another said is not its own"
     );
