@@ -4,7 +4,7 @@ use reqwest::StatusCode;
 use reqwest::blocking::{RequestBuilder, Response};
 use serde_json::Value;
 
-use crate::support::site::{CLIENT, Site, secret, wait_until};
+use crate::support::site::{CLIENT, Site, database, secret, wait_until};
 use crate::support::{DOCUMENT_USER, PHOTO_USER, Server, TENANT, WEBSITE, verb};
 
 const AUTH: &str = "[auth]\nfailures = 5\ntoken-failures = 5\nwindow-ms = 5000\n";
@@ -148,6 +148,43 @@ fn guesses_at_tokens_are_slowed_and_the_clients_go_on() {
     wait_until("a token that was never used is checked", || {
         sent(server.list_documents(&unused)).0 == 200
     });
+}
+
+#[test]
+fn a_client_that_asks_for_too_many_tokens_loses_its_own_and_nobody_else_does() {
+    let site = Site::new();
+    let dir = site.data_dir();
+    let greedy = secret(&verb(&dir, &["client", "create", "greedy"]));
+    let by_hand = ["token", "issue", "greedy", "--lifetime", "24h"];
+    let by_hand = secret(&verb(&dir, &by_hand));
+    let server = site.serve_with("[auth]\nclient-tokens = 4\n");
+    let tokens: Vec<_> = (0..7)
+        .map(|nth| {
+            let (status, _, issued) = sent(server.ask_for_a_token("greedy", &greedy));
+            assert_eq!(status, 200, "{nth}: {issued}");
+            issued["access_token"].as_str().expect("a token").to_owned()
+        })
+        .collect();
+    // Without a grant a good token is answered 403.
+    let answers: Vec<_> = tokens
+        .iter()
+        .map(|token| sent(server.list_documents(token)).0)
+        .collect();
+    assert_eq!(answers, [401, 401, 401, 401, 403, 403, 403]);
+    let answer = sent(server.list_documents(&by_hand)).0;
+    assert_eq!(answer, 403, "one that lasts longer stays");
+    assert_eq!(sent(server.list_documents(&site.token)).0, 200);
+    let metrics = server.get("/metrics").text().expect("text");
+    assert!(
+        metrics.contains("atropos_tokens_displaced_total 4"),
+        "{metrics}"
+    );
+    let rows = "SELECT count(*), (SELECT tokens FROM clients WHERE id = 'greedy')
+        FROM tokens WHERE client = 'greedy'";
+    let rows = database(&dir).query_row(rows, [], |row| {
+        Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?))
+    });
+    assert_eq!(rows.expect("counts"), (4, 4));
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// From the top down: each may use only what stands after it.
-const DIRECTION: [&str; 22] = [
+const DIRECTION: [&str; 23] = [
     "main",
     "cli",
     "author",
@@ -25,6 +25,7 @@ const DIRECTION: [&str; 22] = [
     "naming",
     "target",
     "text",
+    "fair_cache",
     "fair_queue",
     "step",
 ];

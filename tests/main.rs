@@ -93,6 +93,8 @@ mod texts;
 mod timing;
 // The plugin, which all tenants share: who is held off when it fails, and who is not.
 mod shared_plugin;
+// Chains that are tried beside others: what waits for a slow one, and what is passed over.
+mod shadows;
 // What one tenant's slow policies leave to the others.
 mod slow_tenants;
 // What is left of a name in the files.

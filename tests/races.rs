@@ -137,7 +137,10 @@ async fn service(data_dir: &Path) -> (Service, TenantId, String) {
     let tenants = &service.tenants;
     tenants.add_client(client.stored).await.expect("a client");
     tenants.grant(&id, tenant, &all).await.expect("a grant");
-    tenants.add_token(&id, token.stored).await.expect("a token");
+    tenants
+        .add_token(&id, token.stored, 1)
+        .await
+        .expect("a token");
     (service, tenant, token.secret)
 }
 

@@ -382,6 +382,50 @@ fn an_outcome_is_forgotten_after_a_day() {
 }
 
 #[test]
+fn a_caller_with_too_many_keys_waits_and_none_of_its_outcomes_is_forgotten_early() {
+    let site = Site::new();
+    grant(&site, CLIENT, &["documents:read", "documents:write"]);
+    verb(&site.data_dir(), &["client", "create", "other"]);
+    grant(&site, "other", &["documents:write"]);
+    let other = token(&site, "other");
+    let guids: Vec<_> = (0..7).map(|_| put(&site, None)).collect();
+    let server = site.serve_with("[erase]\nidempotency-outcomes = 3\n");
+    for (nth, guid) in guids[..3].iter().enumerate() {
+        let key = format!("key-{nth}");
+        assert_eq!(told_of(&server, guid, Some(&key)), deleted());
+    }
+    let (refused, repeated) = delete(&server, &guids[3], Some("key-3"));
+    assert_eq!(told(&refused), answered(429, "too-many-idempotency-keys"));
+    assert!(!repeated);
+    let wait: u64 = refused
+        .retry_after
+        .and_then(|wait| wait.parse().ok())
+        .expect("seconds");
+    assert!((1..=DAY_MS / 1000).contains(&wait), "{wait}");
+    assert!(server.document(&guids[3]).is_some());
+    // So is a refusal that could not be kept.
+    let (absent, _) = delete(&server, GUID, Some("key-4"));
+    assert_eq!(told(&absent), answered(429, "too-many-idempotency-keys"));
+    // Every earlier answer is given again, other callers go on, and so does who names no key.
+    for (nth, guid) in guids[..3].iter().enumerate() {
+        let key = format!("key-{nth}");
+        let (first, repeated) = delete(&server, guid, Some(&key));
+        assert_eq!((told(&first), repeated), (deleted(), true));
+    }
+    let by_other = request(&server, &other, &guids[4], Some("key-0")).send();
+    assert_eq!(told(&seen(by_other.expect("an answer")).0), deleted());
+    assert_eq!(told_of(&server, &guids[5], None), deleted());
+    // As soon as the oldest is forgotten there is room for one.
+    let oldest = "UPDATE outcomes SET at_ms = at_ms - ? WHERE id = (
+        SELECT id FROM outcomes ORDER BY at_ms LIMIT 1)";
+    let changed = database(&site.data_dir()).execute(oldest, [DAY_MS as i64]);
+    assert_eq!(changed.expect("the outcomes"), 1);
+    assert_eq!(told_of(&server, &guids[3], Some("key-3")), deleted());
+    let again = told_of(&server, &guids[6], Some("key-6"));
+    assert_eq!(again, answered(429, "too-many-idempotency-keys"));
+}
+
+#[test]
 fn success_is_repeated_only_once_the_bytes_are_gone() {
     let site = Site::new();
     let server = site.serve_with("[erase]\nshred-retry-max-ms = 100");

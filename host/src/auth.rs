@@ -5,6 +5,8 @@
 
 // Guessing, slowed.
 mod throttle;
+// What was tried at whose credentials.
+mod windows;
 
 use std::sync::Arc;
 
@@ -60,6 +62,8 @@ pub trait Authority: Send + Sync + 'static {
 pub struct Credentials {
     tenants: Arc<dyn Tenants>,
     throttle: Throttle,
+    /// How many live tokens a client may have.
+    client_tokens: u64,
 }
 
 impl Credentials {
@@ -68,6 +72,7 @@ impl Credentials {
         Self {
             tenants,
             throttle: Throttle::new(config.clone()),
+            client_tokens: config.client_tokens,
         }
     }
 
@@ -82,10 +87,14 @@ impl Credentials {
     async fn token_client(&self, token: &str) -> Result<String, AuthError> {
         let digest = Digest::of(token.as_bytes());
         let client = self.tenants.token_client(digest, now_ms());
-        self.throttle.guard(Subject::Tokens, digest, client).await
+        let owner = |client: &String| Subject::client(client);
+        self.throttle
+            .guard(Subject::Tokens, digest, client, owner)
+            .await
     }
 
-    /// Issues a bearer token to a client that proves its secret; `lifetime_ms` from now.
+    /// Issues a bearer token to a client that proves its secret; `lifetime_ms` from now. If the client
+    /// has as many as `auth.client-tokens` says, that of its own ends which would expire first.
     ///
     /// # Errors
     /// [`AuthError::Rejected`] if there is no such client or the secret is another,
@@ -97,14 +106,21 @@ impl Credentials {
         lifetime_ms: u64,
     ) -> Result<Issued, AuthError> {
         let given = Digest::of(secret.as_bytes());
-        let subject = Subject::Client(Digest::of(client.as_bytes()));
+        let subject = Subject::client(client);
         let proof = self.proof(client, given);
-        self.throttle.guard(subject, given, proof).await?;
-        let issued = Issued::new("access token", Some(lifetime_ms));
-        self.tenants
-            .add_token(client, issued.stored.clone())
+        self.throttle
+            .guard(subject, given, proof, |()| subject)
             .await?;
-        self.throttle.trust(Subject::Tokens, issued.stored.digest);
+        let issued = Issued::new("access token", Some(lifetime_ms));
+        let displaced = self
+            .tenants
+            .add_token(client, issued.stored.clone(), self.client_tokens)
+            .await?;
+        if displaced > 0 {
+            metrics::counter!("atropos_tokens_displaced_total").increment(displaced);
+        }
+        self.throttle
+            .trust(subject, Subject::Tokens, issued.stored.digest);
         Ok(issued)
     }
 
@@ -137,7 +153,9 @@ impl Authority for Credentials {
         let digest = Digest::of(key.as_bytes());
         let caller = self.tenants.site_caller(website, digest, now_ms());
         let subject = Subject::Website(website);
-        self.throttle.guard(subject, digest, caller).await
+        self.throttle
+            .guard(subject, digest, caller, |_| subject)
+            .await
     }
 
     async fn authenticate_token(

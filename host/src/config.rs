@@ -146,6 +146,9 @@ pub struct Auth {
     pub token_failures: u32,
     /// How long a window is.
     pub window_ms: u64,
+    /// How many bearer tokens of one client are live at most. When one more is issued, that of the
+    /// client's own ends which would expire first.
+    pub client_tokens: u64,
 }
 
 impl Default for Auth {
@@ -154,6 +157,7 @@ impl Default for Auth {
             failures: 20,
             token_failures: 1000,
             window_ms: 60_000,
+            client_tokens: 10_000,
         }
     }
 }
@@ -176,6 +180,9 @@ pub struct Erase {
     pub shred_retry_max_ms: u64,
     /// How long the outcome of a delete that has an idempotency key is kept for its repeats.
     pub idempotency_ms: u64,
+    /// For how many idempotency keys of one caller outcomes are kept at once; a request with one more
+    /// is answered 429 until the oldest is forgotten.
+    pub idempotency_outcomes: u64,
 }
 
 impl Default for Erase {
@@ -187,6 +194,7 @@ impl Default for Erase {
             shred_lease_ms: 30_000,
             shred_retry_max_ms: 60_000,
             idempotency_ms: 86_400_000,
+            idempotency_outcomes: 100_000,
         }
     }
 }

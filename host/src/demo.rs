@@ -194,7 +194,11 @@ pub async fn furnish(service: &Service, base: &str) -> Result<String, DemoError>
         fill(service, &tenants).await?;
     }
     let token = Issued::new("demo token", Some(TOKEN_LIFETIME_MS));
-    service.tenants.add_token(CLIENT, token.stored).await?;
+    let most = service.config.auth.client_tokens;
+    service
+        .tenants
+        .add_token(CLIENT, token.stored, most)
+        .await?;
     let tenant = tenant(&tenants, "mytenant")?.id;
     let photo = latest(service, tenant, Kind::Photo, PHOTO_USER).await?;
     let document = latest(service, tenant, Kind::Document, DOCUMENT_USER).await?;

@@ -90,7 +90,7 @@ impl Atropos {
     fn over(committer: Committer, platform: Platform, config: &Config) -> Result<Self, GuestError> {
         let flow = Flow {
             sandbox: Sandbox::start(&platform, config)?,
-            repeats: Repeats::new(platform, config.erase.idempotency_ms),
+            repeats: Repeats::new(platform, &config.erase),
             committer,
         };
         Ok(Self {

@@ -56,6 +56,16 @@ pub enum Refused {
     #[serde(skip)]
     #[error("the idempotency key was used for another request")]
     KeyReused,
+    /// The idempotency key is a new one, and outcomes of as many keys of the caller are kept as may be.
+    #[serde(skip)]
+    #[error(
+        "as many idempotency keys are remembered for this caller as may be; \
+         try again later, or without a key"
+    )]
+    TooManyKeys {
+        /// When the oldest is forgotten, in milliseconds since the epoch.
+        until_ms: u64,
+    },
     /// A component failed or exceeded a limit; nobody could decide.
     #[serde(skip)]
     #[error("{0}")]
@@ -89,6 +99,7 @@ impl Refused {
             Self::OverBudget { .. } => "over-budget",
             Self::Changed => "changed",
             Self::KeyReused => "idempotency-key-reused",
+            Self::TooManyKeys { .. } => "too-many-idempotency-keys",
             Self::Fault(fault) => fault.code(),
             Self::Overloaded => "overloaded",
             Self::Stopping => "stopping",
@@ -108,6 +119,7 @@ impl Refused {
             Self::OverBudget { .. }
             | Self::Changed
             | Self::KeyReused
+            | Self::TooManyKeys { .. }
             | Self::Fault(_)
             | Self::Overloaded
             | Self::Stopping

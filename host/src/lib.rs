@@ -36,6 +36,7 @@ pub mod config;
 pub mod demo;
 pub mod erase;
 pub mod error;
+pub mod fair_cache;
 pub mod fair_queue;
 pub mod guest;
 pub mod http;

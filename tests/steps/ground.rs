@@ -131,7 +131,7 @@ async fn fill(data_dir: &Path) {
     let may = [Permission::DocumentsRead, Permission::DocumentsWrite];
     tenants.grant(CLIENT, first, &may).await.expect("a grant");
     let token = Issued::known(TOKEN, "steps", None).stored;
-    tenants.add_token(CLIENT, token).await.expect("a token");
+    tenants.add_token(CLIENT, token, 1).await.expect("a token");
     service.stop().await;
 }
 

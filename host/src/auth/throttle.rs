@@ -7,23 +7,24 @@
 //! key does not keep out those that were.
 //!
 //! **Invariant:** what was refused unchecked tells nothing about the credential.
+//! **Invariant:** however many good credentials one website or client shows, those of others stay known;
+//! however many websites and clients are named, what was guessed at one stays counted.
 
 use std::future::Future;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
-
-use moka::sync::Cache;
-use parking_lot::Mutex;
+use std::time::Duration;
 
 use super::AuthError;
+use super::windows::{Guess, Windows};
 use crate::config;
+use crate::fair_cache::FairCache;
 use crate::store::StoreError;
 use crate::target::{Digest, WebsiteId};
 
 /// For how long a credential is known that is not used.
 const KNOWN_FOR: Duration = Duration::from_secs(24 * 60 * 60);
-/// How many credentials are known, and how many subjects watched, at most; the least used give way.
-const CAPACITY: u64 = 1 << 16;
+/// How many credentials are known, and how many subjects watched, at most.
+const CAPACITY: usize = 1 << 16;
 
 /// Whose credential is guessed at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -37,6 +38,11 @@ pub(super) enum Subject {
 }
 
 impl Subject {
+    /// A client, by what it is called.
+    pub(super) fn client(name: &str) -> Self {
+        Self::Client(Digest::of(name.as_bytes()))
+    }
+
     fn as_str(self) -> &'static str {
         match self {
             Self::Website(_) => "site-key",
@@ -50,40 +56,26 @@ impl Subject {
 #[derive(Clone)]
 pub(super) struct Throttle {
     config: config::Auth,
-    known: Cache<(Subject, Digest), ()>,
-    windows: Cache<Subject, Arc<Window>>,
-}
-
-/// What was tried at one subject since the first credential that was not known.
-struct Window {
-    began: Instant,
-    tried: Mutex<Tried>,
-}
-
-#[derive(Default)]
-struct Tried {
-    /// The beginnings of the digests that were wrong or are being checked.
-    guesses: Vec<[u8; 8]>,
-    warned: bool,
+    /// Which credentials are known, each as one of the website or client that has it.
+    known: Arc<FairCache<Subject, (Subject, Digest)>>,
+    windows: Arc<Windows<Subject>>,
 }
 
 impl Throttle {
     pub(super) fn new(config: config::Auth) -> Self {
+        Self::with_capacity(config, CAPACITY)
+    }
+
+    fn with_capacity(config: config::Auth, capacity: usize) -> Self {
         let window = Duration::from_millis(config.window_ms);
         Self {
             config,
-            known: Cache::builder()
-                .max_capacity(CAPACITY)
-                .time_to_idle(KNOWN_FOR)
-                .build(),
-            windows: Cache::builder()
-                .max_capacity(CAPACITY)
-                .time_to_live(window)
-                .build(),
+            known: Arc::new(FairCache::new(capacity, KNOWN_FOR)),
+            windows: Arc::new(Windows::new(capacity, window)),
         }
     }
 
-    /// Whom `check` finds behind a credential, if it may be checked now.
+    /// Whom `check` finds behind a credential, if it may be checked now; `owner` tells whose it is.
     ///
     /// # Errors
     /// [`AuthError::Rejected`] if it finds nobody, [`AuthError::Throttled`] if it is not asked.
@@ -92,19 +84,20 @@ impl Throttle {
         subject: Subject,
         credential: Digest,
         check: impl Future<Output = Result<Option<T>, StoreError>>,
+        owner: impl FnOnce(&T) -> Subject,
     ) -> Result<T, AuthError> {
-        let known = self.known.get(&(subject, credential)).is_some();
+        let known = self.known.contains(&(subject, credential));
         if !known {
             self.attempt(subject, credential)?;
         }
         let found = check.await;
         if !known && !matches!(found, Ok(None)) {
-            self.forgive(subject, credential);
+            self.windows.forgive(subject, beginning(credential));
         }
         match found? {
             Some(found) => {
                 if !known {
-                    self.trust(subject, credential);
+                    self.trust(owner(&found), subject, credential);
                 }
                 Ok(found)
             }
@@ -116,38 +109,30 @@ impl Throttle {
         }
     }
 
-    /// From now on the credential is known.
-    pub(super) fn trust(&self, subject: Subject, credential: Digest) {
-        self.known.insert((subject, credential), ());
+    /// From now on the credential is known, as one of `owner`.
+    pub(super) fn trust(&self, owner: Subject, subject: Subject, credential: Digest) {
+        self.known.insert(owner, (subject, credential));
     }
 
     /// Counts a credential as wrong until it turns out to be good, so that of many at once no more
     /// are checked than of as many one by one.
     fn attempt(&self, subject: Subject, credential: Digest) -> Result<(), AuthError> {
-        let window = self.windows.get_with(subject, || {
-            Arc::new(Window {
-                began: Instant::now(),
-                tried: Mutex::default(),
-            })
-        });
         let most = match subject {
             Subject::Tokens => self.config.token_failures,
             Subject::Website(_) | Subject::Client(_) => self.config.failures,
         };
-        let mut tried = window.tried.lock();
-        let guess = beginning(credential);
-        if tried.guesses.len() < most as usize {
-            if !tried.guesses.contains(&guess) {
-                tried.guesses.push(guess);
-            }
+        let attempt = self
+            .windows
+            .attempt(subject, beginning(credential), most as usize);
+        let Err(too_many) = attempt else {
             return Ok(());
-        }
-        let left =
-            Duration::from_millis(self.config.window_ms).saturating_sub(window.began.elapsed());
-        let left_ms = u64::try_from(left.as_millis()).unwrap_or(u64::MAX).max(1);
+        };
+        let left_ms = u64::try_from(too_many.left.as_millis())
+            .unwrap_or(u64::MAX)
+            .max(1);
         let credential = subject.as_str();
         metrics::counter!("atropos_auth_throttled_total", "credential" => credential).increment(1);
-        if !std::mem::replace(&mut tried.warned, true) {
+        if too_many.first {
             tracing::warn!(
                 credential,
                 left_ms,
@@ -156,17 +141,9 @@ impl Throttle {
         }
         Err(AuthError::Throttled(left_ms))
     }
-
-    fn forgive(&self, subject: Subject, credential: Digest) {
-        if let Some(window) = self.windows.get(&subject) {
-            let guess = beginning(credential);
-            window.tried.lock().guesses.retain(|known| *known != guess);
-        }
-    }
 }
 
-/// Enough to tell guesses apart.
-fn beginning(credential: Digest) -> [u8; 8] {
+fn beginning(credential: Digest) -> Guess {
     let mut beginning = [0; 8];
     for (to, from) in beginning.iter_mut().zip(credential.0) {
         *to = from;
@@ -181,22 +158,72 @@ mod tests {
     const WINDOW: Duration = Duration::from_millis(300);
 
     fn throttle() -> Throttle {
-        Throttle::new(config::Auth {
-            failures: 3,
-            token_failures: 2,
-            window_ms: 300,
-        })
+        Throttle::new(CONFIG)
     }
+
+    const CONFIG: config::Auth = config::Auth {
+        failures: 3,
+        token_failures: 2,
+        window_ms: 300,
+        client_tokens: 10,
+    };
 
     fn website(id: u64) -> Subject {
         Subject::Website(WebsiteId::new(id).unwrap())
+    }
+
+    fn client(name: &str) -> Subject {
+        Subject::client(name)
+    }
+
+    #[tokio::test]
+    async fn tokens_of_one_client_without_end_leave_those_of_others_known() {
+        let throttle = Throttle::with_capacity(CONFIG, 100);
+        let token = |nth: u32| Digest::of(&nth.to_be_bytes());
+        let other = Digest::of(b"other");
+        throttle.trust(client("other"), Subject::Tokens, other);
+        for nth in 0..10_000 {
+            throttle.trust(client("greedy"), Subject::Tokens, token(nth));
+        }
+        let fresh = Digest::of(b"fresh");
+        throttle.trust(client("fresh"), Subject::Tokens, fresh);
+        for word in ["a", "b", "c"] {
+            ask(&throttle, Subject::Tokens, word, false).await;
+        }
+        for word in ["other", "fresh"] {
+            assert_eq!(ask(&throttle, Subject::Tokens, word, true).await, "good");
+        }
+        let own = throttle.known.contains(&(Subject::Tokens, token(9_999)));
+        assert!(own, "its own oldest went");
+    }
+
+    #[tokio::test]
+    async fn naming_websites_and_clients_without_end_makes_no_guess_undone() {
+        let throttle = Throttle::with_capacity(
+            config::Auth {
+                window_ms: 3_600_000,
+                ..CONFIG
+            },
+            100,
+        );
+        for word in ["a", "b", "c"] {
+            ask(&throttle, website(1), word, false).await;
+        }
+        for id in 2..2000 {
+            ask(&throttle, website(id), "a", false).await;
+            ask(&throttle, client(&id.to_string()), "a", false).await;
+        }
+        let guess = Digest::of(b"d");
+        let check = async { Ok(Some(())) };
+        let answer = throttle.guard(website(1), guess, check, |()| website(1));
+        assert!(matches!(answer.await, Err(AuthError::Throttled(_))));
     }
 
     /// What becomes of a credential that is the right one or not.
     async fn ask(throttle: &Throttle, subject: Subject, word: &str, right: bool) -> &'static str {
         let check = async { Ok(right.then_some(())) };
         let digest = Digest::of(word.as_bytes());
-        match throttle.guard(subject, digest, check).await {
+        match throttle.guard(subject, digest, check, |()| subject).await {
             Ok(()) => "good",
             Err(AuthError::Rejected) => "wrong",
             Err(AuthError::Throttled(ms)) if (1..=300).contains(&ms) => "wait",
@@ -259,7 +286,7 @@ mod tests {
             assert_eq!(ask(&throttle, Subject::Tokens, word, false).await, answer);
         }
         let issued = Digest::of(b"issued");
-        throttle.trust(Subject::Tokens, issued);
+        throttle.trust(client("a"), Subject::Tokens, issued);
         assert_eq!(
             ask(&throttle, Subject::Tokens, "issued", true).await,
             "good"
@@ -272,7 +299,8 @@ mod tests {
         for word in ["a", "b", "c", "d", "e"] {
             let check = async { Err::<Option<()>, _>(StoreError::Missing { what: "row" }) };
             let digest = Digest::of(word.as_bytes());
-            let answer = throttle.guard(website(1), digest, check).await;
+            let answer = throttle.guard(website(1), digest, check, |()| website(1));
+            let answer = answer.await;
             assert!(matches!(answer, Err(AuthError::Unavailable(_))), "{word}");
         }
         assert_eq!(ask(&throttle, website(1), "right", true).await, "good");

@@ -390,7 +390,8 @@ fn refused_exit(refused: &Refused) -> Exit {
         | Refused::RetainedUntil(_)
         | Refused::OverBudget { .. }
         | Refused::Changed
-        | Refused::KeyReused => Exit::Refused,
+        | Refused::KeyReused
+        | Refused::TooManyKeys { .. } => Exit::Refused,
         Refused::Fault(_)
         | Refused::Overloaded
         | Refused::Stopping

@@ -36,9 +36,10 @@ pub(crate) async fn run(verb: Verb, service: &Service) -> Result<Answer, Failure
         Verb::Issue { client, lifetime } => {
             let lifetime = lifetime.unwrap_or(service.config.http.token_lifetime_ms);
             let issued = Issued::new("access token", Some(lifetime));
+            let most = service.config.auth.client_tokens;
             service
                 .tenants
-                .add_token(&client, issued.stored.clone())
+                .add_token(&client, issued.stored.clone(), most)
                 .await?;
             Shown::answer(issued, "token")
         }

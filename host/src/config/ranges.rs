@@ -36,7 +36,7 @@ impl Config {
             });
         }
         type Range = (&'static str, u64, u64, u64, &'static str);
-        let ranges: [Range; 23] = [
+        let ranges: [Range; 25] = [
             (
                 "http.max-connections",
                 self.http.max_connections.into(),
@@ -73,6 +73,13 @@ impl Config {
                 "100 to 3600000",
             ),
             (
+                "auth.client-tokens",
+                self.auth.client_tokens,
+                1,
+                1_000_000,
+                "1 to 1000000",
+            ),
+            (
                 "erase.max-in-flight",
                 self.erase.max_in_flight.into(),
                 1,
@@ -92,6 +99,13 @@ impl Config {
                 60_000,
                 604_800_000,
                 "60000 to 604800000",
+            ),
+            (
+                "erase.idempotency-outcomes",
+                self.erase.idempotency_outcomes,
+                1,
+                100_000_000,
+                "1 to 100000000",
             ),
             (
                 "plugin.deadline-ms",
@@ -241,6 +255,11 @@ mod tests {
             ("[components]\nmax-bytes = 65535", "components.max-bytes"),
             ("[auth]\nfailures = 0", "auth.failures"),
             ("[auth]\nwindow-ms = 99", "auth.window-ms"),
+            ("[auth]\nclient-tokens = 0", "auth.client-tokens"),
+            (
+                "[erase]\nidempotency-outcomes = 0",
+                "erase.idempotency-outcomes",
+            ),
             ("[breaker]\nfaults = 0", "breaker.faults"),
             (
                 "[breaker]\nlongest-pause-ms = 999",

@@ -2,15 +2,18 @@
 //!
 //! **Invariant:** only who is authenticated, and let through by the plugin, learns what became of an
 //! earlier request; everybody else leaves nothing and learns nothing.
+//! **Invariant:** a caller of whom as many outcomes are kept as may be is refused under a new key, before
+//! anything is erased: an outcome that is kept is never forgotten early.
 //! **Invariant:** a repeat is told of success only once the bytes that the first one doomed are gone.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::{Answer, IdempotencyKey, Platform, Request};
+use crate::config;
 use crate::error::{Reason, Refused};
 use crate::guest::Served;
-use crate::store::{Blobs, First, Objects, Once, StoreError};
+use crate::store::{Blobs, First, Objects, Once, Retention, StoreError};
 use crate::target::{BlobKey, now_ms};
 
 /// The first pause between two looks for bytes that are about to go; each is twice as long as the one
@@ -23,16 +26,18 @@ const LOOKS: u32 = 9;
 pub(super) struct Repeats {
     objects: Arc<dyn Objects>,
     blobs: Arc<dyn Blobs>,
-    kept_ms: u64,
+    retention: Retention,
 }
 
 impl Repeats {
-    /// Over a platform that keeps outcomes for `kept_ms`.
-    pub(super) fn new(platform: Platform, kept_ms: u64) -> Self {
+    pub(super) fn new(platform: Platform, config: &config::Erase) -> Self {
         Self {
             objects: platform.objects,
             blobs: platform.blobs,
-            kept_ms,
+            retention: Retention {
+                for_ms: config.idempotency_ms,
+                outcomes: config.idempotency_outcomes,
+            },
         }
     }
 
@@ -45,7 +50,7 @@ impl Repeats {
     ) -> Option<Once> {
         let (key, caller) = key.zip(served.caller.as_ref())?;
         let meaning = request.meaning();
-        let once = || Once::new(caller, key, meaning, now_ms(), self.kept_ms);
+        let once = || Once::new(caller, key, meaning, now_ms(), self.retention);
         let_through(served).then(once)
     }
 
@@ -73,6 +78,7 @@ impl Repeats {
     async fn tell(&self, first: First) -> Answer {
         let outcome = match first {
             First::Another => return Answer::new(Err(Refused::KeyReused)),
+            First::Full { until_ms } => return Answer::new(Err(Refused::TooManyKeys { until_ms })),
             First::Refused(refused) => Err(refused),
             First::Erased(doomed) if self.gone(&doomed).await => Ok(()),
             First::Erased(_) => Err(Refused::Pending),

@@ -1,4 +1,5 @@
-//! Room for so many who wait, shared between keys by a dynamic threshold.
+//! Room for so many who wait, or for so much that is kept for them, shared between keys by a dynamic
+//! threshold.
 //!
 //! **Invariant:** a key has at most twice as many places as are left over. So one key alone has at most
 //! two thirds of the room, each of `n` keys that ask for more than they get has `2 / (2n + 1)` of it, and
@@ -14,10 +15,11 @@ use super::{Full, Key};
 /// Room for waiting. Cheap to clone.
 pub struct Room<K: Key>(Arc<Mutex<Places<K>>>);
 
-/// A place of one key, given back when it is dropped.
+/// One or more places of one key, given back when this is dropped.
 pub struct Place<K: Key> {
     room: Room<K>,
     key: K,
+    count: usize,
 }
 
 struct Places<K> {
@@ -45,17 +47,29 @@ impl<K: Key> Room<K> {
     /// # Errors
     /// [`Full`]: the key has twice as many as are left over.
     pub fn place(&self, key: K) -> Result<Place<K>, Full> {
+        self.places(key, 1)
+    }
+
+    /// Takes `count` places at once, as if they were taken one by one, or none.
+    ///
+    /// # Errors
+    /// [`Full`]: the key would come to have more than twice as many as are left over.
+    pub fn places(&self, key: K, count: usize) -> Result<Place<K>, Full> {
         let mut places = self.0.lock();
         let taken = places.taken.get(&key).copied().unwrap_or_default();
-        if taken >= places.left.saturating_mul(2) {
+        let left = places.left.checked_sub(count).ok_or(Full)?;
+        // What is left over before the last of them is taken.
+        let last = left.saturating_add(1).saturating_mul(2);
+        if count > 0 && taken.saturating_add(count) > last {
             return Err(Full);
         }
-        places.left -= 1;
-        places.taken.insert(key.clone(), taken + 1);
+        places.left = left;
+        places.taken.insert(key.clone(), taken + count);
         drop(places);
         Ok(Place {
             room: self.clone(),
             key,
+            count,
         })
     }
 
@@ -68,9 +82,9 @@ impl<K: Key> Room<K> {
 impl<K: Key> Drop for Place<K> {
     fn drop(&mut self) {
         let mut places = self.room.0.lock();
-        places.left += 1;
+        places.left += self.count;
         if let Some(taken) = places.taken.get_mut(&self.key) {
-            *taken -= 1;
+            *taken -= self.count;
             if *taken == 0 {
                 places.taken.remove(&self.key);
             }
@@ -116,6 +130,20 @@ mod tests {
                 fill(&room, key, &mut kept) >= 1 || kept.len() >= 119,
                 "{key}"
             );
+        }
+    }
+
+    #[test]
+    fn many_places_at_once_are_as_many_as_one_by_one() {
+        for count in 0..20 {
+            let (at_once, one_by_one) = (Room::new(15), Room::new(15));
+            let places: Result<Vec<_>, _> = (0..count).map(|_| one_by_one.place(1)).collect();
+            let place = at_once.places(1, count);
+            assert_eq!(place.is_ok(), places.is_ok(), "{count}");
+            let taken = if count <= 10 { count } else { 0 };
+            assert_eq!(at_once.taken(), taken);
+            drop((place, places));
+            assert_eq!((at_once.taken(), one_by_one.taken()), (0, 0));
         }
     }
 

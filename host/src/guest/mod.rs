@@ -33,6 +33,7 @@ mod plugin_calls;
 mod policy;
 mod remedy;
 mod serve;
+mod shadow_queue;
 mod slow_policies;
 mod trial;
 mod world;
@@ -182,7 +183,7 @@ impl Sandbox {
             }
             Err(error) => {
                 if let Some(kind) = error.fault() {
-                    call.settle(Some(kind), false);
+                    call.settle(Some(kind), None);
                 }
                 Served::refused(Self::unloaded(&error, digest))
             }
@@ -344,10 +345,8 @@ pub struct SettingsProblem {
     pub message: String,
 }
 
+/// Counts a fault by its code, of which there are few. Which component it was says the log, and of a
+/// policy the decision: a label for each component would be a series for each that was ever uploaded.
 fn count_fault(fault: &Fault) {
-    let digest = fault
-        .digest
-        .map_or_else(String::new, |digest| digest.to_string());
-    metrics::counter!("atropos_guest_faults_total", "code" => fault.code(), "digest" => digest)
-        .increment(1);
+    metrics::counter!("atropos_guest_faults_total", "code" => fault.code()).increment(1);
 }

@@ -7,6 +7,7 @@
 //!
 //! **Invariant:** no input of one caller holds the plugin off for another. A request that claims no
 //! credential is never held off.
+//! **Invariant:** however many good credentials one caller shows, those of others stay known.
 //! **Invariant:** while all recent calls of at least [`BROKEN_FOR`] credentials have failed, calls run
 //! one at a time, so that a plugin that is broken for everybody has a bounded share of the machine.
 //! One call that does not fail lifts that.
@@ -16,7 +17,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use moka::sync::Cache;
 use parking_lot::Mutex;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
@@ -24,8 +24,9 @@ use tokio::time::timeout;
 use super::breakers::{Breakers, HeldOff, Pass, Subject};
 use crate::config::Config;
 use crate::error::FaultKind;
+use crate::fair_cache::FairCache;
 use crate::fair_queue::{FairQueue, Room, Slot};
-use crate::target::Digest;
+use crate::target::{Caller, Digest, TenantId};
 
 /// Of so many credentials all recent calls must have failed before the plugin counts as broken.
 const BROKEN_FOR: usize = 5;
@@ -37,7 +38,10 @@ const LONGEST_WAIT: Duration = Duration::from_secs(5);
 const WAITING_PER_PLACE: usize = 8;
 
 /// How many credentials are remembered that somebody was authenticated by.
-const MAX_KNOWN: u64 = 10_000;
+const MAX_KNOWN: usize = 10_000;
+
+/// How long one is remembered that is not used.
+const KNOWN_FOR: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Admits calls to the plugin. Cheap to clone.
 #[derive(Clone)]
@@ -46,8 +50,8 @@ pub(super) struct PluginCalls(Arc<Shared>);
 struct Shared {
     breakers: Breakers,
     places: FairQueue<Option<Digest>>,
-    /// Credentials by which somebody was authenticated since the start.
-    known: Cache<Digest, ()>,
+    /// Credentials by which somebody was authenticated, each as one of the caller that it stands for.
+    known: FairCache<(TenantId, String), Digest>,
     failing: Mutex<Failing>,
     broken: AtomicBool,
     single: Arc<Semaphore>,
@@ -91,7 +95,7 @@ impl PluginCalls {
         Self(Arc::new(Shared {
             breakers: Breakers::new(&config.breaker),
             places: FairQueue::new(places, room),
-            known: Cache::new(MAX_KNOWN),
+            known: FairCache::new(MAX_KNOWN, KNOWN_FOR),
             failing: Mutex::default(),
             broken: AtomicBool::new(false),
             single: Arc::new(Semaphore::new(1)),
@@ -150,7 +154,7 @@ impl PluginCalls {
         if !self.is_broken(plugin) {
             return None;
         }
-        let known = credential.is_some_and(|credential| self.0.known.contains_key(&credential));
+        let known = credential.is_some_and(|credential| self.0.known.contains(&credential));
         // Neither is ever closed; were it, nobody would have to wait.
         let _next = match known {
             true => None,
@@ -211,9 +215,9 @@ impl PluginCalls {
 }
 
 impl PluginCall {
-    /// Tells how the call ended. A refusal, like a success, is no fault. `authenticated` says that the
-    /// credential was a good one.
-    pub(super) fn settle(self, fault: Option<FaultKind>, authenticated: bool) {
+    /// Tells how the call ended. A refusal, like a success, is no fault. `authenticated` is whom the
+    /// credential stands for, if it was a good one.
+    pub(super) fn settle(self, fault: Option<FaultKind>, authenticated: Option<&Caller>) {
         let Self {
             calls,
             plugin,
@@ -226,10 +230,11 @@ impl PluginCall {
             Some(kind) if kind.is_of_the_component() => calls.failed(plugin, credential),
             Some(_) => {}
         }
-        if let (true, Some(credential)) = (authenticated, credential)
-            && !calls.0.known.contains_key(&credential)
+        if let Some((caller, credential)) = authenticated.zip(credential)
+            && !calls.0.known.contains(&credential)
         {
-            calls.0.known.insert(credential, ());
+            let owner = (caller.tenant.id, caller.id.clone());
+            calls.0.known.insert(owner, credential);
         }
         if let Some(pass) = pass {
             pass.settle(fault);

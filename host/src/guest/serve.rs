@@ -108,7 +108,7 @@ impl Plugin {
         match served.fault() {
             // The storage was slow, which tells nothing of the plugin.
             Some(FaultKind::Deadline) if own_time < deadline / 2 => drop(admitted),
-            fault => admitted.settle(fault, served.caller.is_some()),
+            fault => admitted.settle(fault, served.caller.as_ref()),
         }
         served
     }

@@ -1,6 +1,12 @@
 //! Asks chains that are tried beside the ones in force: after the decision, out of everyone's way.
 //!
+//! ```text
+//! decision ─► queue, a part for each tenant ─► one thread, shared by time ─► what is kept, in batches
+//! ```
+//!
 //! **Invariant:** what a shadow says has no effect on any request, nor does how long it takes.
+//! **Invariant:** one policy of one shadow runs at a time, and tenants take turns by the time that their
+//! shadows took: a slow shadow delays another tenant's by one run at most.
 
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
@@ -12,20 +18,29 @@ use uuid::Uuid;
 use super::component::{Components, Patience};
 use super::facts::Facts;
 use super::failure::LoadError;
+use super::policy::Answer;
+use super::shadow_queue::{Seen, ShadowQueue};
 use super::{GuestError, gate};
-use crate::config::Allowance;
+use crate::config::{Allowance, GuestLimits};
 use crate::error::FaultKind;
-use crate::store::decision::{Decision, PolicyReview, Question, Verdict};
+use crate::fair_queue::{FairQueue, Room};
+use crate::store::decision::{Decision, PolicyReview, Verdict};
 use crate::store::shadow::{Flip, Observed, Shadow, Shadows};
-use crate::target::TenantId;
+use crate::target::{Digest, TenantId};
 
-/// How many decisions wait at most to be looked at; further ones are passed over, which is counted.
-const QUEUED: usize = 4096;
+/// How many policies of shadows run at once.
+const THREADS: usize = 1;
 
-/// How many are kept in one transaction.
+/// How many tenants wait for their turn at most; the decisions of further ones are passed over.
+const TENANTS: usize = 1 << 16;
+
+/// How many decisions are kept in one transaction.
 const AT_ONCE: usize = 256;
 
-/// How long one policy is waited for, while the others of all tenants wait behind it.
+/// How long counts of what was passed over are collected before they are written.
+const COLLECTED_FOR: Duration = Duration::from_millis(250);
+
+/// How long one policy is waited for until it is compiled; only its own tenant's shadow waits.
 const PATIENCE: Patience = Patience::Within(Duration::from_secs(1));
 
 /// Shows decisions to the shadows of their tenants' chains.
@@ -33,18 +48,7 @@ pub(super) struct Trial {
     shadows: Option<Arc<dyn Shadows>>,
     components: Components,
     allowance: Allowance,
-    queue: OnceLock<mpsc::Sender<Seen>>,
-}
-
-/// A decision, and the chain that is to be asked about it too.
-struct Seen {
-    tenant: TenantId,
-    shadow: Shadow,
-    question: Question,
-    decision: Uuid,
-    was: Verdict,
-    /// What settled it.
-    last: Option<PolicyReview>,
+    asking: OnceLock<Arc<Asking>>,
 }
 
 impl Trial {
@@ -57,7 +61,7 @@ impl Trial {
             shadows,
             components,
             allowance,
-            queue: OnceLock::new(),
+            asking: OnceLock::new(),
         }
     }
 
@@ -66,111 +70,90 @@ impl Trial {
         let Some(shadows) = &self.shadows else {
             return;
         };
-        // Most instances never try a chain: the task starts with the first.
-        let queue = self.queue.get_or_init(|| {
-            let (queue, seen) = mpsc::channel(QUEUED);
-            let asking = Asking {
+        // Most instances never try a chain: the tasks start with the first.
+        let asking = self.asking.get_or_init(|| {
+            let queue = Arc::new(ShadowQueue::new());
+            let (observed, seen) = mpsc::channel(AT_ONCE);
+            let keeping = Keeping {
                 shadows: Arc::clone(shadows),
+                queue: Arc::clone(&queue),
+            };
+            tokio::spawn(keeping.run(seen));
+            Arc::new(Asking {
+                queue,
                 components: self.components.clone(),
                 allowance: self.allowance,
-            };
-            tokio::spawn(asking.run(seen));
-            queue
+                threads: FairQueue::new(THREADS, Room::new(TENANTS)),
+                observed,
+            })
         });
-        let seen = Seen {
-            tenant: decision.target().tenant,
-            shadow: shadow.clone(),
-            question: decision.question(),
-            decision: decision.id,
-            was: decision.verdict.clone(),
-            last: decision.reviews.last().cloned(),
-        };
-        if queue.try_send(seen).is_err() {
-            skipped();
+        if asking.queue.offer(shadow, decision) {
+            tokio::spawn(Arc::clone(asking).run(decision.target().tenant));
         }
     }
 }
 
-fn skipped() {
-    metrics::counter!("atropos_shadow_skipped_total").increment(1);
-}
+/// What a shadow said, and whose it is.
+type Said = (TenantId, Uuid, Observed);
 
-/// The task that asks, one decision at a time.
+/// The tasks that ask: one for each tenant that has decisions waiting.
 struct Asking {
-    shadows: Arc<dyn Shadows>,
+    queue: Arc<ShadowQueue>,
     components: Components,
     allowance: Allowance,
+    threads: FairQueue<TenantId>,
+    observed: mpsc::Sender<Said>,
 }
 
 impl Asking {
-    /// Asks until the sandbox is gone.
-    async fn run(self, mut queue: mpsc::Receiver<Seen>) {
-        let mut batch = Vec::new();
-        while queue.recv_many(&mut batch, AT_ONCE).await > 0 {
-            let mut observed: HashMap<(TenantId, Uuid), Vec<Observed>> = HashMap::new();
-            for seen in batch.drain(..) {
-                let said_of = (seen.tenant, seen.shadow.id);
-                match self.ask(seen).await {
-                    Some(said) => observed.entry(said_of).or_default().push(said),
-                    None => skipped(),
-                }
-            }
-            for ((tenant, shadow), seen) in observed {
-                if let Err(error) = self.shadows.observe(tenant, shadow, &seen).await {
-                    let error = GuestError::one_line(&error);
-                    tracing::warn!(error, "what a shadow said is not kept");
-                }
+    /// Asks until no decision of the tenant waits.
+    async fn run(self: Arc<Self>, tenant: TenantId) {
+        while let Some(seen) = self.queue.take(tenant) {
+            let shadow = seen.shadow.shadow.id;
+            match self.ask(tenant, seen).await {
+                // It is taken as long as the sandbox is there.
+                Some(said) => drop(self.observed.send((tenant, shadow, said)).await),
+                None => self.queue.pass_over(tenant, shadow),
             }
         }
     }
 
-    /// What the shadow says; `None` while one of its policies is being compiled.
-    async fn ask(&self, seen: Seen) -> Option<Observed> {
-        let (would, last) = self.verdict(seen.shadow, seen.question.clone()).await?;
+    /// What the shadow says; `None` if it cannot be asked now.
+    async fn ask(&self, tenant: TenantId, seen: Seen) -> Option<Observed> {
+        let (would, last) = self.verdict(tenant, &seen).await?;
         let flip = Flip::between(&seen.was, &would);
         let label = flip.map_or("none", Flip::as_str);
         metrics::counter!("atropos_shadow_reviews_total", "flip" => label).increment(1);
-        // Whoever refuses says why.
+        // The chain that refuses says why.
         let settled = match would {
-            Verdict::Allowed => seen.last,
-            _ => last,
+            Verdict::Allowed => seen.settled,
+            _ => last.map(|review| (review.policy.clone(), review.why())),
         };
+        let (policy, why) = settled.unzip();
         Some(Observed {
             decision: seen.decision,
             at_ms: seen.question.at_ms,
             was: seen.was,
             would,
-            why: settled.as_ref().map(PolicyReview::why).unwrap_or_default(),
-            policy: settled.map(|review| review.policy),
+            why: why.unwrap_or_default(),
+            policy,
         })
     }
 
-    /// What the chain comes to, and the review that settled it.
+    /// What the chain comes to, and the review that settled it; `None` while one of its policies is
+    /// being compiled, or too many tenants wait.
     async fn verdict(
         &self,
-        shadow: Shadow,
-        question: Question,
+        tenant: TenantId,
+        seen: &Seen,
     ) -> Option<(Verdict, Option<PolicyReview>)> {
+        let shadow = &seen.shadow.shadow;
         let limits = shadow.limits.within(self.allowance);
-        let question = Arc::new(question);
         let mut last = None;
-        for entry in shadow.entries {
-            let mut review = PolicyReview::unasked(&entry, limits);
-            let answer = match self.components.policy(entry.digest, PATIENCE).await {
-                Ok(policy) => {
-                    let question = Arc::clone(&question);
-                    let run = move || {
-                        let facts = Facts::from(&*question);
-                        policy.review(&facts, &entry.settings, limits)
-                    };
-                    let run = tokio::task::spawn_blocking(run).await;
-                    run.map_or(Err(FaultKind::Trap), |run| run.answer)
-                }
-                // As soon as it is there it says more than that it is not.
-                Err(LoadError::Compiling) => return None,
-                Err(error) => Err(error.fault().unwrap_or(FaultKind::Missing)),
-            };
-            let verdict = gate::verdict(answer, &mut review);
+        for (place, entry) in shadow.entries.iter().enumerate() {
+            let mut review = PolicyReview::unasked(entry, limits);
+            let answer = self.ask_one(tenant, seen, place, entry.digest, limits);
+            let verdict = gate::verdict(answer.await?, &mut review);
             last = Some(review);
             if verdict != Verdict::Allowed {
                 return Some((verdict, last));
@@ -180,5 +163,75 @@ impl Asking {
             Some(_) => (Verdict::Allowed, last),
             None => (Verdict::nobody_asked(), None),
         })
+    }
+
+    /// Asks the policy at one place of the shadow, in its tenant's turn.
+    async fn ask_one(
+        &self,
+        tenant: TenantId,
+        seen: &Seen,
+        place: usize,
+        digest: Digest,
+        limits: GuestLimits,
+    ) -> Option<Result<Answer, FaultKind>> {
+        let policy = match self.components.policy(digest, PATIENCE).await {
+            Ok(policy) => policy,
+            // As soon as it is there it says more than that it is not.
+            Err(LoadError::Compiling) => return None,
+            Err(error) => return Some(Err(error.fault().unwrap_or(FaultKind::Missing))),
+        };
+        let slot = self.threads.slot(tenant).await.ok()?;
+        let (held, question) = (Arc::clone(&seen.shadow), Arc::clone(&seen.question));
+        let run = tokio::task::spawn_blocking(move || {
+            let _slot = slot;
+            let entry = held.shadow.entries.get(place)?;
+            Some(policy.review(&Facts::from(&*question), &entry.settings, limits))
+        });
+        let answer = run.await.ok().flatten().map(|run| run.answer);
+        Some(answer.unwrap_or(Err(FaultKind::Trap)))
+    }
+}
+
+/// The task that writes down what shadows said, and how many decisions they were not asked about.
+struct Keeping {
+    shadows: Arc<dyn Shadows>,
+    queue: Arc<ShadowQueue>,
+}
+
+impl Keeping {
+    /// Writes until the sandbox is gone.
+    async fn run(self, mut observed: mpsc::Receiver<Said>) {
+        let mut batch = Vec::new();
+        loop {
+            let passed = async {
+                self.queue.passed().await;
+                tokio::time::sleep(COLLECTED_FOR).await;
+            };
+            let closed = tokio::select! {
+                count = observed.recv_many(&mut batch, AT_ONCE) => count == 0,
+                () = passed => false,
+            };
+            self.keep(batch.drain(..)).await;
+            if closed {
+                return;
+            }
+        }
+    }
+
+    async fn keep(&self, batch: impl Iterator<Item = Said>) {
+        let mut said_of: HashMap<(TenantId, Uuid), (Vec<Observed>, u64)> = HashMap::new();
+        for (tenant, shadow, said) in batch {
+            said_of.entry((tenant, shadow)).or_default().0.push(said);
+        }
+        for (of, passed_over) in self.queue.take_passed_over() {
+            said_of.entry(of).or_default().1 = passed_over;
+        }
+        for ((tenant, shadow), (seen, passed_over)) in said_of {
+            let kept = self.shadows.observe(tenant, shadow, &seen, passed_over);
+            if let Err(error) = kept.await {
+                let error = GuestError::one_line(&error);
+                tracing::warn!(error, "what a shadow said is not kept");
+            }
+        }
     }
 }

@@ -102,7 +102,7 @@ impl Failure {
             Refused::Gone => return Self::no_such(kind),
             Refused::Plugin { reason, .. } => of_reason(reason),
             Refused::Held | Refused::RetainedUntil(_) => (S::LOCKED, None),
-            Refused::OverBudget { until_ms, .. } => {
+            Refused::OverBudget { until_ms, .. } | Refused::TooManyKeys { until_ms } => {
                 let left = until_ms.saturating_sub(now_ms());
                 (S::TOO_MANY_REQUESTS, Some(Duration::from_millis(left)))
             }
@@ -304,6 +304,14 @@ mod tests {
             (used_up, 429, "over-budget", true),
             (Refused::Changed, 409, "changed", false),
             (Refused::KeyReused, 422, "idempotency-key-reused", false),
+            (
+                Refused::TooManyKeys {
+                    until_ms: now_ms() + 60_000,
+                },
+                429,
+                "too-many-idempotency-keys",
+                true,
+            ),
             (Refused::Overloaded, 503, "overloaded", true),
             (Refused::Stopping, 503, "stopping", true),
             (Refused::Pending, 503, "erasure-pending", true),

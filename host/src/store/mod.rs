@@ -39,7 +39,7 @@ pub use keyset::{ObjectPage, Position, Start};
 pub use ledger::{Inventory, Ledger};
 pub use objects::{Conflict, Doomed, EraseError, Erasure, Objects, Shred};
 pub use policies::{NewComponent, NewRevision, Policies};
-pub use repeat::{First, Once};
+pub use repeat::{First, Once, Retention};
 pub use report::Report;
 pub use shadow::{Shadow, Shadows};
 pub use tenants::{ClientInfo, KeyInfo, NewTenant, Tenants};

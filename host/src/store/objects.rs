@@ -27,7 +27,7 @@ pub trait Objects: Send + Sync + 'static {
     /// shred records, its activity event and its decision, and counts it; else changes nothing for
     /// that one and says why. A conflict writes neither event nor decision and is not counted.
     ///
-    /// An erasure that is [`Erasure::once`] is committed only if nothing is kept of a request of its
+    /// An erasure that is [`Erasure::once`] is committed only if [`Objects::first`] has no answer for its
     /// key: else it is [`Conflict::Repeated`]. In the same transaction its own outcome is kept, the
     /// erasure as well as a conflict whose refusal [is final](Refused::is_final).
     ///
@@ -41,14 +41,15 @@ pub trait Objects: Send + Sync + 'static {
     /// None of the group is committed, or it is unknown whether it was; [`Objects::find`] tells.
     async fn erase(&self, group: &[Erasure]) -> Result<Vec<Result<Doomed, EraseError>>>;
 
-    /// What is kept of the first request of this key. A platform that keeps nothing leaves this and
+    /// What is kept of the first request of this key; [`First::Full`] if nothing is, and outcomes of
+    /// [`Once::most`] keys of its caller are kept. No outcome is forgotten early. A platform that keeps nothing leaves this and
     /// [`Objects::keep`] as they are: it refuses requests that have a key, and all others are served.
     async fn first(&self, _once: &Once) -> Result<Option<First>> {
         Err(KEEPS_NOTHING)
     }
 
-    /// Keeps a refusal, unless something is kept of a request of the same key; either way returns what
-    /// is kept, once it is durable.
+    /// Keeps a refusal, unless [`Objects::first`] has an answer for the same key; either way returns
+    /// what is kept, once it is durable, or [`First::Full`].
     async fn keep(&self, _once: &Once, _refused: &Refused) -> Result<First> {
         Err(KEEPS_NOTHING)
     }

@@ -12,9 +12,15 @@ use crate::target::{Malformed, TenantId};
 /// Where it is kept what shadows say.
 #[async_trait]
 pub trait Shadows: Send + Sync + 'static {
-    /// Counts what the shadow of a tenant's chain said, and keeps where the two differ. Of a shadow
-    /// that is not there any more nothing is kept.
-    async fn observe(&self, tenant: TenantId, shadow: Uuid, seen: &[Observed]) -> Result<()>;
+    /// Counts what the shadow of a tenant's chain said, and keeps where the two differ; counts the
+    /// decisions that it was not asked about. Of a shadow that is not there any more nothing is kept.
+    async fn observe(
+        &self,
+        tenant: TenantId,
+        shadow: Uuid,
+        seen: &[Observed],
+        passed_over: u64,
+    ) -> Result<()>;
 }
 
 /// A chain that is asked beside the one in force.
@@ -121,8 +127,20 @@ pub struct Tally {
     pub chain: Vec<ChainEntry>,
     /// What each of them may consume.
     pub limits: PolicyLimits,
+    /// What it came to so far.
+    #[serde(flatten)]
+    pub counts: ShadowCounts,
+}
+
+/// What a shadow came to so far, in numbers of decisions.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ShadowCounts {
     /// How many decisions it was asked about.
     pub compared: u64,
+    /// How many it was not asked about: too many of its tenant's waited, or one of its policies was
+    /// being compiled. Those that waited when a server ended are not in either count.
+    pub passed_over: u64,
     /// How often it would allow what was refused.
     pub deny_to_allow: u64,
     /// How often it would refuse what was allowed.

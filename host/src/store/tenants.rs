@@ -67,12 +67,13 @@ pub trait Tenants: Send + Sync + 'static {
     async fn grant(&self, client: &str, tenant: TenantId, permissions: &[Permission])
     -> Result<()>;
 
-    /// Stores a bearer token of a client, and forgets those of all clients that expired before it
-    /// was issued.
+    /// Stores a bearer token of a client, and forgets some of those of all clients that expired before
+    /// it was issued. If the client comes to have more than `most`, those of its own that would expire
+    /// first are taken away, expired ones included; returns how many of these were not expired.
     ///
     /// # Errors
     /// [`super::StoreError::Missing`] if there is no such client.
-    async fn add_token(&self, client: &str, token: NewCredential) -> Result<()>;
+    async fn add_token(&self, client: &str, token: NewCredential, most: u64) -> Result<u64>;
 
     /// Makes a token void at once.
     ///

@@ -82,9 +82,15 @@ fn none(tenant: &Tenant) -> Failure {
 }
 
 fn summary(tally: &Tally) -> String {
+    let counts = &tally.counts;
     format!(
-        "asked about {} decisions: {} would be allowed that were refused, {} refused that were \
-         allowed, {} would fail, {} would fail no more",
-        tally.compared, tally.deny_to_allow, tally.allow_to_deny, tally.to_fault, tally.from_fault
+        "asked about {} decisions, {} passed over: {} would be allowed that were refused, {} refused \
+         that were allowed, {} would fail, {} would fail no more",
+        counts.compared,
+        counts.passed_over,
+        counts.deny_to_allow,
+        counts.allow_to_deny,
+        counts.to_fault,
+        counts.from_fault
     )
 }

@@ -26,6 +26,7 @@ mod shadows;
 mod tenants;
 #[cfg(test)]
 mod tests;
+mod tokens;
 mod unreadable;
 mod work;
 mod writer;

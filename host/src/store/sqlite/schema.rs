@@ -9,8 +9,8 @@ use super::error::damaged;
 use crate::store::{Result, StoreError};
 
 /// Migration n leads from schema n to schema n + 1.
-const MIGRATIONS: [&str; 7] = [
-    INITIAL, BUDGETS, OUTCOMES, REPORTS, HISTORY, DECISIONS, LISTS,
+const MIGRATIONS: [&str; 8] = [
+    INITIAL, BUDGETS, OUTCOMES, REPORTS, HISTORY, DECISIONS, LISTS, BOUNDS,
 ];
 
 /// Rows that outlive an object (events, decisions) copy its id, and never the name that its owner
@@ -268,6 +268,40 @@ const LISTS: &str = "
     DROP INDEX objects_by_age;
     CREATE INDEX objects_by_owner ON objects (tenant, kind, owner, created_at_ms, public_id);
     CREATE INDEX shreds_by_attempts ON shreds (attempts DESC, not_before_ms) WHERE attempts > 0;
+";
+
+/// What one caller can make grow is counted as it grows, so that a bound costs no more the nearer it
+/// is: `outcome_counts` counts the outcomes that are kept for each caller, and `clients.tokens` the
+/// tokens of each client. Outcomes of earlier versions have no caller and are not counted. The figures of
+/// a shadow have a row of their own: to change one of them does not write its settings again.
+const BOUNDS: &str = "
+    CREATE TABLE shadow_counts (
+        tenant INTEGER PRIMARY KEY REFERENCES shadows (tenant),
+        compared INTEGER NOT NULL DEFAULT 0,
+        passed_over INTEGER NOT NULL DEFAULT 0,
+        deny_to_allow INTEGER NOT NULL DEFAULT 0,
+        allow_to_deny INTEGER NOT NULL DEFAULT 0,
+        to_fault INTEGER NOT NULL DEFAULT 0,
+        from_fault INTEGER NOT NULL DEFAULT 0
+    ) STRICT;
+    INSERT INTO shadow_counts
+        SELECT tenant, compared, 0, deny_to_allow, allow_to_deny, to_fault, from_fault FROM shadows;
+    ALTER TABLE shadows DROP COLUMN compared;
+    ALTER TABLE shadows DROP COLUMN deny_to_allow;
+    ALTER TABLE shadows DROP COLUMN allow_to_deny;
+    ALTER TABLE shadows DROP COLUMN to_fault;
+    ALTER TABLE shadows DROP COLUMN from_fault;
+
+    ALTER TABLE outcomes ADD COLUMN caller BLOB;
+    CREATE INDEX outcomes_by_caller ON outcomes (caller, at_ms) WHERE caller IS NOT NULL;
+    CREATE TABLE outcome_counts (
+        caller BLOB PRIMARY KEY,
+        kept INTEGER NOT NULL
+    ) STRICT, WITHOUT ROWID;
+
+    ALTER TABLE clients ADD COLUMN tokens INTEGER NOT NULL DEFAULT 0;
+    CREATE INDEX tokens_by_client ON tokens (client, expires_at_ms);
+    UPDATE clients SET tokens = (SELECT count(*) FROM tokens WHERE tokens.client = clients.id);
 ";
 
 /// Sets the file up for this version and brings its tables up to date.

@@ -8,7 +8,7 @@ use super::Sqlite;
 use super::chains::must_be_kept;
 use super::rows::{all, execute, first, json, signed, to_json, unsigned, word};
 use crate::store::policies::NewShadow;
-use crate::store::shadow::{Difference, Flip, Observed, Tally};
+use crate::store::shadow::{Difference, Flip, Observed, ShadowCounts, Tally};
 use crate::store::{Page, Result, Shadows};
 use crate::target::TenantId;
 
@@ -17,10 +17,16 @@ const KEPT: u64 = 1000;
 
 #[async_trait]
 impl Shadows for Sqlite {
-    async fn observe(&self, tenant: TenantId, shadow: Uuid, seen: &[Observed]) -> Result<()> {
+    async fn observe(
+        &self,
+        tenant: TenantId,
+        shadow: Uuid,
+        seen: &[Observed],
+        passed_over: u64,
+    ) -> Result<()> {
         let seen = seen.to_vec();
         self.writer
-            .write(move |rows| observe(rows, tenant, shadow, &seen))
+            .write(move |rows| observe(rows, tenant, shadow, &seen, passed_over))
             .await
     }
 }
@@ -44,35 +50,49 @@ pub(super) fn set(rows: &Connection, tenant: TenantId, id: Uuid, new: &NewShadow
         new.why,
     ];
     execute(rows, insert, values)?;
+    let counts = "INSERT INTO shadow_counts (tenant) VALUES (?)";
+    execute(rows, counts, [tenant.0])?;
     Ok(())
 }
 
 /// Takes the shadow of a tenant away with all that it said.
 pub(super) fn discard(rows: &Connection, tenant: TenantId) -> Result<bool> {
     execute(rows, "DELETE FROM differences WHERE tenant = ?", [tenant.0])?;
+    let counts = "DELETE FROM shadow_counts WHERE tenant = ?";
+    execute(rows, counts, [tenant.0])?;
     let gone = execute(rows, "DELETE FROM shadows WHERE tenant = ?", [tenant.0])?;
     Ok(gone > 0)
 }
 
 /// Counts what a shadow said, unless another has taken its place.
-fn observe(rows: &Connection, tenant: TenantId, shadow: Uuid, seen: &[Observed]) -> Result<()> {
-    let current = tally(rows, tenant)?.filter(|tally| tally.id == shadow);
-    let Some(mut tally) = current else {
+fn observe(
+    rows: &Connection,
+    tenant: TenantId,
+    shadow: Uuid,
+    seen: &[Observed],
+    passed_over: u64,
+) -> Result<()> {
+    let counts = "
+        SELECT compared, passed_over, deny_to_allow, allow_to_deny, to_fault, from_fault
+        FROM shadows JOIN shadow_counts USING (tenant) WHERE tenant = ? AND id = ?";
+    let Some(mut counts) = first(rows, counts, params![tenant.0, shadow.to_string()], counted)?
+    else {
         return Ok(());
     };
+    counts.passed_over = counts.passed_over.saturating_add(passed_over);
     let keep = "
         INSERT INTO differences (tenant, flip, decision, at_ms, was, would, policy, why)
         VALUES (?, ?, ?, ?, ?, ?, ?, ?)";
     for one in seen {
-        tally.compared += 1;
+        counts.compared += 1;
         let Some(flip) = Flip::between(&one.was, &one.would) else {
             continue;
         };
         let count = match flip {
-            Flip::DenyToAllow => &mut tally.deny_to_allow,
-            Flip::AllowToDeny => &mut tally.allow_to_deny,
-            Flip::ToFault => &mut tally.to_fault,
-            Flip::FromFault => &mut tally.from_fault,
+            Flip::DenyToAllow => &mut counts.deny_to_allow,
+            Flip::AllowToDeny => &mut counts.allow_to_deny,
+            Flip::ToFault => &mut counts.to_fault,
+            Flip::FromFault => &mut counts.from_fault,
         };
         *count += 1;
         if *count > KEPT {
@@ -91,27 +111,40 @@ fn observe(rows: &Connection, tenant: TenantId, shadow: Uuid, seen: &[Observed])
         execute(rows, keep, values)?;
     }
     let count = "
-        UPDATE shadows SET compared = :compared, deny_to_allow = :deny_to_allow,
-            allow_to_deny = :allow_to_deny, to_fault = :to_fault, from_fault = :from_fault
+        UPDATE shadow_counts SET compared = :compared, passed_over = :passed_over,
+            deny_to_allow = :deny_to_allow, allow_to_deny = :allow_to_deny, to_fault = :to_fault,
+            from_fault = :from_fault
         WHERE tenant = :tenant";
     let values = named_params! {
         ":tenant": tenant.0,
-        ":compared": signed(tally.compared),
-        ":deny_to_allow": signed(tally.deny_to_allow),
-        ":allow_to_deny": signed(tally.allow_to_deny),
-        ":to_fault": signed(tally.to_fault),
-        ":from_fault": signed(tally.from_fault),
+        ":compared": signed(counts.compared),
+        ":passed_over": signed(counts.passed_over),
+        ":deny_to_allow": signed(counts.deny_to_allow),
+        ":allow_to_deny": signed(counts.allow_to_deny),
+        ":to_fault": signed(counts.to_fault),
+        ":from_fault": signed(counts.from_fault),
     };
     execute(rows, count, values)?;
     Ok(())
 }
 
+fn counted(row: &Row<'_>) -> Result<ShadowCounts> {
+    Ok(ShadowCounts {
+        compared: unsigned(row, "compared")?,
+        passed_over: unsigned(row, "passed_over")?,
+        deny_to_allow: unsigned(row, "deny_to_allow")?,
+        allow_to_deny: unsigned(row, "allow_to_deny")?,
+        to_fault: unsigned(row, "to_fault")?,
+        from_fault: unsigned(row, "from_fault")?,
+    })
+}
+
 /// How the shadow of a tenant has fared.
 pub(super) fn tally(rows: &Connection, tenant: TenantId) -> Result<Option<Tally>> {
     let one = "
-        SELECT id, at_ms, entries, limits, author, why, compared, deny_to_allow, allow_to_deny,
-            to_fault, from_fault
-        FROM shadows WHERE tenant = ?";
+        SELECT id, at_ms, entries, limits, author, why, compared, passed_over, deny_to_allow,
+            allow_to_deny, to_fault, from_fault
+        FROM shadows JOIN shadow_counts USING (tenant) WHERE tenant = ?";
     first(rows, one, [tenant.0], |row| {
         Ok(Tally {
             id: word(row, "id")?,
@@ -120,11 +153,7 @@ pub(super) fn tally(rows: &Connection, tenant: TenantId) -> Result<Option<Tally>
             why: row.get("why")?,
             chain: json(row, "entries")?,
             limits: json(row, "limits")?,
-            compared: unsigned(row, "compared")?,
-            deny_to_allow: unsigned(row, "deny_to_allow")?,
-            allow_to_deny: unsigned(row, "allow_to_deny")?,
-            to_fault: unsigned(row, "to_fault")?,
-            from_fault: unsigned(row, "from_fault")?,
+            counts: counted(row)?,
         })
     })
 }

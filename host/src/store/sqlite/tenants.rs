@@ -10,6 +10,7 @@ use super::revisions;
 use super::rows::{
     all, digest, execute, first, json, optional, readable, signed, tenant, to_json, unsigned, word,
 };
+use super::tokens;
 use crate::store::budget::{Limit, Spent};
 use crate::store::policies::Origin;
 use crate::store::tenants::{GrantInfo, NewCredential};
@@ -151,10 +152,10 @@ impl Tenants for Sqlite {
             .await
     }
 
-    async fn add_token(&self, client: &str, token: NewCredential) -> Result<()> {
+    async fn add_token(&self, client: &str, token: NewCredential, most: u64) -> Result<u64> {
         let client = client.to_owned();
         self.writer
-            .write(move |rows| add_token(rows, &client, &token))
+            .write(move |rows| tokens::add(rows, &client, &token, most))
             .await
     }
 
@@ -299,24 +300,6 @@ fn grant(
         let put = "INSERT OR REPLACE INTO grants (client, tenant, permissions) VALUES (?, ?, ?)";
         execute(rows, put, params![client, tenant.0, to_json(permissions)?])?;
     }
-    Ok(())
-}
-
-fn add_token(rows: &Connection, client: &str, token: &NewCredential) -> Result<()> {
-    // Tokens are short-lived and many: each new one takes away those that are void by now.
-    let void = "DELETE FROM tokens WHERE expires_at_ms <= ?";
-    execute(rows, void, [signed(token.issued_at_ms)])?;
-    let insert = "
-        INSERT INTO tokens (id, client, digest, issued_at_ms, expires_at_ms)
-        VALUES (?, ?, ?, ?, ?)";
-    let values = params![
-        token.id,
-        client,
-        token.digest.0,
-        signed(token.issued_at_ms),
-        token.expires_at_ms.map(signed),
-    ];
-    execute(rows, insert, values).referring("client")?;
     Ok(())
 }
 

@@ -55,6 +55,7 @@ suite! { Backend::embedded();
         a_new_object_of_the_same_name_is_no_matter_of_a_repeat
         a_conflict_is_kept_if_it_is_final
         of_two_refusals_of_one_key_the_first_is_kept_as_it_was
+        a_caller_beyond_its_bound_waits_until_its_oldest_outcome_is_forgotten
         an_outcome_is_forgotten_in_time_and_its_key_is_as_new
     }
     catalogue {
@@ -105,6 +106,7 @@ suite! { Backend::embedded();
     tenants {
         a_site_key_speaks_for_its_website_until_revoked_or_expired
         a_client_reaches_only_where_it_has_a_grant
+        a_client_beyond_its_tokens_loses_its_own_that_would_expire_first
         a_token_speaks_for_its_client_until_revoked_or_expired
         names_of_tenants_are_taken_once
     }

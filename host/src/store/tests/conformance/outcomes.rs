@@ -10,9 +10,11 @@ const AT_MS: u64 = 1_700_000_000_000;
 fn once(key: &str, meaning: &str) -> Once {
     Once {
         id: Digest::of(key.as_bytes()),
+        caller: Digest::of(b"a caller"),
         meaning: Digest::of(meaning.as_bytes()),
         at_ms: AT_MS,
         forgotten_ms: AT_MS - 1000,
+        most: 1000,
     }
 }
 
@@ -194,4 +196,65 @@ pub(super) async fn an_outcome_is_forgotten_in_time_and_its_key_is_as_new(backen
         let left = first(backend, &old).await.is_some();
         assert_eq!(left, n == 7, "{n}");
     }
+}
+
+pub(super) async fn a_caller_beyond_its_bound_waits_until_its_oldest_outcome_is_forgotten(
+    backend: &Backend,
+) {
+    let object = backend.upload("p1", b"bytes").await;
+    let at = |key: &str, at_ms| Once {
+        at_ms,
+        forgotten_ms: at_ms - 1000,
+        most: 3,
+        ..once(key, "p1")
+    };
+    let keep = async |once: &Once| backend.objects.keep(once, &Refused::Held).await.unwrap();
+    let kept = First::Refused(Refused::Held);
+    for (n, key) in ["a", "b", "c"].into_iter().enumerate() {
+        assert_eq!(keep(&at(key, AT_MS + n as u64)).await, kept, "{key}");
+    }
+    let full = First::Full {
+        until_ms: AT_MS + 1000,
+    };
+    let new = at("d", AT_MS + 999);
+    assert_eq!(first(backend, &new).await, Some(full.clone()));
+    assert_eq!(keep(&new).await, full);
+    let erasure = Erasure {
+        once: Some(new),
+        ..erasure(&object)
+    };
+    let outcomes = backend.erase(&[erasure]).await;
+    assert_eq!(outcomes, [Err(Conflict::Repeated)]);
+    assert!(
+        backend
+            .objects
+            .find(&object.target)
+            .await
+            .unwrap()
+            .is_some()
+    );
+    // What is kept is told, and another caller is not concerned.
+    for key in ["a", "b", "c"] {
+        assert_eq!(keep(&at(key, AT_MS + 999)).await, kept, "{key}");
+    }
+    let other = Once {
+        caller: Digest::of(b"another"),
+        ..at("e", AT_MS + 999)
+    };
+    assert_eq!(keep(&other).await, kept);
+    // As each is forgotten there is room for one more.
+    for (n, key) in ["f", "g", "h"].into_iter().enumerate() {
+        let new = at(key, AT_MS + 1000 + n as u64);
+        assert_eq!(keep(&new).await, kept, "{key}");
+        let next = first(backend, &at("next", new.at_ms)).await;
+        let full = First::Full {
+            until_ms: AT_MS + 1000 + (n as u64 + 1).min(3) + if n == 2 { 997 } else { 0 },
+        };
+        assert_eq!(next, Some(full), "{key}");
+    }
+    // Long after, a key that was used before counts once.
+    for n in 0..5 {
+        assert_eq!(keep(&at("f", AT_MS + 9000 + n)).await, kept);
+    }
+    assert_eq!(first(backend, &at("i", AT_MS + 9010)).await, None);
 }

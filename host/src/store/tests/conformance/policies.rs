@@ -281,21 +281,30 @@ pub(super) async fn a_shadow_is_counted_and_its_worst_differences_come_first(bac
     ];
     backend
         .shadows
-        .observe(tenant, id, &all[..3])
+        .observe(tenant, id, &all[..3], 2)
         .await
         .unwrap();
     backend
         .shadows
-        .observe(tenant, id, &all[3..])
+        .observe(tenant, id, &all[3..], 40)
         .await
         .unwrap();
     let tally = policies.tally(tenant).await.unwrap().unwrap();
     assert_eq!(
-        (tally.compared, tally.deny_to_allow, tally.allow_to_deny),
+        (
+            tally.counts.compared,
+            tally.counts.deny_to_allow,
+            tally.counts.allow_to_deny
+        ),
         (6, 2, 1)
     );
+    assert_eq!(tally.counts.passed_over, 42);
     assert_eq!(
-        (tally.to_fault, tally.from_fault, tally.since_ms),
+        (
+            tally.counts.to_fault,
+            tally.counts.from_fault,
+            tally.since_ms
+        ),
         (1, 1, 7)
     );
     let listed = policies.differences(tenant, FIRST).await.unwrap();
@@ -322,14 +331,26 @@ pub(super) async fn a_shadow_ends_when_it_is_replaced_dropped_or_in_force(backen
         .await
         .unwrap();
     let flip = [seen(1, Verdict::Denied, Verdict::Allowed)];
-    backend.shadows.observe(tenant, first, &flip).await.unwrap();
+    backend
+        .shadows
+        .observe(tenant, first, &flip, 1)
+        .await
+        .unwrap();
     policies
         .set_shadow(tenant, shadow(&["allow-all", "retention"]))
         .await
         .unwrap();
-    backend.shadows.observe(tenant, first, &flip).await.unwrap();
+    backend
+        .shadows
+        .observe(tenant, first, &flip, 1)
+        .await
+        .unwrap();
     let tally = policies.tally(tenant).await.unwrap().unwrap();
-    assert_eq!(tally.compared, 0, "what another said is not its own");
+    assert_eq!(
+        (tally.counts.compared, tally.counts.passed_over),
+        (0, 0),
+        "what another said is not its own"
+    );
     assert!(
         policies
             .differences(tenant, FIRST)

@@ -88,17 +88,55 @@ pub(super) async fn a_token_speaks_for_its_client_until_revoked_or_expired(backe
     let tenants = &backend.tenants;
     tenants.add_client(credential("c1", None)).await.unwrap();
     let token = credential("t1", Some(200));
-    tenants.add_token("c1", token.clone()).await.unwrap();
+    tenants.add_token("c1", token.clone(), 9).await.unwrap();
     let ask = |at| tenants.token_client(token.digest, at);
     assert_eq!(ask(199).await.unwrap().as_deref(), Some("c1"));
     assert_eq!(ask(200).await.unwrap(), None);
     tenants.revoke_token("t1", 150).await.unwrap();
     assert_eq!(ask(160).await.unwrap(), None);
-    let unknown = tenants.add_token("c2", credential("t2", None)).await;
+    let unknown = tenants.add_token("c2", credential("t2", None), 9).await;
     assert!(matches!(
         unknown,
         Err(StoreError::Missing { what: "client" })
     ));
+}
+
+pub(super) async fn a_client_beyond_its_tokens_loses_its_own_that_would_expire_first(
+    backend: &Backend,
+) {
+    let tenants = &backend.tenants;
+    for client in ["c1", "other"] {
+        tenants.add_client(credential(client, None)).await.unwrap();
+    }
+    let live = async |names: &[&str]| {
+        let mut live = Vec::new();
+        for name in names {
+            let digest = credential(name, None).digest;
+            if tenants.token_client(digest, 50).await.unwrap().is_some() {
+                live.push((*name).to_owned());
+            }
+        }
+        live
+    };
+    let add = async |client, name, expires| {
+        let added = tenants.add_token(client, credential(name, expires), 3);
+        added.await.unwrap()
+    };
+    assert_eq!(add("other", "theirs", Some(1000)).await, 0);
+    // One that lasts long was issued by hand, and is the oldest.
+    for (name, expires) in [
+        ("by-hand", Some(9000)),
+        ("t1", Some(300)),
+        ("t2", Some(301)),
+    ] {
+        assert_eq!(add("c1", name, expires).await, 0, "{name}");
+    }
+    assert_eq!(add("c1", "t3", Some(302)).await, 1);
+    assert_eq!(add("c1", "t4", Some(303)).await, 1);
+    // Even one that expires first is good when it is new.
+    assert_eq!(add("c1", "short", Some(200)).await, 1);
+    let all = ["theirs", "by-hand", "t1", "t2", "t3", "t4", "short"];
+    assert_eq!(live(&all).await, ["theirs", "by-hand", "t4", "short"]);
 }
 
 pub(super) async fn names_of_tenants_are_taken_once(backend: &Backend) {
