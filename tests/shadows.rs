@@ -92,7 +92,7 @@ fn what_a_shadow_was_not_asked_about_is_counted_and_shown() {
     demo.assign(TENANT, &[IN_FORCE]);
     // More settings than all that waits may hold of one tenant.
     let large = demo.with_large_settings();
-    demo.shadow(TENANT, &vec![&*large; 180], &[]);
+    demo.shadow(TENANT, &vec![&*large; 180], &["--deadline", "2s"]);
     demo.denied(3);
     let tally = eventually("what was passed over", || {
         let tally = demo.tally(TENANT);
