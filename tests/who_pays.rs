@@ -20,7 +20,7 @@ use crate::support::site::{Site, secret};
 use crate::support::{DOCUMENT_USER, Server, TENANT, verb};
 
 const ROUNDS: usize = 3;
-const PERIOD: Duration = Duration::from_secs(6);
+const PERIOD: Duration = Duration::from_secs(4);
 /// How often the other tenant asks.
 const PACE: Duration = Duration::from_millis(10);
 
