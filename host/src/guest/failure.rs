@@ -20,6 +20,9 @@ pub enum GuestError {
     /// The thread that interrupts guests cannot be started.
     #[error("the epoch ticker cannot be started")]
     Ticker(#[source] Source),
+    /// The threads on which slow policies are asked cannot be started.
+    #[error("the threads for slow policies cannot be started")]
+    Threads(#[source] Source),
     /// More bytes than are compiled.
     #[error("the component has {size} bytes, and at most {limit} are compiled")]
     TooLarge {
@@ -178,6 +181,7 @@ impl GuestError {
             self,
             Self::Engine(_)
                 | Self::Ticker(_)
+                | Self::Threads(_)
                 | Self::Busy { .. }
                 | Self::Compiler(_)
                 | Self::Interrupted

@@ -72,19 +72,19 @@ impl Gate {
         platform: &Platform,
         config: &Config,
         breakers: Breakers,
-    ) -> Self {
+    ) -> Result<Self, GuestError> {
         let allowance = config.allowance();
         let deadline = Duration::from_millis(config.plugin.deadline_ms);
         let patience = Patience::Within(deadline * 3 / 4);
-        Self {
+        Ok(Self {
             chains: Arc::clone(&platform.chains),
             trial: Trial::new(platform.shadows.clone(), components.clone(), allowance),
             components: components.clone(),
             patience,
             allowance,
             breakers,
-            slow: SlowPolicies::new(config),
-        }
+            slow: SlowPolicies::new(config)?,
+        })
     }
 
     /// Decides whether `caller` may have `object` erased. How long policies are waited for is counted

@@ -10,6 +10,7 @@
 //! **Invariant:** a guest is instantiated for one call and dropped; nothing passes from one request
 //! or tenant to the next. How often a component failed is the host's knowledge, not the guest's.
 
+mod background;
 mod bindings;
 mod breaker;
 mod breakers;
@@ -133,7 +134,7 @@ impl Sandbox {
         let powers = Powers {
             authority: Arc::clone(&platform.authority),
             objects: Arc::clone(&platform.objects),
-            gate: Gate::new(&components, platform, config, breakers.clone()),
+            gate: Gate::new(&components, platform, config, breakers.clone())?,
         };
         Ok(Self {
             components,

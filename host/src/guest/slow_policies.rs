@@ -17,7 +17,9 @@ use std::time::Duration;
 use moka::sync::Cache;
 use tokio::time::timeout;
 
+use super::background::Background;
 use super::breakers::Subject;
+use super::failure::{GuestError, source};
 use super::policy::{Policy, Run};
 use crate::config::{Config, GuestLimits};
 use crate::error::FaultKind;
@@ -37,7 +39,9 @@ const MAX_KEPT: u64 = 10_000;
 
 /// The threads for slow policies, and who waits for them.
 pub(super) struct SlowPolicies {
-    threads: FairQueue<TenantId>,
+    threads: Background,
+    /// Who may use one of them.
+    slots: FairQueue<TenantId>,
     room: Room<TenantId>,
     /// How long one waits for a thread at most.
     longest_wait: Duration,
@@ -46,18 +50,25 @@ pub(super) struct SlowPolicies {
 }
 
 impl SlowPolicies {
-    pub(super) fn new(config: &Config) -> Self {
+    /// Starts the threads.
+    ///
+    /// # Errors
+    /// The machine has no more threads.
+    pub(super) fn new(config: &Config) -> Result<Self, GuestError> {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let room = Room::new((config.erase.max_in_flight as usize * 3 / 4).max(1));
         // Long enough for one run of somebody else's, however long that may last.
         let longest_run = config.allowance().most.deadline_ms;
         let longest_wait = longest_run.saturating_add(config.plugin.deadline_ms);
-        Self {
-            threads: FairQueue::new(cores / 2, room.clone()),
+        let threads = (cores / 2).max(1);
+        let started = Background::start(threads);
+        Ok(Self {
+            threads: started.map_err(|error| GuestError::Threads(source(error)))?,
+            slots: FairQueue::new(threads, room.clone()),
             room,
             longest_wait: Duration::from_millis(longest_wait),
             known: Cache::new(MAX_KEPT),
-        }
+        })
     }
 
     /// Asks in place, unless the policy is known to be slow; `None` if it is, or turns out to be.
@@ -96,7 +107,7 @@ impl SlowPolicies {
     /// Waits for a thread; `None` if too many of the tenant's policies wait already, or this one waited
     /// too long.
     pub(super) async fn slot(&self, tenant: TenantId) -> Option<Slot<TenantId>> {
-        let slot = timeout(self.longest_wait, self.threads.slot(tenant)).await;
+        let slot = timeout(self.longest_wait, self.slots.slot(tenant)).await;
         slot.ok()?.ok()
     }
 
@@ -111,12 +122,12 @@ impl SlowPolicies {
         asked: (Question, String),
         limits: GuestLimits,
     ) -> (Run, Option<Slot<TenantId>>) {
-        let asked = tokio::task::spawn_blocking(move || {
+        let asked = self.threads.run(move || {
             let (question, settings) = asked;
             let run = policy.review(&(&question).into(), &settings, limits);
             (run, Some(slot))
         });
-        let interrupted = |_| (Run::failed(FaultKind::Trap), None);
+        let interrupted = || (Run::failed(FaultKind::Trap), None);
         let (run, slot) = asked.await.unwrap_or_else(interrupted);
         self.remember(subject, &run);
         (run, slot)
@@ -182,7 +193,7 @@ mod tests {
             (FaultKind::Trap, GuestLimits::default(), false),
         ];
         for (kind, limits, again) in table {
-            let slow = SlowPolicies::new(&Config::default());
+            let slow = SlowPolicies::new(&Config::default()).unwrap();
             let run = slow.quickly(subject(), limits, |_| Run::failed(kind));
             assert_eq!(run.is_none(), again, "{kind:?}");
             assert_eq!(
@@ -196,7 +207,7 @@ mod tests {
     #[test]
     fn one_that_is_slow_now_and_then_is_found_out_once() {
         let found_out = |runs: &mut dyn Iterator<Item = Run>| {
-            let slow = SlowPolicies::new(&Config::default());
+            let slow = SlowPolicies::new(&Config::default()).unwrap();
             let mut found_out = 0;
             for run in runs {
                 if !is_slow(&slow) {
@@ -227,7 +238,7 @@ mod tests {
     #[tokio::test]
     async fn those_who_wait_leave_places_for_others_whatever_their_number() {
         let config = Config::default();
-        let slow = SlowPolicies::new(&config);
+        let slow = SlowPolicies::new(&config).unwrap();
         let mut waiting = Vec::new();
         for tenant in 0..500 {
             while let Ok(place) = slow.place(TenantId(tenant)) {
