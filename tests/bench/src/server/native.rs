@@ -43,6 +43,7 @@ impl Native for Gate {
             staged,
             unused,
             caller,
+            crowded: false,
         }
     }
 }
