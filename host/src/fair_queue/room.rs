@@ -74,7 +74,8 @@ impl<K: Key> Room<K> {
     }
 
     /// How many places are taken.
-    pub fn taken(&self) -> usize {
+    #[cfg(test)]
+    pub(crate) fn taken(&self) -> usize {
         self.0.lock().taken.values().sum()
     }
 }
