@@ -291,6 +291,37 @@ fn an_upload_that_breaks_off_leaves_nothing() {
 }
 
 #[test]
+fn an_answer_before_the_end_of_a_body_says_that_the_connection_closes() {
+    let server = Server::demo();
+    let delete = "/api/library/documents/delete";
+    let token = format!("Authorization: Bearer {}\r\n", server.token);
+    let json = "Content-Type: application/json\r\n";
+    let long = "x".repeat(40_000);
+    // What a request says, the part of its body that comes, and the status of the answer.
+    let cases = [
+        ("an unknown path", "/nothing", String::new(), "", 404),
+        ("another method", "/healthz", String::new(), "", 405),
+        ("too much", delete, format!("{token}{json}"), &long, 413),
+    ];
+    for (name, path, headers, part, status) in cases {
+        let mut connection = server.dial();
+        let head = format!("POST {path} HTTP/1.1\r\nHost: x\r\n{headers}");
+        connection.send(format!("{head}Content-Length: 50000\r\n\r\n{part}"));
+        let (said_status, said) = connection.answer();
+        assert_eq!(said_status, Some(status), "{name}: {said}");
+        let head = said.to_lowercase();
+        assert!(head.contains("\r\nconnection: close\r\n"), "{name}: {said}");
+    }
+    // A body that was read leaves the connection open.
+    let mut connection = server.dial();
+    for _ in 0..2 {
+        let head = format!("POST {delete} HTTP/1.1\r\nHost: x\r\n{token}{json}");
+        connection.send(format!("{head}Content-Length: 2\r\n\r\n{{}}"));
+        assert_eq!(connection.next_answer().0, 400);
+    }
+}
+
+#[test]
 fn a_slow_sender_of_headers_is_let_go() {
     let site = Site::new();
     let server = site.serve_with("[http]\nheader-timeout-ms = 200\n");

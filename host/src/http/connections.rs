@@ -18,7 +18,7 @@ mod request_body;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -53,6 +53,8 @@ pub(super) struct Connection {
     let_go: Arc<Notify>,
     /// Locked before [`IdleConnections::waiting`].
     phase: Mutex<Phase>,
+    /// The body of the last request was not read to its end.
+    body_left: AtomicBool,
 }
 
 /// What happens on a connection. It is among those that wait in the first two phases.
@@ -87,6 +89,7 @@ impl IdleConnections {
             number: self.next_number.fetch_add(1, Ordering::Relaxed),
             let_go: Arc::default(),
             phase: Mutex::new(Phase::between_requests(now)),
+            body_left: AtomicBool::new(false),
         };
         connection.wait_since(now);
         Arc::new(connection)
@@ -133,6 +136,17 @@ impl Connection {
         let mut phase = self.phase.lock();
         self.stop_waiting(&mut phase, |_| Phase::Working { waited })
             .then(|| Handling(self))
+    }
+
+    /// Whether the last request has a body that nobody read to its end.
+    ///
+    /// What is left of it may still come, so no other request can follow on this connection.
+    pub(super) fn has_body_left(&self) -> bool {
+        self.body_left.load(Ordering::Relaxed)
+    }
+
+    fn body_is_left(&self, left: bool) {
+        self.body_left.store(left, Ordering::Relaxed);
     }
 
     /// The handler has to wait for more of the body.

@@ -3,6 +3,9 @@
 //! When all are taken, the connection that has waited longest for its client is let go to make room
 //! for the next. So a client that merely holds connections, or begins requests without ending them,
 //! does not keep a health check out.
+//!
+//! **Invariant:** an answer after which the connection closes says so (`Connection: close`), so no
+//! client sends its next request into a connection that is about to close.
 
 use std::future::{Future, pending};
 use std::pin::pin;
@@ -10,7 +13,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::http::Request;
+use axum::http::header::CONNECTION;
+use axum::http::{HeaderValue, Request};
 use axum::serve::Listener;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -68,10 +72,17 @@ pub(super) async fn run(
             let request = request.map(|body| RequestBody::new(body, &handled));
             let (client, answer) = (Arc::clone(&handled), router.call(request));
             async move {
-                match client.handle() {
-                    Some(_handling) => answer.await,
-                    None => pending().await,
+                let Some(_handling) = client.handle() else {
+                    return pending().await;
+                };
+                let mut answer = answer.await;
+                // hyper gives up a connection whose body it could not read to the end, and does not
+                // always know that yet when it writes the headers.
+                if let Ok(answer) = &mut answer && client.has_body_left() {
+                    let close = HeaderValue::from_static("close");
+                    answer.headers_mut().insert(CONNECTION, close);
                 }
+                answer
             }
         });
         let stream = Metered::new(stream, Arc::clone(&client));

@@ -1,4 +1,5 @@
-//! The body of a request, which tells its connection whether the handler has to wait for more of it.
+//! The body of a request, which tells its connection whether the handler has to wait for more of it,
+//! and whether it was read to its end.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -11,7 +12,7 @@ use super::Connection;
 /// A body whose connection waits while a read of it finds nothing.
 pub(in crate::http) struct RequestBody<B> {
     inner: B,
-    /// None if there is no body.
+    /// None if there is no body, or no more of it.
     connection: Option<Arc<Connection>>,
     /// The last read found nothing.
     awaited: bool,
@@ -19,7 +20,9 @@ pub(in crate::http) struct RequestBody<B> {
 
 impl<B: Body> RequestBody<B> {
     pub(in crate::http) fn new(inner: B, connection: &Arc<Connection>) -> Self {
-        let connection = (!inner.is_end_stream()).then(|| Arc::clone(connection));
+        let has_body = !inner.is_end_stream();
+        connection.body_is_left(has_body);
+        let connection = has_body.then(|| Arc::clone(connection));
         Self {
             inner,
             connection,
@@ -51,6 +54,10 @@ impl<B: Body + Unpin> Body for RequestBody<B> {
             return Poll::Pending;
         }
         this.awaited = false;
+        if frame.is_none() || this.inner.is_end_stream() {
+            connection.body_is_left(false);
+            this.connection = None;
+        }
         Poll::Ready(frame)
     }
 
