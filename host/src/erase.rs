@@ -13,6 +13,7 @@
 mod repeats;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use tokio_util::task::TaskTracker;
@@ -35,8 +36,9 @@ pub use crate::request::{DocumentRequest, IdempotencyKey, PhotoRequest, Request}
 /// quicker.
 const DECISIONS: usize = 3;
 
-/// How long the answer to a request is held back for which there was no room. A client that asks again
-/// at once would take the time of others by being refused; by then its own earlier requests are served.
+/// How long the answer to a request is held back on average for which there was no room. A client that
+/// asks again at once would take the time of others by being refused; by then its own earlier requests
+/// are served.
 const CROWDED_PAUSE: Duration = Duration::from_secs(1);
 
 /// How a delete is answered.
@@ -92,6 +94,7 @@ impl Atropos {
             sandbox: Sandbox::start(&platform, config)?,
             repeats: Repeats::new(platform, &config.erase),
             committer,
+            crowded: AtomicU32::new(0),
         };
         Ok(Self {
             flow: Arc::new(flow),
@@ -151,6 +154,8 @@ struct Flow {
     sandbox: Sandbox,
     committer: Committer,
     repeats: Repeats,
+    /// For how many requests there was no room.
+    crowded: AtomicU32,
 }
 
 impl Flow {
@@ -165,7 +170,7 @@ impl Flow {
             // sandbox.
             let served = self.sandbox.serve(request).await;
             if served.crowded {
-                tokio::time::sleep(CROWDED_PAUSE).await;
+                tokio::time::sleep(self.crowded_pause()).await;
             }
             let once = self.repeats.once(request, key, &served);
             self.record(served.unused).await?;
@@ -184,6 +189,14 @@ impl Flow {
             }
         }
         Err(Refused::Changed)
+    }
+
+    /// Between half and one and a half of [`CROWDED_PAUSE`]. Those that were refused together do not
+    /// come back together: steps of the golden ratio spread evenly, however many they are.
+    fn crowded_pause(&self) -> Duration {
+        let nth = self.crowded.fetch_add(1, Ordering::Relaxed);
+        let part = f64::from(nth.wrapping_mul(0x9E37_79B9)) / f64::from(u32::MAX);
+        CROWDED_PAUSE.mul_f64(0.5 + part)
     }
 
     /// Puts decisions on record that erase nothing.

@@ -31,6 +31,7 @@
 
 pub mod auth;
 pub mod author;
+mod background;
 pub mod cli;
 pub mod config;
 pub mod demo;

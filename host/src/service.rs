@@ -85,6 +85,9 @@ pub enum ServiceError {
     /// The sandbox does not start.
     #[error("cannot start the sandbox")]
     Guest(#[from] GuestError),
+    /// The machine has no threads for long lists.
+    #[error("cannot start the threads for long lists")]
+    Threads(#[source] std::io::Error),
 }
 
 impl Storage {
@@ -163,7 +166,7 @@ impl Service {
             policies: rows.clone(),
             chains: rows.clone(),
             catalogue: rows.clone(),
-            lists: Lists::new(rows.clone()),
+            lists: Lists::new(rows.clone()).map_err(ServiceError::Threads)?,
             backlogs: Backlogs::new(rows.clone()),
             uploads: Uploads::new(rows.clone(), Arc::clone(&blobs), &config.upload),
             storage,

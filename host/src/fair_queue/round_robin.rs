@@ -1,6 +1,8 @@
 //! A queue that takes turns between keys: one of each, then the next of each.
 //!
 //! **Invariant:** an item waits for at most as many items of another key as are before it of its own.
+//! **Invariant:** of items that are taken together, no more than [`OF_EACH`] are of one key unless all
+//! are, so that what is done with them at once takes no longer than that for whoever is among them.
 //! **Invariant:** each item has a place in a [`Room`], so that one key never fills the queue.
 
 use std::collections::{HashMap, VecDeque};
@@ -10,6 +12,9 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 use super::{Key, Place, Room};
+
+/// How many items of one key are taken together with those of others.
+const OF_EACH: usize = 32;
 
 /// The end into which items are put. Cheap to clone.
 pub struct Sender<K: Key, T>(Arc<Open<K, T>>);
@@ -104,18 +109,33 @@ impl<K: Key, T> Shared<K, T> {
 
     fn take(&self, into: &mut Vec<T>, most: usize) {
         let mut queued = self.queued.lock();
-        while into.len() < most
-            && let Some(key) = queued.turns.pop_front()
-        {
-            let Some(items) = queued.items.get_mut(&key) else {
-                continue;
-            };
-            into.extend(items.pop_front().map(|(item, _)| item));
-            match items.is_empty() {
-                true => drop(queued.items.remove(&key)),
-                false => queued.turns.push_back(key),
+        let rounds = if queued.turns.len() > 1 {
+            OF_EACH
+        } else {
+            most
+        };
+        for _ in 0..rounds {
+            for _ in 0..queued.turns.len() {
+                if into.len() == most {
+                    return;
+                }
+                into.extend(queued.next());
             }
         }
+    }
+}
+
+impl<K: Key, T> Queued<K, T> {
+    /// The next item of the key whose turn it is.
+    fn next(&mut self) -> Option<T> {
+        let key = self.turns.pop_front()?;
+        let items = self.items.get_mut(&key)?;
+        let item = items.pop_front();
+        match items.is_empty() {
+            true => drop(self.items.remove(&key)),
+            false => self.turns.push_back(key),
+        }
+        item.map(|(item, _)| item)
     }
 }
 
@@ -172,6 +192,28 @@ mod tests {
         taken.clear();
         assert_eq!(receiver.recv_many(&mut taken, 100).await, 4);
         assert_eq!(taken, ["c2", "a3", "d1", "a4"]);
+    }
+
+    #[tokio::test]
+    async fn one_key_has_a_bounded_part_of_what_is_taken_with_others() {
+        let (sender, mut receiver) = queue(1000);
+        let send = |key, count| {
+            for _ in 0..count {
+                sender.try_send(key, key).unwrap();
+            }
+        };
+        send('a', 100);
+        send('b', 1);
+        let mut taken = Vec::new();
+        assert_eq!(receiver.recv_many(&mut taken, 256).await, OF_EACH + 1);
+        assert_eq!(taken[..2], ['a', 'b']);
+        taken.clear();
+        let left = 100 - OF_EACH;
+        assert_eq!(receiver.recv_many(&mut taken, 256).await, left, "alone");
+        send('a', 100);
+        send('b', 100);
+        taken.clear();
+        assert_eq!(receiver.recv_many(&mut taken, 40).await, 40);
     }
 
     #[tokio::test]

@@ -10,7 +10,6 @@
 //! **Invariant:** a guest is instantiated for one call and dropped; nothing passes from one request
 //! or tenant to the next. How often a component failed is the host's knowledge, not the guest's.
 
-mod background;
 mod bindings;
 mod breaker;
 mod breakers;

@@ -17,10 +17,10 @@ use std::time::Duration;
 use moka::sync::Cache;
 use tokio::time::timeout;
 
-use super::background::Background;
 use super::breakers::Subject;
 use super::failure::{GuestError, source};
 use super::policy::{Policy, Run};
+use crate::background::Background;
 use crate::config::{Config, GuestLimits};
 use crate::error::FaultKind;
 use crate::fair_queue::{FairQueue, Full, Place, Room, Slot};
@@ -122,13 +122,16 @@ impl SlowPolicies {
         asked: (Question, String),
         limits: GuestLimits,
     ) -> (Run, Option<Slot<TenantId>>) {
-        let asked = self.threads.run(move || {
+        let asked = self.threads.compute(move || {
             let (question, settings) = asked;
             let run = policy.review(&(&question).into(), &settings, limits);
             (run, Some(slot))
         });
-        let interrupted = || (Run::failed(FaultKind::Trap), None);
-        let (run, slot) = asked.await.unwrap_or_else(interrupted);
+        let (run, slot) = asked.await.unwrap_or_else(|panicked| {
+            let error = &panicked as &dyn std::error::Error;
+            tracing::error!(error, "a thread that asked a policy broke off");
+            (Run::failed(FaultKind::Trap), None)
+        });
         self.remember(subject, &run);
         (run, slot)
     }

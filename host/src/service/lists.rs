@@ -2,6 +2,7 @@
 //!
 //! **Invariant:** callers share the slots for long reads by time, so that one caller's lists keep
 //! another caller's list waiting for no more than the reads under way.
+//! **Invariant:** long reads run on threads below the priority of those that serve.
 //! **Invariant:** a read holds its slot until its thread is done with it, even if its caller has hung up.
 
 use std::future::Future;
@@ -10,6 +11,7 @@ use std::thread::available_parallelism;
 
 use tokio::task::{JoinError, spawn_blocking};
 
+use crate::background::Background;
 use crate::fair_queue::{FairQueue, Full, Room, Slot};
 use crate::store::{Activity, Catalogue, ObjectPage, Page, StoreError, Stored};
 use crate::target::{Caller, CallerKind, Kind, TenantId};
@@ -25,6 +27,7 @@ type Reader = (TenantId, CallerKind, String);
 pub struct Lists {
     catalogue: Arc<dyn Catalogue>,
     queue: FairQueue<Reader>,
+    threads: Arc<Background>,
 }
 
 /// Why there is no list.
@@ -43,11 +46,16 @@ pub enum ListError {
 
 impl Lists {
     /// Reads from this catalogue.
-    pub fn new(catalogue: Arc<dyn Catalogue>) -> Self {
-        Self {
+    ///
+    /// # Errors
+    /// The machine has no more threads.
+    pub fn new(catalogue: Arc<dyn Catalogue>) -> std::io::Result<Self> {
+        let slots = Self::slots();
+        Ok(Self {
             catalogue,
-            queue: FairQueue::new(Self::slots(), Room::new(WAITING)),
-        }
+            queue: FairQueue::new(slots, Room::new(WAITING)),
+            threads: Arc::new(Background::start(slots)?),
+        })
     }
 
     /// How many long lists are read at once: half as many as there are cores, one at least.
@@ -108,7 +116,7 @@ impl Lists {
         // Who hangs up before the turn has come leaves the queue.
         let slot = self.queue.slot(reader).await?;
         // Who hangs up afterwards drops this function, and not the task, which has the slot.
-        tokio::spawn(take_turn(slot, read, render)).await?
+        self.threads.run(take_turn(slot, read, render)).await?
     }
 }
 
