@@ -281,7 +281,7 @@ impl Desk {
         let entry = ChainEntry {
             policy: name.to_owned(),
             digest: Digest::of(bytes),
-            settings: settings.to_owned(),
+            settings: settings.into(),
         };
         let assigned = async {
             let component = NewComponent::new(name, bytes, now_ms());

@@ -97,6 +97,7 @@ mod shared_plugin;
 mod shadows;
 // What one tenant's slow policies leave to the others.
 mod slow_tenants;
+mod small_machine;
 // What is left of a name in the files.
 mod traces;
 // Requests that are too large, and ids and links that lead elsewhere.

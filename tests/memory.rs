@@ -159,6 +159,12 @@ fn unfinished(server: &Server, path: &str, before: &str, sent: u64) -> Raw {
     connection
 }
 
+/// Begins the upload of a photo, sends so many bytes of its file, and says no more.
+pub(crate) fn unfinished_photo(server: &Server, sent: u64) -> Raw {
+    let before = field("userId", PHOTO_USER) + &file("postedFile");
+    unfinished(server, "/api/4/UploadImage/UploadImage", &before, sent)
+}
+
 /// Measures peaks anew from here on, and tells the memory that there is.
 fn idle(server: &Server) -> u64 {
     let reset = format!("/proc/{}/clear_refs", server.pid());

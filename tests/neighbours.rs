@@ -131,7 +131,7 @@ impl Household {
         let entry = ChainEntry {
             policy: name.to_owned(),
             digest: component.digest,
-            settings: settings.to_owned(),
+            settings: settings.into(),
         };
         let kept = policies.add_component(component).await;
         kept.expect("a component");

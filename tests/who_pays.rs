@@ -13,9 +13,11 @@ use std::time::{Duration, Instant};
 
 use atropos_test_guests as guests;
 use reqwest::blocking::Client;
+use reqwest::blocking::multipart::{Form, Part};
 use rusqlite::{Connection, params};
 use serde_json::json;
 
+use crate::support::photos::picture;
 use crate::support::raw::Request;
 use crate::support::site::{Site, secret};
 use crate::support::{self, DOCUMENT_USER, Server, TENANT, verb};
@@ -31,6 +33,7 @@ const RETENTION: &str = r#"retention={"minimum-age-days":{"photo":30,"document":
 /// How many documents the user has whose list is long.
 const LONG_LIST: usize = 100_000;
 const LONG_LIST_USER: u64 = 7777;
+const ATTACKING_CLIENT: &str = "attacker";
 
 /// One row of the table.
 struct Row {
@@ -45,15 +48,28 @@ struct Row {
 }
 
 /// What is done instead of the attack.
-#[derive(Clone, Copy, PartialEq)]
+#[derive(Clone, Copy)]
 enum Control {
     /// As much computing.
     Compute,
-    /// Computing, and writing with a sync after each write, one after the other.
+    /// Computing, and writing 32 KiB with a sync after each write, one after the other.
     Sync,
+    /// Computing, and writing 8 MiB with a sync after each write, one after the other.
+    Write,
 }
 
-const ROWS: [Row; 7] = [
+impl Control {
+    /// How much is written at once, if anything.
+    fn bytes(self) -> Option<usize> {
+        match self {
+            Self::Compute => None,
+            Self::Sync => Some(32 << 10),
+            Self::Write => Some(8 << 20),
+        }
+    }
+}
+
+const ROWS: [Row; 13] = [
     Row {
         part: "serving threads",
         by: "8 callers who list 100,000 documents, the last page of one",
@@ -118,6 +134,60 @@ const ROWS: [Row; 7] = [
         config: "",
         policy: Some(guests::DENY_ALL),
     },
+    Row {
+        part: "memory (uploads)",
+        by: "40 uploads at once of 1 MiB, which break off",
+        callers: 40,
+        attack: |street, _| street.break_off(),
+        control: Control::Sync,
+        config: "",
+        policy: None,
+    },
+    Row {
+        part: "decoder",
+        by: "8 callers who upload photos of 16 megapixels",
+        callers: 8,
+        attack: |street, _| street.upload_photo(&street.large_photo),
+        control: Control::Compute,
+        config: "",
+        policy: None,
+    },
+    Row {
+        part: "queues (shadows)",
+        by: "16 callers of a tenant whose shadow computes without end",
+        callers: 16,
+        attack: |street, _| street.attack(0),
+        control: Control::Sync,
+        config: "",
+        policy: Some(guests::DENY_ALL),
+    },
+    Row {
+        part: "disk",
+        by: "4 callers who upload documents of 8 MiB",
+        callers: 4,
+        attack: |street, _| street.upload_document(),
+        control: Control::Write,
+        config: "",
+        policy: None,
+    },
+    Row {
+        part: "caches, tables (tokens)",
+        by: "16 callers of a client who ask for tokens",
+        callers: 16,
+        attack: |street, _| street.issue_token(),
+        control: Control::Sync,
+        config: "",
+        policy: None,
+    },
+    Row {
+        part: "tables (idempotency keys)",
+        by: "16 callers of a tenant with a new key each time",
+        callers: 16,
+        attack: |street, _| street.attack_with_new_key(),
+        control: Control::Sync,
+        config: "",
+        policy: Some(guests::DENY_ALL),
+    },
 ];
 
 /// A server with the tenants that attack, and one beside them.
@@ -127,6 +197,10 @@ struct Street {
     other: (String, String),
     /// The other tenant is on another machine: it shares no thread with those that attack.
     others_http: Client,
+    /// What a client proves itself by.
+    client_secret: String,
+    large_photo: Vec<u8>,
+    large_document: Vec<u8>,
     site: Site,
 }
 
@@ -166,12 +240,21 @@ impl Street {
         if row.part == "serving threads" {
             long_list(&data_dir);
         }
+        let client_secret = secret(&run(&["client", "create", ATTACKING_CLIENT]));
+        if row.part.contains("shadows") {
+            let spin = file("spin.wasm", guests::SPIN);
+            let shadow = ["policy", "assign", "--tenant", "attacker0", "--shadow"];
+            run(&[&shadow[..], &["--policy", &spin, "--deadline", "2s"]].concat());
+        }
         let server = site.serve_with(row.config);
         Self {
             server,
             attackers,
             other,
             others_http: support::client(),
+            client_secret,
+            large_photo: picture(4000, 4000),
+            large_document: vec![7; 8 << 20],
             site,
         }
     }
@@ -213,6 +296,57 @@ impl Street {
             .http
             .post(self.server.url("/api/library/documents/delete"));
         drop(request.bearer_auth(&self.server.token).json(&body).send());
+    }
+
+    /// Sends a part of an upload and hangs up.
+    fn break_off(&self) {
+        let (request, _) = self.server.raw_upload("a.bin", 8 << 20);
+        let mut connection = self.server.dial();
+        let head = request.head.replace("Expect: 100-continue\r\n", "");
+        let part = vec![7; 1 << 20];
+        for bytes in [head.as_bytes(), &request.body, &part] {
+            if connection.try_send(bytes).is_err() {
+                return;
+            }
+        }
+    }
+
+    fn upload_photo(&self, bytes: &[u8]) {
+        let (website, key) = &self.attackers[0];
+        let part = Part::bytes(bytes.to_vec()).file_name("a.png");
+        let form = Form::new().text("userId", "u").part("postedFile", part);
+        let url = self.server.url("/api/4/UploadImage/UploadImage");
+        let request = self.server.http.post(url).header("websiteId", website);
+        drop(
+            request
+                .header("webApiClientKey", key)
+                .multipart(form)
+                .send(),
+        );
+    }
+
+    fn upload_document(&self) {
+        self.server.upload_document("a.bin", &self.large_document);
+    }
+
+    fn issue_token(&self) {
+        let form = [
+            ("grant_type", "client_credentials"),
+            ("client_id", ATTACKING_CLIENT),
+            ("client_secret", &self.client_secret),
+        ];
+        let request = self.server.http.post(self.server.url("/oauth/token"));
+        drop(request.form(&form).send());
+    }
+
+    fn attack_with_new_key(&self) {
+        let (website, key) = &self.attackers[0];
+        let path = "/api/4/UploadImage/DeleteUserPhoto?userId=u&photoId=p";
+        let request = self.server.http.get(self.server.url(path));
+        let request = request.header("websiteId", website);
+        let request = request.header("webApiClientKey", key);
+        let new = format!("\"{}\"", uuid::Uuid::new_v4());
+        drop(request.header("Idempotency-Key", new).send());
     }
 
     /// Sends the headers of a request and waits until the server hangs up, or for a second.
@@ -309,11 +443,11 @@ fn compute(part: f64) {
     std::thread::sleep(period.saturating_sub(begun.elapsed()));
 }
 
-/// Writes as much as a small group of decisions takes, and syncs it.
-fn write_and_sync(file: &Path) {
+/// Writes so many bytes and syncs them.
+fn write_and_sync(file: &Path, bytes: usize) {
     use std::io::Write as _;
     let mut file = std::fs::File::create(file).expect("a file");
-    file.write_all(&[1; 32 << 10]).expect("room");
+    file.write_all(&vec![1; bytes]).expect("room");
     file.sync_data().expect("a disk");
 }
 
@@ -343,10 +477,11 @@ fn what_an_attack_costs_another_tenant_beside_as_much_work_of_another_process() 
             attacked.extend(street.beside(row.callers, |caller| (row.attack)(&street, caller)));
             let cost = (street.computed() - busy - idle).max(0.0) / PERIOD.as_secs_f64();
             let part = (cost / cores as f64).min(1.0);
-            let syncs = usize::from(row.control == Control::Sync);
-            elsewhere.extend(street.beside(cores + syncs, |thread| match thread < cores {
-                true => compute(part),
-                false => write_and_sync(&scratch),
+            let bytes = row.control.bytes();
+            let threads = cores + usize::from(bytes.is_some());
+            elsewhere.extend(street.beside(threads, |thread| match bytes {
+                Some(bytes) if thread == cores => write_and_sync(&scratch, bytes),
+                _ => compute(part),
             }));
         }
         let [calm, attacked, elsewhere] =

@@ -76,15 +76,11 @@ impl Credentials {
         }
     }
 
-    /// Whether a bearer token is valid now, whatever its client may do.
+    /// The client that a bearer token stands for now, whatever that client may do.
     ///
     /// # Errors
     /// The token is not valid, or is not checked now.
-    pub async fn check_token(&self, token: &str) -> Result<(), AuthError> {
-        self.token_client(token).await.map(|_| ())
-    }
-
-    async fn token_client(&self, token: &str) -> Result<String, AuthError> {
+    pub async fn token_client(&self, token: &str) -> Result<String, AuthError> {
         let digest = Digest::of(token.as_bytes());
         let client = self.tenants.token_client(digest, now_ms());
         let owner = |client: &String| Subject::client(client);

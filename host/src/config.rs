@@ -395,6 +395,9 @@ pub struct Upload {
     pub max_document_bytes: u64,
     /// Longer side of the derived `standard` rendition.
     pub standard_side_px: u32,
+    /// How many uploads may be received at once, of which one uploader has at most two thirds; further
+    /// ones are answered 503.
+    pub max_under_way: u32,
     /// After this time an upload that did not complete is removed.
     pub deadline_ms: u64,
 }
@@ -406,6 +409,7 @@ impl Default for Upload {
             max_photo_pixels: 64_000_000,
             max_document_bytes: 8 << 30,
             standard_side_px: 1280,
+            max_under_way: 1024,
             deadline_ms: 3_600_000,
         }
     }

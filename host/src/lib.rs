@@ -41,6 +41,7 @@ pub mod fair_cache;
 pub mod fair_queue;
 pub mod guest;
 pub mod http;
+pub mod memory;
 pub mod naming;
 pub mod platform;
 pub mod replay;

@@ -17,6 +17,7 @@ pub mod fuzzing;
 mod intake;
 mod jpeg;
 pub mod picture;
+mod places;
 mod png;
 #[cfg(test)]
 mod tests;
@@ -36,6 +37,9 @@ use crate::target::{BlobKey, Kind, Object, Target, TenantId, now_ms};
 use decoders::{Decoders, Slot};
 use intake::Intake;
 use picture::Picture;
+use places::Places;
+
+pub use places::Uploader;
 
 /// How much of an upload the server holds in memory at most while it is received: what its connection
 /// has read and the file has not taken yet.
@@ -60,6 +64,7 @@ struct Shared {
     catalogue: Arc<dyn Catalogue>,
     blobs: Arc<dyn Blobs>,
     limits: config::Upload,
+    places: Places,
     decoders: Decoders,
 }
 
@@ -142,6 +147,10 @@ pub enum UploadError {
     /// Its sender failed.
     #[error("the upload broke off")]
     Read(#[source] std::io::Error),
+    /// As many uploads of whoever sends it are under way as there is room for. Trying again later is
+    /// right.
+    #[error("too many uploads are under way")]
+    Crowded(#[source] Full),
     /// As many photos of its tenant wait to be decoded as there is room for. Trying again later is
     /// right.
     #[error("too many photos wait to be decoded")]
@@ -163,6 +172,7 @@ impl Uploads {
                 catalogue,
                 blobs,
                 limits: limits.clone(),
+                places: Places::new(limits.max_under_way),
                 decoders: Decoders::new(),
             }),
         }
@@ -204,21 +214,25 @@ impl Uploads {
         if new.id.is_some() && self.shared.catalogue.show(&target).await?.is_some() {
             return Err(StoreError::Taken { what: "object" }.into());
         }
-        let received = self.receive(kind, content, u64::MAX).await?;
+        let tenant = Uploader::Tenant(new.tenant);
+        let received = self.receive(kind, tenant, content, u64::MAX).await?;
         self.make(new, target, received).await
     }
 
-    /// Writes the bytes of an upload to the disk, before it is known whose it will be. It may have
-    /// `at_most` so many bytes, and no more than the configuration allows to its kind.
+    /// Writes the bytes of an upload to the disk, before it is known whose it will be. `uploader` has as
+    /// many under way at once as `upload.max-under-way` leaves it. The upload may have `at_most` so many
+    /// bytes, and no more than the configuration allows to its kind.
     ///
     /// # Errors
     /// Refused, or not stored.
     pub async fn receive(
         &self,
         kind: Kind,
+        uploader: Uploader,
         content: &mut (dyn AsyncRead + Send + Unpin),
         at_most: u64,
     ) -> Result<Received, UploadError> {
+        let _place = self.shared.places.take(uploader)?;
         let limits = &self.shared.limits;
         let (limit, standard) = match kind {
             Kind::Photo => (limits.max_photo_bytes, Some(BlobKey::random())),

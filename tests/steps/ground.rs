@@ -106,7 +106,7 @@ async fn fill(data_dir: &Path) {
         let entry = ChainEntry {
             policy: policy.to_owned(),
             digest: component.digest,
-            settings: "{}".to_owned(),
+            settings: "{}".into(),
         };
         let kept = service.policies.add_component(component).await;
         kept.expect("a component");

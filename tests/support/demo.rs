@@ -90,9 +90,14 @@ pub(crate) struct Demo {
 
 impl Demo {
     pub(crate) fn start() -> Self {
+        Self::start_with(PATIENT)
+    }
+
+    /// With this configuration, in TOML.
+    pub(crate) fn start_with(settings: &str) -> Self {
         let folder = tempfile::tempdir().expect("a directory");
         let config = folder.path().join("atropos.toml");
-        std::fs::write(&config, PATIENT).expect("a configuration");
+        std::fs::write(&config, settings).expect("a configuration");
         let config = config.to_str().expect("a path in UTF-8");
         let data_dir = folder.path().join("data");
         let server = Server::start(&data_dir, &["--demo", "--config", config]);

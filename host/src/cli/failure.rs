@@ -207,7 +207,9 @@ impl Failure {
             Self::Upload { source, .. } => match source {
                 UploadError::Read(_) => (Exit::Unavailable, "io"),
                 UploadError::Store(source) => store_class(source),
-                UploadError::Overloaded(_) => (Exit::Unavailable, "overloaded"),
+                UploadError::Crowded(_) | UploadError::Overloaded(_) => {
+                    (Exit::Unavailable, "overloaded")
+                }
                 _ => (Exit::Refused, "upload-refused"),
             },
             Self::Component { source, .. } => match source {

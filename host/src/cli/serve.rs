@@ -12,6 +12,7 @@ use tokio::sync::oneshot;
 use super::lock::ServerLock;
 use super::{Failure, Global, descriptors};
 use crate::config::Config;
+use crate::memory::MemoryBudget;
 use crate::service::Service;
 use crate::status::{Socket, Teller};
 use crate::{demo, http};
@@ -75,6 +76,12 @@ pub(crate) async fn run(typed: Serve, mut config: Config) -> Result<(), Failure>
         tracing::warn!(%error, "there are no metrics");
     }
     config.http.max_connections = descriptors::enough_for(config.http.max_connections);
+    let memory = MemoryBudget::of(&config);
+    tracing::info!(
+        at_most_mib = memory.total().div_ceil(1 << 20),
+        parts = %memory,
+        "memory that the configuration allows"
+    );
     let service = Service::open(config)?;
     match ready(&typed, &service).await {
         Ok(Ready {

@@ -36,7 +36,14 @@ impl Config {
             });
         }
         type Range = (&'static str, u64, u64, u64, &'static str);
-        let ranges: [Range; 25] = [
+        let ranges: [Range; 26] = [
+            (
+                "upload.max-under-way",
+                self.upload.max_under_way.into(),
+                1,
+                100_000,
+                "1 to 100000",
+            ),
             (
                 "http.max-connections",
                 self.http.max_connections.into(),

@@ -3,7 +3,7 @@
 //! **Invariant:** an item waits for at most as many items of another key as are before it of its own.
 //! **Invariant:** of items that are taken together, no more than [`OF_EACH`] are of one key unless all
 //! are, so that what is done with them at once takes no longer than that for whoever is among them.
-//! **Invariant:** each item has a place in a [`Room`], so that one key never fills the queue.
+//! **Invariant:** each item has places in a [`Room`], by its size, so that one key never fills the queue.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -39,6 +39,8 @@ struct Open<K: Key, T>(Arc<Shared<K, T>>);
 struct Shared<K: Key, T> {
     queued: Mutex<Queued<K, T>>,
     room: Room<K>,
+    /// How many places one item has at most: one that is alone always finds them.
+    most_places: usize,
     came: Notify,
 }
 
@@ -59,6 +61,7 @@ pub fn queue<K: Key, T>(places: usize) -> (Sender<K, T>, Receiver<K, T>) {
     let shared = Arc::new(Shared {
         queued: Mutex::new(queued),
         room: Room::new(places),
+        most_places: (places / 2).max(1),
         came: Notify::new(),
     });
     let open = Arc::new(Open(Arc::clone(&shared)));
@@ -72,17 +75,18 @@ impl<K: Key, T> Clone for Sender<K, T> {
 }
 
 impl<K: Key, T> Sender<K, T> {
-    /// Queues an item.
+    /// Queues an item that is worth so many places, one at least and half of all at most.
     ///
     /// # Errors
     /// [`SendError`]; the item is dropped.
-    pub fn try_send(&self, key: K, item: T) -> Result<(), SendError> {
+    pub fn try_send(&self, key: K, places: usize, item: T) -> Result<(), SendError> {
         let Open(shared) = &*self.0;
         let mut queued = shared.queued.lock();
         if queued.closed {
             return Err(SendError::Closed);
         }
-        let place = shared.room.place(key.clone());
+        let places = places.clamp(1, shared.most_places);
+        let place = shared.room.places(key.clone(), places);
         let place = place.map_err(|_| SendError::Full)?;
         let items = queued.items.entry(key.clone()).or_default();
         items.push_back((item, place));
@@ -183,12 +187,12 @@ mod tests {
     async fn keys_take_turns_however_many_items_one_has() {
         let (sender, mut receiver) = queue(100);
         for item in ["a1", "a2", "a3", "a4", "b1", "c1", "c2"] {
-            sender.try_send(item.as_bytes()[0], item).unwrap();
+            sender.try_send(item.as_bytes()[0], 1, item).unwrap();
         }
         let mut taken = Vec::new();
         assert_eq!(receiver.recv_many(&mut taken, 4).await, 4);
         assert_eq!(taken, ["a1", "b1", "c1", "a2"]);
-        sender.try_send(b'd', "d1").unwrap();
+        sender.try_send(b'd', 1, "d1").unwrap();
         taken.clear();
         assert_eq!(receiver.recv_many(&mut taken, 100).await, 4);
         assert_eq!(taken, ["c2", "a3", "d1", "a4"]);
@@ -199,7 +203,7 @@ mod tests {
         let (sender, mut receiver) = queue(1000);
         let send = |key, count| {
             for _ in 0..count {
-                sender.try_send(key, key).unwrap();
+                sender.try_send(key, 1, key).unwrap();
             }
         };
         send('a', 100);
@@ -221,22 +225,33 @@ mod tests {
         let (sender, mut receiver) = queue(9);
         let fill = |key| {
             (0..)
-                .take_while(|_| sender.try_send(key, ()).is_ok())
+                .take_while(|_| sender.try_send(key, 1, ()).is_ok())
                 .count()
         };
         assert_eq!(fill(1), 6, "two thirds");
-        assert_eq!(sender.try_send(1, ()), Err(SendError::Full));
+        assert_eq!(sender.try_send(1, 1, ()), Err(SendError::Full));
         assert!(fill(2) > 0, "another finds room");
         receiver.recv_many(&mut Vec::new(), 100).await;
         assert_eq!(fill(1), 6, "what was taken made room");
     }
 
     #[tokio::test]
+    async fn a_large_item_has_the_places_of_several_and_one_that_is_alone_fits() {
+        let (sender, mut receiver) = queue(9);
+        for _ in 0..3 {
+            sender.try_send(1, 100, ()).unwrap();
+            assert_eq!(sender.try_send(1, 100, ()), Err(SendError::Full));
+            sender.try_send(2, 1, ()).unwrap();
+            assert_eq!(receiver.recv_many(&mut Vec::new(), 9).await, 2);
+        }
+    }
+
+    #[tokio::test]
     async fn what_is_queued_is_taken_after_the_end_and_nothing_else() {
         let (sender, mut receiver) = queue(9);
-        sender.try_send(1, "last").unwrap();
+        sender.try_send(1, 1, "last").unwrap();
         receiver.close();
-        assert_eq!(sender.try_send(1, "late"), Err(SendError::Closed));
+        assert_eq!(sender.try_send(1, 1, "late"), Err(SendError::Closed));
         let mut taken = Vec::new();
         assert_eq!(receiver.recv_many(&mut taken, 9).await, 1);
         assert_eq!(receiver.recv_many(&mut taken, 9).await, 0);

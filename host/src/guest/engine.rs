@@ -23,7 +23,8 @@ pub(super) const TICK: Duration = Duration::from_millis(5);
 
 /// Room for a policy called from within a plugin's call: both run on the plugin's stack.
 const GUEST_STACK_BYTES: usize = 512 << 10;
-const FIBER_STACK_BYTES: usize = 4 * GUEST_STACK_BYTES;
+/// The stack of one call of the plugin.
+pub const FIBER_STACK_BYTES: usize = 4 * GUEST_STACK_BYTES;
 
 /// What one component may have of each.
 const CORE_INSTANCES: u32 = 64;

@@ -63,10 +63,12 @@ pub use self::breakers::HeldOff;
 pub use self::built_in::{ALLOW_ALL, POLICIES as BUILT_IN_POLICIES, policy as built_in_policy};
 pub use self::compiler::{VERB as COMPILE_VERB, compile};
 pub use self::component::Stock;
+pub use self::engine::FIBER_STACK_BYTES;
 pub use self::failure::GuestError;
 pub use self::judge::Judge;
 pub use self::module::component as component_of;
 pub use self::policy::{Answer, Run};
+pub use self::shadow_queue::BYTES as SHADOW_BYTES;
 
 /// How long a request waits for the plugin to be loaded, which counts for none of its limits.
 const PATIENCE: Patience = Patience::Within(Duration::from_secs(5));

@@ -18,7 +18,7 @@ use crate::store::shadow::Shadow;
 use crate::target::TenantId;
 
 /// How much all that waits may hold.
-const BYTES: usize = 16 << 20;
+pub const BYTES: usize = 16 << 20;
 
 /// What one place in the room stands for. A decision has few hundred bytes, mostly.
 const BYTES_PER_PLACE: usize = 1 << 10;

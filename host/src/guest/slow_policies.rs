@@ -119,7 +119,7 @@ impl SlowPolicies {
         slot: Slot<TenantId>,
         subject: Subject,
         policy: Arc<Policy>,
-        asked: (Question, String),
+        asked: (Question, Arc<str>),
         limits: GuestLimits,
     ) -> (Run, Option<Slot<TenantId>>) {
         let asked = self.threads.compute(move || {

@@ -234,7 +234,7 @@ impl From<UploadError> for Failure {
     fn from(error: UploadError) -> Self {
         let (status, code) = match error {
             UploadError::Store(source) => return source.into(),
-            UploadError::Overloaded(_) => return OVERLOADED,
+            UploadError::Crowded(_) | UploadError::Overloaded(_) => return OVERLOADED,
             UploadError::Empty => (StatusCode::BAD_REQUEST, "file-empty"),
             UploadError::NotAPicture => (StatusCode::BAD_REQUEST, "file-not-a-picture"),
             UploadError::Read(_) => (StatusCode::BAD_REQUEST, "upload-incomplete"),

@@ -39,6 +39,7 @@ use tokio::net::TcpListener;
 
 pub use operations::install_metrics;
 pub use routes::{Access, Endpoint, endpoints};
+pub use server::CONNECTION_BYTES;
 
 use crate::service::Service;
 

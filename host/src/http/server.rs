@@ -31,6 +31,10 @@ use crate::config;
 /// The most that a connection buffers, and so the most that a request's headers may have.
 const BUFFER_BYTES: usize = 64 << 10;
 
+/// What a connection takes at most: what it has read of headers, a chunk of a download, what is written,
+/// and its tasks. One that is idle takes about 16 KiB.
+pub const CONNECTION_BYTES: u64 = 3 * BUFFER_BYTES as u64 + (32 << 10);
+
 /// Serves until `stop` resolves, then accepts nothing new and gives the requests under way time to
 /// end. Whatever is left then is cut off; a delete goes on without its client.
 pub(super) async fn run(

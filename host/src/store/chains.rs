@@ -170,12 +170,13 @@ pub struct ChainEntry {
     /// The component.
     pub digest: Digest,
     /// The JSON text as the tenant gave it.
-    pub settings: String,
+    #[serde(with = "super::shared_text")]
+    pub settings: Arc<str>,
 }
 
 impl ChainEntry {
     /// This component under this name, with these settings, which it is not asked about.
-    pub fn new(policy: impl Into<String>, component: &[u8], settings: impl Into<String>) -> Self {
+    pub fn new(policy: impl Into<String>, component: &[u8], settings: impl Into<Arc<str>>) -> Self {
         Self {
             policy: policy.into(),
             digest: Digest::of(component),

@@ -12,6 +12,7 @@
 //! **Invariant:** success is answered only after the row is durably gone and every blob is removed.
 //! **Invariant:** whatever happens after the commit, the shred records name what is still to do.
 //! **Invariant:** tenants take turns in the queues, and none fills one, however much it asks for.
+//! **Invariant:** what waits takes no more memory than the places in the queues stand for.
 //! **Invariant:** what fails or panics for one erasure fails no other of its group, and no later group.
 
 use std::sync::Arc;
@@ -31,6 +32,9 @@ use crate::config;
 use crate::fair_queue::round_robin::{self, Receiver, SendError, Sender};
 use crate::step::{self, Step};
 use crate::target::{BlobKey, TenantId, now_ms};
+
+/// What one of `erase.max-queued` places stands for: a decision that says more takes several.
+pub const PLACE_BYTES: usize = 8 << 10;
 
 /// Why a staged erasure did not complete.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -183,7 +187,8 @@ impl Committer {
             once,
             answer,
         };
-        self.staged.try_send(tenant, staged)?;
+        let places = places([&staged.decision]);
+        self.staged.try_send(tenant, places, staged)?;
         outcome.await.unwrap_or(Err(CommitError::Unavailable))
     }
 
@@ -198,7 +203,9 @@ impl Committer {
         };
         let tenant = first.target().tenant;
         let (answer, outcome) = oneshot::channel();
-        self.unused.try_send(tenant, Unused { decisions, answer })?;
+        let places = places(&decisions);
+        self.unused
+            .try_send(tenant, places, Unused { decisions, answer })?;
         outcome.await.unwrap_or(Err(CommitError::Unavailable))
     }
 
@@ -207,6 +214,12 @@ impl Committer {
         self.stopping.cancel();
         self.tasks.wait().await;
     }
+}
+
+/// How many places these have in a queue: one, and one more for each [`PLACE_BYTES`] that were said.
+fn places<'a>(decisions: impl IntoIterator<Item = &'a Decision>) -> usize {
+    let said = decisions.into_iter().map(Decision::findings_bytes);
+    1 + said.sum::<usize>() / PLACE_BYTES
 }
 
 /// Takes what has queued up as one group, or waits for the first of it. While a group is written, the

@@ -1,5 +1,7 @@
 //! The recorded outcome of a chain on one request: enough to explain it and to replay it.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -57,6 +59,15 @@ impl Decision {
     /// The object that was judged.
     pub fn target(&self) -> &Target {
         &self.object.target
+    }
+
+    /// How many bytes its policies said, which differ most between decisions. Settings are shared with
+    /// the chain and not counted.
+    pub fn findings_bytes(&self) -> usize {
+        let findings = self.reviews.iter().flat_map(|review| &review.findings);
+        findings
+            .map(|finding| size_of_val(finding) + finding.rule.len() + finding.detail.len())
+            .sum()
     }
 }
 
@@ -137,8 +148,10 @@ pub struct PolicyReview {
     pub policy: String,
     /// The component that judged.
     pub digest: Digest,
-    /// The settings it judged by: the JSON text as the tenant gave it.
-    pub settings: String,
+    /// The settings it judged by: the JSON text as the tenant gave it. Shared with the chain, so that
+    /// decisions which wait to be recorded hold no copies of it.
+    #[serde(with = "super::shared_text")]
+    pub settings: Arc<str>,
     /// `allow`, `deny`, or the code of its fault.
     pub outcome: String,
     /// Why.
@@ -229,7 +242,7 @@ mod tests {
         let review = PolicyReview {
             policy: "retention".to_owned(),
             digest: Digest::of(b""),
-            settings: "{}".to_owned(),
+            settings: "{}".into(),
             outcome: "deny".to_owned(),
             findings: vec![
                 finding("label", FindingOutcome::Passed),

@@ -25,6 +25,7 @@ pub mod repeat;
 pub mod report;
 mod settle;
 pub mod shadow;
+mod shared_text;
 pub mod shred;
 pub mod sqlite;
 pub mod tenants;

@@ -38,6 +38,20 @@ const MAX_SIDE: u32 = 65_535;
 /// A pixel of a GIF: four channels, and again in a frame that is not as large as the whole.
 const GIF_BYTES_PER_PIXEL: u64 = 8;
 
+/// What decoding one picture may take, whatever the picture.
+pub fn memory_bytes(limits: &config::Upload) -> u64 {
+    let side = u64::from(limits.standard_side_px);
+    let pixels = limits.max_photo_pixels.saturating_mul(BYTES_PER_PIXEL);
+    let file = limits.max_photo_bytes.saturating_mul(3);
+    let derived = side
+        .saturating_mul(side)
+        .saturating_mul(BYTES_PER_DERIVED_PIXEL);
+    pixels
+        .saturating_add(file)
+        .saturating_add(derived)
+        .saturating_add(BYTES_BESIDE)
+}
+
 /// A decoded photo.
 pub(super) struct Picture {
     /// As its bytes say, whatever its name says.

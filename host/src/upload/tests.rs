@@ -280,13 +280,17 @@ async fn a_document_beyond_its_size_is_refused_and_leaves_no_byte() {
     house.document("a.txt", &[7; 1000]).await.unwrap();
 }
 
+fn uploader() -> Uploader {
+    Uploader::Client("a client".to_owned())
+}
+
 #[tokio::test]
 async fn what_was_received_is_an_object_only_when_it_is_known_whose() {
     let house = House::new(small()).await;
     let bytes = encoded(RgbImage::new(9, 9), ImageFormat::Png);
     let received = house
         .uploads
-        .receive(Kind::Photo, &mut bytes.as_slice(), 1000)
+        .receive(Kind::Photo, uploader(), &mut bytes.as_slice(), 1000)
         .await
         .unwrap();
     assert_eq!(house.files(), 1, "the bytes are on the disk");
@@ -297,14 +301,14 @@ async fn what_was_received_is_an_object_only_when_it_is_known_whose() {
 
     let received = house
         .uploads
-        .receive(Kind::Photo, &mut bytes.as_slice(), 1000)
+        .receive(Kind::Photo, uploader(), &mut bytes.as_slice(), 1000)
         .await
         .unwrap();
     house.uploads.discard(received).await;
     assert_eq!(house.files(), 2, "those of the stored one");
     let refused = house
         .uploads
-        .receive(Kind::Document, &mut bytes.as_slice(), 10)
+        .receive(Kind::Document, uploader(), &mut bytes.as_slice(), 10)
         .await;
     assert!(matches!(refused, Err(UploadError::TooLarge { limit: 10 })));
     assert_eq!(house.files(), 2);

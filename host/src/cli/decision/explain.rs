@@ -193,7 +193,7 @@ fn said(review: &PolicyReview) -> Said {
             "{} {outcome}, with {fuel} fuel; component {}",
             review.policy, review.digest
         ),
-        settings: review.settings.clone(),
+        settings: review.settings.to_string(),
         findings: review.findings.iter().map(sentence).collect(),
     }
 }

@@ -81,7 +81,7 @@ async fn one(
     let entry = ChainEntry {
         policy: name.clone(),
         digest: report.digest,
-        settings,
+        settings: settings.into(),
     };
     let component = NewComponent {
         digest: report.digest,

@@ -103,7 +103,7 @@ async fn reading(
     place: Result<Path<Place>, PathRejection>,
 ) -> Result<Reading, Failure> {
     let Path(place) = place.map_err(|_| NO_ROUTE)?;
-    let token = bearer(service, headers).await?;
+    let Bearer { token, .. } = bearer(service, headers).await?;
     let tenant = &place.tenant_sub_domain;
     let caller = caller(service, &token, tenant, Permission::DocumentsRead).await?;
     Ok(Reading {
@@ -113,8 +113,14 @@ async fn reading(
     })
 }
 
+/// A bearer token, and the client that it stands for.
+struct Bearer {
+    token: String,
+    client: String,
+}
+
 /// A bearer token that speaks for somebody, whatever the tenant.
-async fn bearer(service: &Service, headers: &HeaderMap) -> Result<String, Failure> {
+async fn bearer(service: &Service, headers: &HeaderMap) -> Result<Bearer, Failure> {
     let header = wire::header(headers, AUTHORIZATION.as_str()).map_err(|_| INVALID_TOKEN)?;
     let header = header.filter(|header| !header.is_empty());
     let header = header.ok_or(MISSING_TOKEN)?;
@@ -123,9 +129,12 @@ async fn bearer(service: &Service, headers: &HeaderMap) -> Result<String, Failur
         return Err(INVALID_TOKEN);
     }
     let token = token.trim_start_matches(' ');
-    let valid = service.credentials.check_token(token).await;
-    valid.map_err(|error| Failure::auth(error, INVALID_TOKEN, NO_ACCESS))?;
-    Ok(token.to_owned())
+    let client = service.credentials.token_client(token).await;
+    let client = client.map_err(|error| Failure::auth(error, INVALID_TOKEN, NO_ACCESS))?;
+    Ok(Bearer {
+        token: token.to_owned(),
+        client,
+    })
 }
 
 /// Whom the token stands for in a tenant. What is no subdomain is a tenant without access.

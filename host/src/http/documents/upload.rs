@@ -5,13 +5,13 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 
-use super::{INVALID_ACCOUNT, NO_ACCESS, bearer, caller, owner};
+use super::{Bearer, INVALID_ACCOUNT, NO_ACCESS, bearer, caller, owner};
 use crate::http::failure::Failure;
 use crate::http::form::{Form, FormError, Shape};
 use crate::http::problem::ProblemError;
 use crate::service::Service;
 use crate::target::{Kind, Permission, TenantId};
-use crate::upload::{NewUpload, UploadError};
+use crate::upload::{NewUpload, UploadError, Uploader};
 
 /// How much of a file is taken before it is known which tenant it is for.
 const FILE_FIRST_BYTES: u64 = 4 << 20;
@@ -38,7 +38,7 @@ pub(super) async fn upload(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Json<String>, ProblemError> {
-    let token = bearer(&service, &headers).await?;
+    let Bearer { token, client } = bearer(&service, &headers).await?;
     let shape = Shape {
         file: "file",
         fields: ["tenantSubDomain", "userAccountId"],
@@ -55,7 +55,8 @@ pub(super) async fn upload(
     }
     let mut file = file.ok_or(FILE_MISSING)?;
     let uploads = &service.uploads;
-    let received = uploads.receive(Kind::Document, &mut *file.content, file.at_most);
+    let client = Uploader::Client(client);
+    let received = uploads.receive(Kind::Document, client, &mut *file.content, file.at_most);
     let received = received.await.map_err(|error| match error {
         UploadError::TooLarge { limit } if file_first && limit == FILE_FIRST_BYTES => FILE_FIRST,
         other => Failure::from(other),

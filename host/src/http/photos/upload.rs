@@ -13,7 +13,7 @@ use crate::http::form::{Form, FormError, Shape};
 use crate::http::wire;
 use crate::service::Service;
 use crate::target::{Kind, Permission};
-use crate::upload::{NewUpload, UploadError};
+use crate::upload::{NewUpload, UploadError, Uploader};
 
 /// Takes a photo; `userId` comes as a field, or in the query as well.
 pub(super) async fn upload(
@@ -45,7 +45,8 @@ pub(super) async fn upload(
     }
     let mut file = file.ok_or(INVALID_FILE)?;
     let uploads = &service.uploads;
-    let received = uploads.receive(Kind::Photo, &mut *file.content, file.at_most);
+    let tenant = Uploader::Tenant(caller.tenant.id);
+    let received = uploads.receive(Kind::Photo, tenant, &mut *file.content, file.at_most);
     let received = received.await.map_err(refused)?;
     drop(file.content);
     let fields = form.finish().await.map_err(malformed);

@@ -50,6 +50,10 @@ const CHECKPOINT_AFTER: Duration = Duration::from_millis(250);
 /// How long a write waits for another process that is writing.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// What all of it may take: each connection has a page cache of 2 MiB, SQLite's own default, and there
+/// are the writer, the readers that are kept, and those of long reads.
+pub const MEMORY_BYTES: u64 = 64 << 20;
+
 /// The file in the data directory; SQLite keeps `-wal` and `-shm` beside it.
 const FILE: &str = "atropos.db";
 

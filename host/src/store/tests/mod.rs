@@ -196,7 +196,7 @@ pub(super) fn allowed(object: &Object) -> Decision {
         reviews: vec![PolicyReview {
             policy: "allow-all".to_owned(),
             digest: Digest::of(b"allow-all"),
-            settings: "{}".to_owned(),
+            settings: "{}".into(),
             outcome: "allow".to_owned(),
             findings: Vec::new(),
             fuel: 1,
