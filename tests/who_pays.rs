@@ -12,13 +12,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use atropos_test_guests as guests;
+use parking_lot::Mutex;
 use reqwest::blocking::Client;
 use reqwest::blocking::multipart::{Form, Part};
 use rusqlite::{Connection, params};
 use serde_json::json;
 
 use crate::support::photos::picture;
-use crate::support::raw::Request;
+use crate::support::raw::{Raw, Request};
 use crate::support::site::{Site, secret};
 use crate::support::{self, DOCUMENT_USER, Server, TENANT, verb};
 
@@ -34,13 +35,17 @@ const RETENTION: &str = r#"retention={"minimum-age-days":{"photo":30,"document":
 const LONG_LIST: usize = 100_000;
 const LONG_LIST_USER: u64 = 7777;
 const ATTACKING_CLIENT: &str = "attacker";
+/// How many requests one thread has under way where there are many: so many threads would be in one
+/// another's way, and not the server.
+const AT_ONCE: usize = 16;
 
 /// One row of the table.
 struct Row {
     part: &'static str,
     by: &'static str,
+    /// How many threads attack.
     callers: usize,
-    /// What one caller does again and again.
+    /// What each does again and again.
     attack: fn(&Street, usize),
     control: Control,
     config: &'static str,
@@ -69,7 +74,7 @@ impl Control {
     }
 }
 
-const ROWS: [Row; 13] = [
+const ROWS: [Row; 14] = [
     Row {
         part: "serving threads",
         by: "8 callers who list 100,000 documents, the last page of one",
@@ -128,11 +133,20 @@ const ROWS: [Row; 13] = [
     Row {
         part: "writer",
         by: "64 callers of a tenant whose deletes are refused and recorded",
-        callers: 64,
-        attack: |street, _| street.attack(0),
+        callers: 64 / AT_ONCE,
+        attack: |street, caller| street.attack_at_once(caller, 0),
         control: Control::Sync,
         config: "",
         policy: Some(guests::DENY_ALL),
+    },
+    Row {
+        part: "writer",
+        by: "64 callers each of 3 tenants whose policies are held off",
+        callers: 3 * 64 / AT_ONCE,
+        attack: |street, caller| street.attack_at_once(caller, caller % 3),
+        control: Control::Sync,
+        config: "",
+        policy: Some(guests::TRAP),
     },
     Row {
         part: "memory (uploads)",
@@ -201,6 +215,8 @@ struct Street {
     client_secret: String,
     large_photo: Vec<u8>,
     large_document: Vec<u8>,
+    /// Those of each thread that has several.
+    connections: Vec<Mutex<Vec<Raw>>>,
     site: Site,
 }
 
@@ -255,6 +271,7 @@ impl Street {
             client_secret,
             large_photo: picture(4000, 4000),
             large_document: vec![7; 8 << 20],
+            connections: (0..row.callers).map(|_| Mutex::default()).collect(),
             site,
         }
     }
@@ -272,6 +289,25 @@ impl Street {
     fn attack(&self, attacker: usize) {
         let (website, key) = &self.attackers[attacker];
         self.ask(&self.server.http, (website, key));
+    }
+
+    /// The same, many at once.
+    fn attack_at_once(&self, caller: usize, attacker: usize) {
+        let (website, key) = &self.attackers[attacker];
+        let request = format!(
+            "GET /api/4/UploadImage/DeleteUserPhoto?userId=u&photoId=p HTTP/1.1\r\nHost: x\r\n\
+             websiteId: {website}\r\nwebApiClientKey: {key}\r\n\r\n"
+        );
+        let mut connections = self.connections[caller].lock();
+        while connections.len() < AT_ONCE {
+            connections.push(self.server.dial());
+        }
+        for connection in connections.iter_mut() {
+            connection.send(&request);
+        }
+        for connection in connections.iter_mut() {
+            connection.next_answer();
+        }
     }
 
     /// With a credential that nobody has.

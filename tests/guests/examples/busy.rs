@@ -7,7 +7,7 @@ use atropos_sdk::{Judgement, Request};
 use atropos_test_guests::allowed;
 
 /// Each takes a few units of fuel.
-const ROUNDS: u32 = 2_000_000;
+const ROUNDS: u32 = 1_000_000;
 
 fn review(_: Request) -> Judgement {
     for round in 0..ROUNDS {
