@@ -1,4 +1,4 @@
-//! Computes for some ten milliseconds, within the default limits, and allows.
+//! Computes for some milliseconds, within the default limits, and allows.
 #![cfg(target_family = "wasm")]
 
 use std::hint::black_box;

@@ -16,7 +16,7 @@ macro_rules! components {
 components! {
     /// Policy: describes itself with a settings schema of 100 KB; allows.
     BOASTFUL = "boastful";
-    /// Policy: computes for some ten milliseconds, within the default limits, and allows.
+    /// Policy: computes for some milliseconds, within the default limits, and allows.
     BUSY = "busy";
     /// Policy: allows beside a failed finding.
     CONTRADICTION = "contradiction";
