@@ -112,6 +112,8 @@ steps! {
     RowsList = "rows.list",
     /// The bytes of a blob are to be opened for reading.
     BytesOpen = "bytes.open",
+    /// Whether the bytes of a blob are gone is to be looked at.
+    BytesAbsent = "bytes.absent",
     /// One key of an upload is to be doomed until its row exists.
     UploadReserve = "upload.reserve",
     /// A file is to be created.

@@ -10,6 +10,10 @@ use crate::target::BlobKey;
 /// How many removals are under way at once where the backend does not say otherwise.
 const AT_ONCE: usize = 16;
 
+const CANNOT_TELL: StoreError = StoreError::Missing {
+    what: "way to tell whether bytes are absent",
+};
+
 const GOES_ANOTHER_WAY: StoreError = StoreError::Missing {
     what: "way for uploads and downloads",
 };
@@ -27,6 +31,19 @@ pub trait Blobs: Send + Sync + 'static {
     /// Opens a blob for reading; `None` if there is none.
     async fn open(&self, _: BlobKey) -> Result<Option<BlobReader>> {
         Err(GOES_ANOTHER_WAY)
+    }
+
+    /// Whether there are no bytes of this key any more, wherever this platform may have put them. A
+    /// repeat of a delete is told of success on this answer alone, so `true` needs the proof that
+    /// [`Blobs::remove`] needs for [`Removal::Absent`]. Nothing is removed or opened.
+    ///
+    /// Who keeps outcomes of requests ([`super::Objects::first`]) brings this as well: left as it is,
+    /// every repeat of a delete that succeeded is answered as pending.
+    ///
+    /// # Errors
+    /// It cannot be told now; the asker takes the bytes to be there.
+    async fn is_absent(&self, _: BlobKey) -> Result<bool> {
+        Err(CANNOT_TELL)
     }
 
     /// Makes a blob unreadable. Absent already is fine, and said so.

@@ -112,6 +112,11 @@ impl Blobs for Local {
         }))
     }
 
+    async fn is_absent(&self, key: BlobKey) -> Result<bool> {
+        step::pass(Step::BytesAbsent).await?;
+        self.blocking(move |shared| shared.is_absent(key)).await
+    }
+
     async fn remove(&self, key: BlobKey) -> Result<Removal> {
         step::pass(Step::BytesRemove).await?;
         self.blocking(move |shared| shared.remove(key)).await
@@ -197,6 +202,15 @@ impl Shared {
         match removed {
             Ok(()) => Ok(Removal::Removed),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Removal::Absent),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn is_absent(&self, key: BlobKey) -> io::Result<bool> {
+        let (shard, name) = place(key);
+        match self.root.symlink_metadata(format!("{shard}/{name}")) {
+            Ok(_) => Ok(false),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(true),
             Err(error) => Err(error),
         }
     }

@@ -142,6 +142,10 @@ impl Blobs for Mortal {
         self.blobs.open(key).await
     }
 
+    async fn is_absent(&self, key: BlobKey) -> Result<bool> {
+        self.blobs.is_absent(key).await
+    }
+
     async fn remove(&self, key: BlobKey) -> Result<Removal> {
         let turn = self.removals.fetch_add(1, Ordering::SeqCst);
         if self.failing[turn % self.failing.len()] {
