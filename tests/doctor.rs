@@ -7,7 +7,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use rusqlite::types::Value as Cell;
 use serde_json::{Value, json};
 
-use crate::support::site::{Site, blob_files, blob_of, blob_path, database, keys, wait_until};
+use crate::support::site::{
+    MARKER, Site, blob_files, blob_of, blob_path, database, keys, wait_until,
+};
 use crate::support::{self, Server, TENANT, run, verb};
 
 /// A well-formed key of which no row knows.
@@ -190,12 +192,15 @@ fn if_most_is_lost_nothing_is_forgotten() {
     assert_eq!(server.stop(), Some(0));
     let (blobs, elsewhere) = (data_dir.join("blobs"), site.folder().join("elsewhere"));
     std::fs::rename(&blobs, &elsewhere).expect("moved");
+    // A place that says it is the right one, and has nothing.
+    std::fs::create_dir(&blobs).expect("a folder");
+    std::fs::copy(elsewhere.join(MARKER), blobs.join(MARKER)).expect("a marker");
     let output = run(&data_dir, &["doctor", "--repair", "--forget-lost"]);
     let said = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(4));
     assert!(said.contains("is `blobs` in its place?"), "{said}");
     assert_eq!(keys(&data_dir, "blobs").len(), 3);
-    std::fs::remove_dir(&blobs).expect("an empty folder");
+    std::fs::remove_dir_all(&blobs).expect("an empty folder");
     std::fs::rename(&elsewhere, &blobs).expect("moved back");
     assert_eq!(doctor(&data_dir, &[]).0, Some(0));
     let server = site.serve();

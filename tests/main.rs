@@ -101,5 +101,7 @@ mod slow_tenants;
 mod traces;
 // Requests that are too large, and ids and links that lead elsewhere.
 mod trespass;
+// The place of the bytes and the files of the database: missing, another's, taken away and put back.
+mod volumes;
 // What one who takes all that it can get costs another tenant, measured.
 mod who_pays;

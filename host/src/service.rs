@@ -13,9 +13,10 @@ use crate::config::Config;
 use crate::erase::{Atropos, Platform};
 use crate::guest::{ALLOW_ALL, GuestError};
 use crate::store::doctor::Doctor;
-use crate::store::local::Local;
+use crate::store::local::{Local, place};
 use crate::store::sqlite::Sqlite;
 use crate::store::tenants::NewTenant;
+use crate::store::volume::Claims as _;
 use crate::store::{
     Blobs, Catalogue, ChainEntry, Chains, NewComponent, Objects, Policies, StoreError, Tenants,
 };
@@ -88,22 +89,44 @@ pub enum ServiceError {
 }
 
 impl Storage {
-    /// Opens the data directory, making it if need be.
+    /// Opens the data directory, making it if need be. Its bytes must prove to be those that its rows
+    /// belong to, and its rows are made only where there are no bytes.
     ///
     /// # Errors
     /// The storage does not open.
     pub fn open(data_dir: &Path) -> Result<Self, ServiceError> {
+        Self::open_with(data_dir, |rows| Local::open(data_dir, rows))
+    }
+
+    /// The same without the proof, for those who only look: what needs the bytes is refused one by one.
+    ///
+    /// # Errors
+    /// The storage does not open.
+    pub fn unproved(data_dir: &Path) -> Result<Self, ServiceError> {
+        Self::open_with(data_dir, |rows| {
+            Ok(Local::unproved(data_dir, rows.volume()?))
+        })
+    }
+
+    fn open_with(
+        data_dir: &Path,
+        bytes: impl FnOnce(&Sqlite) -> Result<Local, StoreError>,
+    ) -> Result<Self, ServiceError> {
         std::fs::create_dir_all(data_dir).map_err(|source| ServiceError::DataDir {
             path: data_dir.to_owned(),
             source,
         })?;
-        let store_error = |source| ServiceError::Store {
+        let open = || {
+            if !Sqlite::exists(data_dir)? && place::has_bytes(data_dir)? {
+                return Err(StoreError::NoDatabase);
+            }
+            let rows = Arc::new(Sqlite::open(data_dir)?);
+            let bytes = bytes(&rows)?;
+            Ok(Self { rows, bytes })
+        };
+        open().map_err(|source| ServiceError::Store {
             path: data_dir.to_owned(),
             source,
-        };
-        Ok(Self {
-            rows: Arc::new(Sqlite::open(data_dir).map_err(store_error)?),
-            bytes: Local::open(data_dir).map_err(store_error)?,
         })
     }
 

@@ -142,6 +142,9 @@ pub(crate) fn keys(data_dir: &Path, table: &str) -> BTreeSet<String> {
     keys.collect::<Result<_, _>>().expect("keys")
 }
 
+/// The file in which a volume of bytes bears its id.
+pub(crate) const MARKER: &str = "volume-id";
+
 /// The blob keys that have a file.
 pub(crate) fn blob_files(data_dir: &Path) -> BTreeSet<String> {
     let root = data_dir.join("blobs");
@@ -149,7 +152,9 @@ pub(crate) fn blob_files(data_dir: &Path) -> BTreeSet<String> {
         let path = path.strip_prefix(&root).expect("beneath").to_owned();
         path.to_str().expect("a key").replace('/', "")
     };
-    files(&root).into_iter().map(key).collect()
+    let files = files(&root).into_iter();
+    let blobs = files.filter(|path| !path.ends_with(MARKER));
+    blobs.map(key).collect()
 }
 
 /// The file of an object's first blob.

@@ -28,6 +28,7 @@ mod status;
 mod tenant;
 mod token;
 mod values;
+mod volume;
 
 use std::path::{Path, PathBuf};
 
@@ -119,6 +120,9 @@ enum Command {
     Component(component::Verb),
     /// Compare rows with bytes, and mend what has come apart
     Doctor(doctor::Doctor),
+    /// Show and settle which volume of bytes the database belongs to
+    #[command(subcommand)]
+    Volume(volume::Verb),
     /// Judge recorded decisions again: as they were, or by another chain
     Replay(replay::Typed),
     /// Show at a glance what a server does, what is stored, and what resists
@@ -209,6 +213,7 @@ impl Cli {
             Command::Policy(verb) => return verb.run(config, self.global.json).await,
             Command::Replay(typed) => return replay::run(typed, config, self.global.json).await,
             Command::Status => status::run(config).await?,
+            Command::Volume(verb) => volume::run(verb, config).await?,
             // Its caller reads nothing but what it ends with.
             Command::Compile {
                 memory_bytes,

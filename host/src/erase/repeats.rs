@@ -144,7 +144,7 @@ fn unavailable(error: &StoreError) -> Answer {
         error = error as &dyn std::error::Error,
         "what became of a request cannot be told or kept"
     );
-    Answer::new(Err(Refused::Unavailable))
+    Answer::new(Err(error.into()))
 }
 
 #[cfg(test)]
