@@ -116,9 +116,9 @@ fn each_divergence_is_found_and_nothing_changes_until_it_is_mended() {
     assert_eq!(found(short)["sizeBytes"], 5);
     assert!(picture(&data_dir) == before, "looking changed something");
 
-    // The orphan goes, and lost bytes do not come back.
+    // The orphan goes to quarantine, and lost bytes do not come back.
     let (exit, report) = doctor(&data_dir, &["--repair"]);
-    assert_eq!((exit, &report["doomed"]), (Some(4), &json!(1)));
+    assert_eq!((exit, &report["quarantined"]), (Some(4), &json!(1)));
     assert_eq!(keys(&data_dir, "blobs").len(), 8, "no row goes untold");
     assert!(!blob_path(&data_dir, STRAY).exists());
     assert_eq!(keys(&data_dir, "shreds").len(), 0);
@@ -250,7 +250,7 @@ fn beside_uploads_and_deletes_under_way_nothing_is_found_and_nothing_harmed() {
                 (Some(0), BTreeMap::new()),
                 "{report}"
             );
-            assert_eq!(report["doomed"], 0);
+            assert_eq!(report["quarantined"], 0);
         }
         done.store(true, Ordering::SeqCst);
     });
@@ -314,7 +314,11 @@ fn thousands_of_orphans_are_mended_in_batches() {
         Some(100)
     );
     let (exit, report) = doctor(&data_dir, &["--repair"]);
-    assert_eq!((exit, &report["doomed"]), (Some(0), &json!(ORPHANS)));
+    assert_eq!((exit, &report["quarantined"]), (Some(4), &json!(0)));
+    assert_eq!(report["doubts"], json!(["many-orphans"]));
+    let (exit, report) = doctor(&data_dir, &["--repair", "--many-orphans"]);
+    assert_eq!((exit, &report["quarantined"]), (Some(0), &json!(ORPHANS)));
+    assert_eq!(report["inQuarantine"], json!(ORPHANS));
     assert_eq!(blob_files(&data_dir).len(), 0);
     assert_eq!(keys(&data_dir, "shreds").len(), 0);
 }

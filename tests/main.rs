@@ -73,6 +73,8 @@ mod policies;
 mod races;
 // Recorded decisions, judged again.
 mod replay;
+// Files that nothing names: set aside, brought back, and erased when their period is over.
+mod quarantine;
 // Requests that delete nothing, and the exact answers to them.
 mod requests;
 // Deletes that have a key, repeated.

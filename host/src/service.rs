@@ -4,9 +4,11 @@
 
 mod backlog;
 mod lists;
+mod sweep;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::auth::Credentials;
 use crate::config::Config;
@@ -22,6 +24,8 @@ use crate::store::{
 };
 use crate::target::{Subdomain, Tenant, WebsiteId, now_ms};
 use crate::upload::Uploads;
+
+use self::sweep::Sweep;
 
 pub use self::backlog::Backlogs;
 pub use self::lists::{ListError, Lists};
@@ -53,6 +57,8 @@ pub struct Service {
     pub uploads: Uploads,
     /// Rows and bytes as they are.
     pub storage: Storage,
+    /// What empties the quarantine; nothing beside a server.
+    sweep: Sweep,
 }
 
 /// Rows and bytes of one data directory. Cheap to clone.
@@ -136,6 +142,7 @@ impl Storage {
             ledger: self.rows.clone(),
             inventory: Arc::new(self.bytes.clone()),
             catalogue: self.rows.clone(),
+            quarantine: Arc::new(self.bytes.clone()),
         }
     }
 }
@@ -152,7 +159,10 @@ impl Service {
     /// # Errors
     /// The storage does not open, or the sandbox does not start.
     pub fn open(config: Config) -> Result<Self, ServiceError> {
-        Self::open_with(Atropos::start, config)
+        let mut service = Self::open_with(Atropos::start, config)?;
+        let period = Duration::from_millis(service.config.erase.quarantine_ms);
+        service.sweep = Sweep::start(service.storage.bytes.clone(), period);
+        Ok(service)
     }
 
     /// The same beside a server, whose erasures under way are left to it.
@@ -189,6 +199,7 @@ impl Service {
             lists: Lists::new(rows.clone()),
             backlogs: Backlogs::new(rows.clone()),
             uploads: Uploads::new(rows.clone(), Arc::clone(&blobs), &config.upload),
+            sweep: Sweep::default(),
             storage,
             blobs,
             config: Arc::new(config),
@@ -223,6 +234,7 @@ impl Service {
     /// Takes on nothing new, and returns when what is under way has been committed and the files
     /// are free of it.
     pub async fn stop(&self) {
+        self.sweep.stop().await;
         self.atropos.stop().await;
         if let Err(error) = self.storage.rows.checkpoint().await {
             let error = &error as &dyn std::error::Error;

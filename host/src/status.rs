@@ -26,6 +26,7 @@ use crate::guest::Stock;
 use crate::service::{Service, Storage};
 use crate::store::catalogue::Backlog;
 use crate::store::ledger::{Overdue, Room, Totals};
+use crate::store::quarantine::Quarantine as _;
 use crate::store::shred::chain;
 use crate::store::{Catalogue as _, Chains as _, Inventory as _, Ledger as _, StoreError};
 use crate::target::{Digest, Subdomain, now_ms};
@@ -63,6 +64,8 @@ pub struct Stored {
     pub overdue: Vec<Overdue>,
     /// What keeps the place of the bytes from being the one that the rows belong to; `None` if it is.
     pub volume: Option<String>,
+    /// How many files are in quarantine, in the right place.
+    pub quarantined: Option<u64>,
     /// The room that is left for bytes, in the right place.
     pub room: Option<Room>,
 }
@@ -80,6 +83,10 @@ impl Stored {
             plugin: rows.plugin().await?,
             backlog: rows.backlog(now, COUNTED).await?,
             overdue: rows.overdue(now, SHOWN as u32).await?,
+            quarantined: match &proved {
+                Ok(()) => Some(storage.bytes.quarantined().await?.len() as u64),
+                Err(_) => None,
+            },
             room: match &proved {
                 Ok(()) => Some(storage.bytes.room().await?),
                 Err(_) => None,

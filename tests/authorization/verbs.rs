@@ -108,7 +108,7 @@ impl Stage {
         let rest: &[&str] = match verb {
             "serve" => &["--listen", "127.0.0.1:0"],
             "tenant list" | "client list" | "policy list" | "doctor" | "status" | "volume show"
-            | "volume adopt" => &[],
+            | "quarantine list" | "quarantine release" | "volume adopt" => &[],
             "tenant create" => &[&fresh, "--website-id", &website],
             "key issue" | "key list" | "policy show" | "policy history" | "policy rollback"
             | "budget show" => &tenant,

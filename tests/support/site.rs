@@ -145,7 +145,12 @@ pub(crate) fn keys(data_dir: &Path, table: &str) -> BTreeSet<String> {
 /// The file in which a volume of bytes bears its id.
 pub(crate) const MARKER: &str = "volume-id";
 
-/// The blob keys that have a file.
+/// Where files are in quarantine, each under its key.
+pub(crate) fn quarantine(data_dir: &Path) -> PathBuf {
+    data_dir.join("blobs").join("quarantine")
+}
+
+/// The blob keys that have a file in its place.
 pub(crate) fn blob_files(data_dir: &Path) -> BTreeSet<String> {
     let root = data_dir.join("blobs");
     let key = |path: PathBuf| {
@@ -153,7 +158,8 @@ pub(crate) fn blob_files(data_dir: &Path) -> BTreeSet<String> {
         path.to_str().expect("a key").replace('/', "")
     };
     let files = files(&root).into_iter();
-    let blobs = files.filter(|path| !path.ends_with(MARKER));
+    let blobs =
+        files.filter(|path| !path.ends_with(MARKER) && !path.starts_with(quarantine(data_dir)));
     blobs.map(key).collect()
 }
 

@@ -121,6 +121,9 @@ fn lines(server: &Value, stored: &Stored) -> Vec<Line> {
     if let Some(wrong) = &stored.volume {
         add("volume", wrong.clone());
     }
+    if let Some(files @ 1..) = stored.quarantined {
+        add("in quarantine", format!("{files} files"));
+    }
     if let Some(room) = &stored.room {
         let (free, total) = (room.free_bytes >> 20, room.total_bytes >> 20);
         add("space left", format!("{free} of {total} MiB"));

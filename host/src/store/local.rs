@@ -1,7 +1,7 @@
 //! Bytes as files beneath one directory.
 //!
 //! A blob is `blobs/<2 digits>/<30 digits>` of its key: 256 directories keep each of them small. Beside
-//! them lies the marker of the volume.
+//! them lie the marker of the volume and the quarantine, `blobs/quarantine/<32 digits>`.
 //!
 //! **Invariant:** every path is resolved beneath one open directory handle, so that no link planted
 //! inside leads outside.
@@ -12,6 +12,7 @@
 mod inventory;
 pub mod marker;
 pub mod place;
+mod quarantine;
 mod root;
 
 use std::collections::HashSet;
@@ -140,7 +141,8 @@ impl Blobs for Local {
 
     async fn remove(&self, key: BlobKey) -> Result<Removal> {
         step::pass(Step::BytesRemove).await?;
-        self.blocking(move |shared| shared.remove(key)).await
+        self.blocking(move |shared| shared.remove(&shared.root.dir()?, key))
+            .await
     }
 
     async fn remove_all(&self, keys: &[BlobKey]) -> Vec<Result<Removal>> {
@@ -152,7 +154,7 @@ impl Blobs for Local {
             .map(|chunk| {
                 let (shared, chunk) = (Arc::clone(&self.shared), chunk.to_vec());
                 let some = chunk.len();
-                let work = move || chunk.into_iter().map(|key| shared.remove(key)).collect();
+                let work = move || shared.remove_each(&chunk);
                 (some, spawn_blocking(work))
             })
             .collect();
@@ -222,27 +224,48 @@ impl Shared {
         }
     }
 
-    fn remove(&self, key: BlobKey) -> io::Result<Removal> {
+    /// Looks at the place once for all of them.
+    fn remove_each(&self, keys: &[BlobKey]) -> Vec<io::Result<Removal>> {
+        let root = self.root.dir();
+        let remove = |key: &BlobKey| match &root {
+            Ok(root) => self.remove(root, *key),
+            Err(_) => self.remove(&self.root.dir()?, *key),
+        };
+        keys.iter().map(remove).collect()
+    }
+
+    fn remove(&self, root: &Arc<Dir>, key: BlobKey) -> io::Result<Removal> {
         step::pass_blocking(Step::BytesUnlink)?;
         let (shard, name) = at(key);
-        let root = self.root.dir()?;
-        let removed = root.remove_file(format!("{shard}/{name}"));
+        let path = format!("{shard}/{name}");
+        let removed = root.remove_file(&path);
         // Absent may mean removed by someone who crashed before it was durable.
         self.touched.lock().insert(shard);
         step::pass_blocking(Step::BytesUnlinked)?;
-        match removed {
-            Ok(()) => Ok(Removal::Removed),
-            Err(error) => self.absent(&root, error).map(|()| Removal::Absent),
-        }
+        let Err(error) = removed else {
+            return Ok(Removal::Removed);
+        };
+        self.absent(root, error)?;
+        // In its place once more, where a release may have put it meanwhile.
+        let removed = self.remove_quarantined(root, key)?
+            || quarantine::there(root.remove_file(&path))?.is_some();
+        Ok(match removed {
+            true => Removal::Removed,
+            false => Removal::Absent,
+        })
     }
 
     fn is_absent(&self, key: BlobKey) -> io::Result<bool> {
         let (shard, name) = at(key);
+        let path = format!("{shard}/{name}");
         let root = self.root.dir()?;
-        match root.symlink_metadata(format!("{shard}/{name}")) {
-            Ok(_) => Ok(false),
-            Err(error) => self.absent(&root, error).map(|()| true),
-        }
+        let Err(error) = root.symlink_metadata(&path) else {
+            return Ok(false);
+        };
+        self.absent(&root, error)?;
+        let there = self.is_quarantined(&root, key)?
+            || quarantine::there(root.symlink_metadata(&path))?.is_some();
+        Ok(!there)
     }
 
     fn sync(&self, shard: &str) -> io::Result<()> {

@@ -20,6 +20,7 @@ pub mod local;
 pub mod objects;
 mod panics;
 pub mod policies;
+pub mod quarantine;
 mod record;
 pub mod repeat;
 pub mod report;

@@ -8,6 +8,7 @@ use futures_util::stream::{self, BoxStream, StreamExt as _};
 use tokio::sync::mpsc;
 use tokio::task::spawn_blocking;
 
+use super::quarantine::{QUARANTINE, ms};
 use super::{Local, Shared, at, marker, store_error};
 use crate::store::ledger::{Entry, Inventory, Room};
 use crate::store::{Result, StoreError};
@@ -57,6 +58,12 @@ impl Inventory for Local {
         }
     }
 
+    async fn written_ms(&self, keys: &[BlobKey]) -> Result<Vec<Option<u64>>> {
+        let keys = keys.to_vec();
+        self.blocking(move |shared| keys.into_iter().map(|key| shared.written_ms(key)).collect())
+            .await
+    }
+
     async fn room(&self) -> Result<Room> {
         self.blocking(|shared| {
             let volume = rustix::fs::fstatvfs(&*shared.root.dir()?)?;
@@ -91,14 +98,14 @@ impl Batch<'_> {
     }
 }
 
-/// Shows `each` what lies in the directory of the bytes, the marker aside, until it fails.
+/// Shows `each` what lies in the directory of the bytes, marker and quarantine aside, until it fails.
 pub(super) fn walk(blobs: &Dir, each: &mut dyn FnMut(Entry) -> io::Result<()>) -> io::Result<()> {
     for entry in blobs.entries()? {
         let entry = entry?;
         let shard = name(&entry);
         if is_shard(&shard) && entry.file_type()?.is_dir() {
             walk_shard(&entry.open_dir()?, &shard, each)?;
-        } else if shard != marker::MARKER {
+        } else if shard != marker::MARKER && shard != QUARANTINE {
             each(Entry::Foreign(format!("blobs/{shard}")))?;
         }
     }
@@ -112,6 +119,15 @@ impl Shared {
         let root = self.root.dir()?;
         match root.symlink_metadata(format!("{shard}/{name}")) {
             Ok(found) => Ok(found.is_file().then(|| found.len())),
+            Err(error) => self.absent(&root, error).map(|()| None),
+        }
+    }
+
+    fn written_ms(&self, key: BlobKey) -> io::Result<Option<u64>> {
+        let (shard, name) = at(key);
+        let root = self.root.dir()?;
+        match root.symlink_metadata(format!("{shard}/{name}")) {
+            Ok(found) => Ok(Some(ms(found.modified()?.into_std()))),
             Err(error) => self.absent(&root, error).map(|()| None),
         }
     }

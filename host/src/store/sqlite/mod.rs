@@ -109,6 +109,14 @@ impl Sqlite {
         }
     }
 
+    /// Looks whether the files are those that were opened.
+    ///
+    /// # Errors
+    /// [`StoreError::WrongDatabase`], or they cannot be looked at.
+    pub fn prove(&self) -> Result<()> {
+        self.files.unchanged()
+    }
+
     /// Frees the files of all that has been deleted so far.
     ///
     /// # Errors

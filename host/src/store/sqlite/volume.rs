@@ -4,12 +4,15 @@ use rusqlite::{Connection, TransactionBehavior, params};
 
 use super::rows::{execute, first, keys, word};
 use super::{Sqlite, connect};
-use crate::store::Result;
 use crate::store::volume::{Claims, VolumeId};
+use crate::store::{Result, StoreError};
 use crate::target::BlobKey;
 
-/// The row of `instance` that names the volume.
+/// The rows of `instance` that name the volume and tell when the database was made.
 const VOLUME: &str = "volume";
+const MADE: &str = "made-at-ms";
+
+const VALUE: &str = "SELECT value FROM instance WHERE name = ?";
 
 impl Claims for Sqlite {
     fn volume(&self) -> Result<Option<VolumeId>> {
@@ -47,6 +50,13 @@ impl Claims for Sqlite {
 }
 
 fn volume(rows: &Connection) -> Result<Option<VolumeId>> {
-    let known = "SELECT value FROM instance WHERE name = ?";
-    first(rows, known, [VOLUME], |row| word(row, "value"))
+    first(rows, VALUE, [VOLUME], |row| word(row, "value"))
+}
+
+/// When the database was made, in milliseconds since the epoch.
+pub(super) fn made_at_ms(rows: &Connection) -> Result<u64> {
+    let made = first(rows, VALUE, [MADE], |row| word(row, "value"))?;
+    made.ok_or(StoreError::Missing {
+        what: "time at which the database was made",
+    })
 }
