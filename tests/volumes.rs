@@ -58,8 +58,11 @@ fn refused(code: &str) -> (u16, Value) {
     (503, Value::from(code))
 }
 
+const EMPTIED: &str = "the same directory with nothing in it";
+
 /// What takes the place of the directory of the bytes, by name.
-const INTRUDERS: [(&str, fn(&Path)); 4] = [
+const INTRUDERS: [(&str, fn(&Path)); 5] = [
+    (EMPTIED, |_| {}),
     ("nothing", |_| {}),
     ("an empty directory", |blobs| {
         fs::create_dir(blobs).expect("a folder");
@@ -74,22 +77,62 @@ const INTRUDERS: [(&str, fn(&Path)); 4] = [
     }),
 ];
 
-/// A site's directory of bytes, put aside for as long as something else is in its place.
+/// What is in a site's directory of bytes, put aside for as long as something else is in its place.
 struct Aside {
     blobs: PathBuf,
     aside: PathBuf,
+    whole: bool,
 }
 
 impl Aside {
     fn put(site: &Site) -> Self {
         let (blobs, aside) = (site.data_dir().join("blobs"), site.folder().join("aside"));
         fs::rename(&blobs, &aside).expect("put aside");
-        Self { blobs, aside }
+        let whole = true;
+        Self {
+            blobs,
+            aside,
+            whole,
+        }
+    }
+
+    /// The directory itself stays, and has nothing in it.
+    fn emptied(site: &Site) -> Self {
+        let (blobs, aside) = (site.data_dir().join("blobs"), site.folder().join("aside"));
+        fs::create_dir(&aside).expect("a folder");
+        move_all(&blobs, &aside);
+        let whole = false;
+        Self {
+            blobs,
+            aside,
+            whole,
+        }
     }
 
     fn back(self) {
-        let _ = fs::remove_dir_all(&self.blobs);
-        fs::rename(&self.aside, &self.blobs).expect("put back");
+        if self.whole {
+            let _ = fs::remove_dir_all(&self.blobs);
+            fs::rename(&self.aside, &self.blobs).expect("put back");
+        } else {
+            move_all(&self.aside, &self.blobs);
+            fs::remove_dir(&self.aside).expect("an empty folder");
+        }
+    }
+}
+
+fn put_aside(site: &Site, what: &str, intrude: fn(&Path)) -> Aside {
+    let aside = match what {
+        EMPTIED => Aside::emptied(site),
+        _ => Aside::put(site),
+    };
+    intrude(&aside.blobs);
+    aside
+}
+
+fn move_all(from: &Path, to: &Path) {
+    for entry in fs::read_dir(from).expect("a folder") {
+        let entry = entry.expect("an entry");
+        fs::rename(entry.path(), to.join(entry.file_name())).expect("moved");
     }
 }
 
@@ -101,8 +144,7 @@ fn on_another_volume_nothing_starts_and_the_verb_that_adopts_it_is_named() {
     let guids = upload(&server, &NAMES);
     assert_eq!(server.stop(), Some(0));
     for (what, intrude) in INTRUDERS {
-        let aside = Aside::put(&site);
-        intrude(&aside.blobs);
+        let aside = put_aside(&site, what, intrude);
         let before = fs::read_dir(&aside.blobs).map(Iterator::count).ok();
         for verb in [
             &["serve", "--listen", "127.0.0.1:0"][..],
@@ -143,8 +185,7 @@ fn while_another_volume_is_in_its_place_no_delete_is_done_and_all_goes_on_once_i
         let server = site.serve_with("[erase]\nshred-retry-max-ms = 200\nshred-lease-ms = 1000");
         let guids = upload(&server, &NAMES);
         let files = blob_files(&data_dir);
-        let aside = Aside::put(&site);
-        intrude(&aside.blobs);
+        let aside = put_aside(&site, what, intrude);
         let astray = refused("wrong-volume");
         assert_eq!(try_delete(&server, &guids[0], None), astray, "{what}");
         assert_eq!(
@@ -355,6 +396,7 @@ fn a_database_that_is_removed_or_replaced_while_it_is_open_takes_no_write_until_
         assert_eq!(try_delete(&server, &guids[0], None), lost, "{what}");
         wait_until("it is not ready", || server.get("/readyz").status() == 503);
         for file in taken {
+            assert_eq!(file.exists(), replaced, "{what}: another one was made");
             let _ = fs::remove_file(file);
             fs::rename(beside(file), file).expect("put back");
         }

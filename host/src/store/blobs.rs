@@ -19,6 +19,13 @@ const GOES_ANOTHER_WAY: StoreError = StoreError::Missing {
 };
 
 /// The bytes of objects, by unguessable key.
+///
+/// What is absent counts as gone for good, so a platform answers for its place: it says that bytes are
+/// absent only if it has just made sure that it looks where the rows' bytes are. A directory whose volume
+/// is not mounted, a bucket of another environment and a replica that lags behind are full of absent
+/// bytes. [`super::local::Local`] keeps a marker with an id in its directory, which the rows know
+/// ([`super::volume`]). What cannot be made sure of is [`StoreError::WrongVolume`] or
+/// [`StoreError::Unavailable`]: the delete is answered as pending, and tried again until it can.
 #[async_trait]
 pub trait Blobs: Send + Sync + 'static {
     /// Streams `content` to a new blob and returns its size in bytes once it is durable. On an
@@ -46,7 +53,8 @@ pub trait Blobs: Send + Sync + 'static {
         Err(CANNOT_TELL)
     }
 
-    /// Makes a blob unreadable. Absent already is fine, and said so.
+    /// Makes a blob unreadable, wherever this platform may have put it. Absent already is fine, and said
+    /// so; it needs the proof that this is the place.
     async fn remove(&self, key: BlobKey) -> Result<Removal>;
 
     /// Removes several blobs and says of each, in the same order, what became of it. A backend that

@@ -7,7 +7,6 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use async_trait::async_trait;
 use cap_std::fs::{Dir, File};
-use rustix::fs::{Timespec, Timestamps, UTIME_OMIT};
 
 use super::{Local, Shared, at, create_dir};
 use crate::store::Result;
@@ -59,8 +58,7 @@ impl Shared {
                 continue;
             };
             // Durable first, or a file that came just now might look as if its period were over.
-            came(&file, at_ms)?;
-            file.sync_all()?;
+            came(file, at_ms)?;
             directory.rename(&name, &quarantine, key.to_string())?;
             sync(&directory)?;
             moved += 1;
@@ -102,7 +100,7 @@ impl Shared {
         for file in list(&quarantine)? {
             let name = file.key.to_string();
             if file.since_ms > now_ms {
-                came(&quarantine.open(&name)?, now_ms)?;
+                came(quarantine.open(&name)?, now_ms)?;
             } else if file.since_ms.saturating_add(period_ms) <= now_ms {
                 removed += u64::from(there(quarantine.remove_file(&name))?.is_some());
             }
@@ -151,21 +149,11 @@ fn list(quarantine: &Dir) -> io::Result<Vec<Quarantined>> {
     Ok(listed)
 }
 
-/// Notes when a file came.
-fn came(file: &File, at_ms: u64) -> io::Result<()> {
-    let omitted = Timespec {
-        tv_sec: 0,
-        tv_nsec: UTIME_OMIT,
-    };
-    let at = Timespec {
-        tv_sec: i64::try_from(at_ms / 1000).unwrap_or(i64::MAX),
-        tv_nsec: i64::try_from(at_ms % 1000).unwrap_or_default() * 1_000_000,
-    };
-    let times = Timestamps {
-        last_access: omitted,
-        last_modification: at,
-    };
-    Ok(rustix::fs::futimens(file, &times)?)
+/// Notes durably when a file came.
+fn came(file: File, at_ms: u64) -> io::Result<()> {
+    let file = file.into_std();
+    file.set_modified(UNIX_EPOCH + Duration::from_millis(at_ms))?;
+    file.sync_all()
 }
 
 /// Milliseconds since the epoch.

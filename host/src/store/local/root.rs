@@ -5,12 +5,13 @@
 //! volume when it was opened; [`Root::prove`] looks at both again.
 
 use std::io;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use cap_std::ambient_authority;
-use cap_std::fs::Dir;
+use cap_std::fs::{Dir, MetadataExt as _};
 use parking_lot::RwLock;
 
 use super::marker;
@@ -92,18 +93,18 @@ impl Root {
     }
 
     fn identity(&self) -> io::Result<Identity> {
-        let found = rustix::fs::stat(&self.path).map_err(|error| missing(error.into()))?;
-        Ok((found.st_dev, found.st_ino))
+        let found = std::fs::metadata(&self.path).map_err(missing)?;
+        Ok((found.dev(), found.ino()))
     }
 
     fn reopen(&self) -> io::Result<Arc<Dir>> {
         let outside = Dir::open_ambient_dir(&self.data_dir, ambient_authority())?;
         let dir = outside.open_dir(BLOBS).map_err(missing)?;
         self.check(&dir)?;
-        let found = rustix::fs::fstat(&dir)?;
+        let found = dir.dir_metadata()?;
         let open = Open {
             dir: Arc::new(dir),
-            identity: (found.st_dev, found.st_ino),
+            identity: (found.dev(), found.ino()),
         };
         *self.open.write() = Some(open.clone());
         Ok(open.dir)
@@ -121,7 +122,12 @@ impl Root {
 
     /// Tells the log once that the place is not the right one, and once that it is again.
     fn told<T>(&self, outcome: io::Result<T>) -> io::Result<T> {
-        let missed = outcome.is_err();
+        let missed = match &outcome {
+            Ok(_) => false,
+            Err(error) if is_wrong(error) => true,
+            // Nothing is known of the place.
+            Err(_) => return outcome,
+        };
         if self.missed.swap(missed, Ordering::Relaxed) != missed {
             match &outcome {
                 Err(error) => tracing::error!(
@@ -134,6 +140,13 @@ impl Root {
         }
         outcome
     }
+}
+
+/// Whether the place was looked at and is not the right one.
+fn is_wrong(error: &io::Error) -> bool {
+    error
+        .get_ref()
+        .is_some_and(|inner| inner.is::<VolumeError>())
 }
 
 /// Of a directory that is not there, in the words for volumes.

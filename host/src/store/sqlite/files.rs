@@ -5,6 +5,7 @@
 //! database has lost its name or given it to another.
 
 use std::io;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -85,8 +86,8 @@ impl Files {
 
 /// What is at this path now.
 pub(super) fn identity(path: &Path) -> Result<Identity> {
-    match rustix::fs::stat(path).map_err(io::Error::from) {
-        Ok(found) => Ok(Some((found.st_dev, found.st_ino))),
+    match std::fs::metadata(path) {
+        Ok(found) => Ok(Some((found.dev(), found.ino()))),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(StoreError::Unavailable(error.into())),
     }
