@@ -6,6 +6,7 @@ mod files;
 mod lives;
 mod model;
 mod recovery;
+mod volumes;
 
 use std::sync::Arc;
 
