@@ -2,7 +2,7 @@
 //!
 //! The traits are split by who needs them. A platform that embeds the crate brings [`Objects`],
 //! [`Chains`] and [`Blobs`], and [`Shadows`] if its chains have any; the server's own surfaces add [`Catalogue`], [`Tenants`] and
-//! [`Policies`], and those who look after it [`Ledger`] and [`Inventory`].
+//! [`Policies`], and those who look after it [`Ledger`], [`Inventory`] and [`quarantine::Quarantine`].
 //!
 //! **Invariant:** nothing here knows HTTP or wasmtime, and nothing of one backend shows in a trait.
 //! **Invariant:** every blob that exists is named by a row or by a shred record.
