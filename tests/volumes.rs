@@ -8,7 +8,7 @@ use reqwest::blocking::multipart::{Form, Part};
 use serde_json::Value;
 
 use crate::support::site::{MARKER, Site, blob_files, blob_of, database, keys, wait_until};
-use crate::support::{DOCUMENT_USER, Server, TENANT, answer, failure, run, verb};
+use crate::support::{DOCUMENT_USER, PATIENT, Server, TENANT, answer, failure, run, verb};
 
 const NAMES: [&str; 3] = ["a", "b", "c"];
 
@@ -182,7 +182,10 @@ fn while_another_volume_is_in_its_place_no_delete_is_done_and_all_goes_on_once_i
     for (what, intrude) in INTRUDERS {
         let site = Site::new();
         let data_dir = site.data_dir();
-        let server = site.serve_with("[erase]\nshred-retry-max-ms = 200\nshred-lease-ms = 1000");
+        let erase = "[erase]\nshred-retry-max-ms = 200\nshred-lease-ms = 1000";
+        let server = site.serve_with(&format!(
+            "{PATIENT}[http]\nrequest-timeout-ms = 300000\n{erase}"
+        ));
         let guids = upload(&server, &NAMES);
         let files = blob_files(&data_dir);
         let aside = put_aside(&site, what, intrude);

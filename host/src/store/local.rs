@@ -135,7 +135,7 @@ impl Blobs for Local {
     }
 
     async fn is_absent(&self, key: BlobKey) -> Result<bool> {
-        step::pass(Step::BytesAbsent).await?;
+        step::pass(Step::BytesOpen).await?;
         self.blocking(move |shared| shared.is_absent(key)).await
     }
 
