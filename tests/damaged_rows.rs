@@ -190,7 +190,7 @@ fn the_doctor_tells_of_rows_that_cannot_be_read_and_takes_no_file_of_theirs_for_
         assert_eq!(report["dangling"], told, "{report}");
         assert_eq!(report["blobs"], 2, "the others were compared: {report}");
         assert_eq!(report["orphans"]["count"], 1, "{report}");
-        assert_eq!(report["doomed"], 0, "{report}");
+        assert_eq!(report["quarantined"], 0, "{report}");
         assert_eq!(blob_files(&data_dir), files, "a file went");
     }
     // And the server serves what can be read.

@@ -7,7 +7,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use rusqlite::types::Value as Cell;
 use serde_json::{Value, json};
 
-use crate::support::site::{Site, blob_files, blob_of, blob_path, database, keys, wait_until};
+use crate::support::site::{
+    MARKER, Site, blob_files, blob_of, blob_path, database, keys, wait_until,
+};
 use crate::support::{self, Server, TENANT, run, verb};
 
 /// A well-formed key of which no row knows.
@@ -114,9 +116,9 @@ fn each_divergence_is_found_and_nothing_changes_until_it_is_mended() {
     assert_eq!(found(short)["sizeBytes"], 5);
     assert!(picture(&data_dir) == before, "looking changed something");
 
-    // The orphan goes, and lost bytes do not come back.
+    // The orphan goes to quarantine, and lost bytes do not come back.
     let (exit, report) = doctor(&data_dir, &["--repair"]);
-    assert_eq!((exit, &report["doomed"]), (Some(4), &json!(1)));
+    assert_eq!((exit, &report["quarantined"]), (Some(4), &json!(1)));
     assert_eq!(keys(&data_dir, "blobs").len(), 8, "no row goes untold");
     assert!(!blob_path(&data_dir, STRAY).exists());
     assert_eq!(keys(&data_dir, "shreds").len(), 0);
@@ -190,12 +192,15 @@ fn if_most_is_lost_nothing_is_forgotten() {
     assert_eq!(server.stop(), Some(0));
     let (blobs, elsewhere) = (data_dir.join("blobs"), site.folder().join("elsewhere"));
     std::fs::rename(&blobs, &elsewhere).expect("moved");
+    // A place that says it is the right one, and has nothing.
+    std::fs::create_dir(&blobs).expect("a folder");
+    std::fs::copy(elsewhere.join(MARKER), blobs.join(MARKER)).expect("a marker");
     let output = run(&data_dir, &["doctor", "--repair", "--forget-lost"]);
     let said = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(4));
     assert!(said.contains("is `blobs` in its place?"), "{said}");
     assert_eq!(keys(&data_dir, "blobs").len(), 3);
-    std::fs::remove_dir(&blobs).expect("an empty folder");
+    std::fs::remove_dir_all(&blobs).expect("an empty folder");
     std::fs::rename(&elsewhere, &blobs).expect("moved back");
     assert_eq!(doctor(&data_dir, &[]).0, Some(0));
     let server = site.serve();
@@ -245,7 +250,7 @@ fn beside_uploads_and_deletes_under_way_nothing_is_found_and_nothing_harmed() {
                 (Some(0), BTreeMap::new()),
                 "{report}"
             );
-            assert_eq!(report["doomed"], 0);
+            assert_eq!(report["quarantined"], 0);
         }
         done.store(true, Ordering::SeqCst);
     });
@@ -309,7 +314,11 @@ fn thousands_of_orphans_are_mended_in_batches() {
         Some(100)
     );
     let (exit, report) = doctor(&data_dir, &["--repair"]);
-    assert_eq!((exit, &report["doomed"]), (Some(0), &json!(ORPHANS)));
+    assert_eq!((exit, &report["quarantined"]), (Some(4), &json!(0)));
+    assert_eq!(report["doubts"], json!(["many-orphans"]));
+    let (exit, report) = doctor(&data_dir, &["--repair", "--many-orphans"]);
+    assert_eq!((exit, &report["quarantined"]), (Some(0), &json!(ORPHANS)));
+    assert_eq!(report["inQuarantine"], json!(ORPHANS));
     assert_eq!(blob_files(&data_dir).len(), 0);
     assert_eq!(keys(&data_dir, "shreds").len(), 0);
 }

@@ -73,6 +73,8 @@ mod policies;
 mod races;
 // Recorded decisions, judged again.
 mod replay;
+// Files that nothing names: set aside, brought back, and erased when their period is over.
+mod quarantine;
 // Requests that delete nothing, and the exact answers to them.
 mod requests;
 // Deletes that have a key, repeated.
@@ -102,5 +104,7 @@ mod small_machine;
 mod traces;
 // Requests that are too large, and ids and links that lead elsewhere.
 mod trespass;
+// The place of the bytes and the files of the database: missing, another's, taken away and put back.
+mod volumes;
 // What one who takes all that it can get costs another tenant, measured.
 mod who_pays;

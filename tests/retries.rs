@@ -11,7 +11,9 @@ use reqwest::blocking::{RequestBuilder, Response};
 use serde_json::json;
 
 use crate::support::demo::{Demo, hills, sunset};
-use crate::support::site::{CLIENT, Site, blob_files, database, keys, secret, wait_until};
+use crate::support::site::{
+    CLIENT, Site, blob_files, blob_path, database, keys, secret, wait_until,
+};
 use crate::support::stage::Stage;
 use crate::support::{DOCUMENT_USER, GUID, SITE_KEY, Server, TENANT, WEBSITE, verb};
 
@@ -433,15 +435,15 @@ fn success_is_repeated_only_once_the_bytes_are_gone() {
     // A folder with something in it stands in the file's place, and is not removed as a file.
     let key = keys(&site.data_dir(), "blobs").pop_first().expect("a key");
     assert_eq!(blob_files(&site.data_dir()).len(), 1);
-    let blobs = crate::support::files(&site.data_dir().join("blobs"));
-    std::fs::remove_file(&blobs[0]).expect("removed");
-    std::fs::create_dir(&blobs[0]).expect("a folder");
-    std::fs::write(blobs[0].join("bytes"), "of the document").expect("a file");
+    let file = blob_path(&site.data_dir(), &key);
+    std::fs::remove_file(&file).expect("removed");
+    std::fs::create_dir(&file).expect("a folder");
+    std::fs::write(file.join("bytes"), "of the document").expect("a file");
     let pending = answered(503, "erasure-pending");
     assert_eq!(told_of(&server, &guid, Some("key")), pending);
     assert_eq!(told_of(&server, &guid, Some("key")), pending);
     assert!(keys(&site.data_dir(), "shreds").contains(&key));
-    std::fs::remove_dir_all(&blobs[0]).expect("removed");
+    std::fs::remove_dir_all(&file).expect("removed");
     let (again, repeated) = delete(&server, &guid, Some("key"));
     assert_eq!((told(&again), repeated), (deleted(), true));
     wait_until("no shred record is left", || {

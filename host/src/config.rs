@@ -178,6 +178,9 @@ pub struct Erase {
     pub shred_lease_ms: u64,
     /// How often bytes that could not be removed are tried again at most.
     pub shred_retry_max_ms: u64,
+    /// How long files stay in quarantine that the doctor found and that nothing named; then they are
+    /// erased.
+    pub quarantine_ms: u64,
     /// How long the outcome of a delete that has an idempotency key is kept for its repeats.
     pub idempotency_ms: u64,
     /// For how many idempotency keys of one caller outcomes are kept at once; a request with one more
@@ -193,6 +196,7 @@ impl Default for Erase {
             max_group: 256,
             shred_lease_ms: 30_000,
             shred_retry_max_ms: 60_000,
+            quarantine_ms: 604_800_000,
             idempotency_ms: 86_400_000,
             idempotency_outcomes: 100_000,
         }

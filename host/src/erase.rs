@@ -106,8 +106,7 @@ impl Atropos {
     /// bytes are unreadable, through any crash.
     ///
     /// # Errors
-    /// [`Refused`]: nothing was erased, except for [`Refused::Pending`]; after
-    /// [`Refused::Unavailable`] nobody knows, and a repetition is told.
+    /// [`Refused`] says of each what was erased.
     pub async fn delete(&self, request: Request) -> Result<(), Refused> {
         self.delete_once(request, None).await.outcome
     }
@@ -210,6 +209,8 @@ fn refused(error: CommitError) -> Refused {
     match error {
         CommitError::Conflict(conflict) => conflict.into(),
         CommitError::Pending => Refused::Pending,
+        CommitError::WrongVolume => Refused::WrongVolume,
+        CommitError::WrongDatabase => Refused::WrongDatabase,
         CommitError::Overloaded => Refused::Overloaded,
         CommitError::Stopping => Refused::Stopping,
         CommitError::Unavailable => Refused::Unavailable,

@@ -11,8 +11,9 @@ use serde::{Deserialize, Serialize};
 use crate::step;
 use crate::target::{Digest, Scope, Window};
 
-/// Why a delete did not happen. Nothing was erased, except for [`Refused::Pending`]; after
-/// [`Refused::Unavailable`] nobody knows, and a repetition is told.
+/// Why a delete did not happen. Nothing was erased, except for [`Refused::Pending`] and
+/// [`Refused::WrongVolume`]; after [`Refused::Unavailable`] and [`Refused::WrongDatabase`] nobody knows,
+/// and a repetition is told.
 ///
 /// What [is final](Refused::is_final) can be kept for repeats; nothing else can be written.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
@@ -82,6 +83,14 @@ pub enum Refused {
     #[serde(skip)]
     #[error("erasure is under way; its bytes are not deleted yet")]
     Pending,
+    /// The same, for as long as the volume of the bytes is not in its place.
+    #[serde(skip)]
+    #[error("erasure is under way; the volume of its bytes is missing, or another is in its place")]
+    WrongVolume,
+    /// The files of the database were removed or replaced.
+    #[serde(skip)]
+    #[error("the database was removed or replaced")]
+    WrongDatabase,
     /// The storage cannot be read or written now.
     #[serde(skip)]
     #[error("the storage is not available; try again")]
@@ -104,6 +113,8 @@ impl Refused {
             Self::Overloaded => "overloaded",
             Self::Stopping => "stopping",
             Self::Pending => "erasure-pending",
+            Self::WrongVolume => "wrong-volume",
+            Self::WrongDatabase => "wrong-database",
             Self::Unavailable => "unavailable",
         }
     }
@@ -124,6 +135,8 @@ impl Refused {
             | Self::Overloaded
             | Self::Stopping
             | Self::Pending
+            | Self::WrongVolume
+            | Self::WrongDatabase
             | Self::Unavailable => false,
         }
     }

@@ -4,23 +4,28 @@
 
 mod backlog;
 mod lists;
+mod sweep;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::auth::Credentials;
 use crate::config::Config;
 use crate::erase::{Atropos, Platform};
 use crate::guest::{ALLOW_ALL, GuestError};
 use crate::store::doctor::Doctor;
-use crate::store::local::Local;
+use crate::store::local::{Local, place};
 use crate::store::sqlite::Sqlite;
 use crate::store::tenants::NewTenant;
+use crate::store::volume::Claims as _;
 use crate::store::{
     Blobs, Catalogue, ChainEntry, Chains, NewComponent, Objects, Policies, StoreError, Tenants,
 };
 use crate::target::{Subdomain, Tenant, WebsiteId, now_ms};
 use crate::upload::Uploads;
+
+use self::sweep::Sweep;
 
 pub use self::backlog::Backlogs;
 pub use self::lists::{ListError, Lists};
@@ -52,6 +57,8 @@ pub struct Service {
     pub uploads: Uploads,
     /// Rows and bytes as they are.
     pub storage: Storage,
+    /// What empties the quarantine; nothing beside a server.
+    sweep: Sweep,
 }
 
 /// Rows and bytes of one data directory. Cheap to clone.
@@ -91,22 +98,44 @@ pub enum ServiceError {
 }
 
 impl Storage {
-    /// Opens the data directory, making it if need be.
+    /// Opens the data directory, making it if need be. Its bytes must prove to be those that its rows
+    /// belong to, and its rows are made only where there are no bytes.
     ///
     /// # Errors
     /// The storage does not open.
     pub fn open(data_dir: &Path) -> Result<Self, ServiceError> {
+        Self::open_with(data_dir, |rows| Local::open(data_dir, rows))
+    }
+
+    /// The same without the proof, for those who only look: what needs the bytes is refused one by one.
+    ///
+    /// # Errors
+    /// The storage does not open.
+    pub fn unproved(data_dir: &Path) -> Result<Self, ServiceError> {
+        Self::open_with(data_dir, |rows| {
+            Ok(Local::unproved(data_dir, rows.volume()?))
+        })
+    }
+
+    fn open_with(
+        data_dir: &Path,
+        bytes: impl FnOnce(&Sqlite) -> Result<Local, StoreError>,
+    ) -> Result<Self, ServiceError> {
         std::fs::create_dir_all(data_dir).map_err(|source| ServiceError::DataDir {
             path: data_dir.to_owned(),
             source,
         })?;
-        let store_error = |source| ServiceError::Store {
+        let open = || {
+            if !Sqlite::exists(data_dir)? && place::has_bytes(data_dir)? {
+                return Err(StoreError::NoDatabase);
+            }
+            let rows = Arc::new(Sqlite::open(data_dir)?);
+            let bytes = bytes(&rows)?;
+            Ok(Self { rows, bytes })
+        };
+        open().map_err(|source| ServiceError::Store {
             path: data_dir.to_owned(),
             source,
-        };
-        Ok(Self {
-            rows: Arc::new(Sqlite::open(data_dir).map_err(store_error)?),
-            bytes: Local::open(data_dir).map_err(store_error)?,
         })
     }
 
@@ -116,6 +145,7 @@ impl Storage {
             ledger: self.rows.clone(),
             inventory: Arc::new(self.bytes.clone()),
             catalogue: self.rows.clone(),
+            quarantine: Arc::new(self.bytes.clone()),
         }
     }
 }
@@ -132,7 +162,10 @@ impl Service {
     /// # Errors
     /// The storage does not open, or the sandbox does not start.
     pub fn open(config: Config) -> Result<Self, ServiceError> {
-        Self::open_with(Atropos::start, config)
+        let mut service = Self::open_with(Atropos::start, config)?;
+        let period = Duration::from_millis(service.config.erase.quarantine_ms);
+        service.sweep = Sweep::start(service.storage.bytes.clone(), period);
+        Ok(service)
     }
 
     /// The same beside a server, whose erasures under way are left to it.
@@ -169,6 +202,7 @@ impl Service {
             lists: Lists::new(rows.clone()).map_err(ServiceError::Threads)?,
             backlogs: Backlogs::new(rows.clone()),
             uploads: Uploads::new(rows.clone(), Arc::clone(&blobs), &config.upload),
+            sweep: Sweep::default(),
             storage,
             blobs,
             config: Arc::new(config),
@@ -203,6 +237,7 @@ impl Service {
     /// Takes on nothing new, and returns when what is under way has been committed and the files
     /// are free of it.
     pub async fn stop(&self) {
+        self.sweep.stop().await;
         self.atropos.stop().await;
         if let Err(error) = self.storage.rows.checkpoint().await {
             let error = &error as &dyn std::error::Error;

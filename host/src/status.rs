@@ -26,6 +26,8 @@ use crate::guest::Stock;
 use crate::service::{Service, Storage};
 use crate::store::catalogue::Backlog;
 use crate::store::ledger::{Overdue, Room, Totals};
+use crate::store::quarantine::Quarantine as _;
+use crate::store::shred::chain;
 use crate::store::{Catalogue as _, Chains as _, Inventory as _, Ledger as _, StoreError};
 use crate::target::{Digest, Subdomain, now_ms};
 
@@ -60,8 +62,12 @@ pub struct Stored {
     pub backlog: Backlog,
     /// The first of them, those with the most attempts first.
     pub overdue: Vec<Overdue>,
-    /// The room that is left for bytes.
-    pub room: Room,
+    /// What keeps the place of the bytes from being the one that the rows belong to; `None` if it is.
+    pub volume: Option<String>,
+    /// How many files are in quarantine, in the right place.
+    pub quarantined: Option<u64>,
+    /// The room that is left for bytes, in the right place.
+    pub room: Option<Room>,
 }
 
 impl Stored {
@@ -71,12 +77,21 @@ impl Stored {
     /// The storage cannot be read.
     pub async fn look(storage: &Storage) -> Result<Self, StoreError> {
         let (rows, now) = (&storage.rows, now_ms());
+        let proved = storage.bytes.prove().await;
         Ok(Self {
             totals: rows.totals().await?,
             plugin: rows.plugin().await?,
             backlog: rows.backlog(now, COUNTED).await?,
             overdue: rows.overdue(now, SHOWN as u32).await?,
-            room: storage.bytes.room().await?,
+            quarantined: match &proved {
+                Ok(()) => Some(storage.bytes.quarantined().await?.len() as u64),
+                Err(_) => None,
+            },
+            room: match &proved {
+                Ok(()) => Some(storage.bytes.room().await?),
+                Err(_) => None,
+            },
+            volume: proved.err().map(|error| chain(&error)),
         })
     }
 }

@@ -110,7 +110,7 @@ steps! {
     WriteCheckpoint = "write.checkpoint",
     /// A list of objects that may be long is to be read, on a thread that serves nothing.
     RowsList = "rows.list",
-    /// The bytes of a blob are to be opened for reading.
+    /// The bytes of a blob are to be opened for reading, or looked for.
     BytesOpen = "bytes.open",
     /// One key of an upload is to be doomed until its row exists.
     UploadReserve = "upload.reserve",

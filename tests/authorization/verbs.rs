@@ -107,7 +107,8 @@ impl Stage {
         let put = [&["photo", &*self.file, "--user", PHOTO_USER][..], &tenant].concat();
         let rest: &[&str] = match verb {
             "serve" => &["--listen", "127.0.0.1:0"],
-            "tenant list" | "client list" | "policy list" | "doctor" | "status" => &[],
+            "tenant list" | "client list" | "policy list" | "doctor" | "status" | "volume show"
+            | "quarantine list" | "quarantine release" | "volume adopt" => &[],
             "tenant create" => &[&fresh, "--website-id", &website],
             "key issue" | "key list" | "policy show" | "policy history" | "policy rollback"
             | "budget show" => &tenant,

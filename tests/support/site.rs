@@ -142,14 +142,25 @@ pub(crate) fn keys(data_dir: &Path, table: &str) -> BTreeSet<String> {
     keys.collect::<Result<_, _>>().expect("keys")
 }
 
-/// The blob keys that have a file.
+/// The file in which a volume of bytes bears its id.
+pub(crate) const MARKER: &str = "volume-id";
+
+/// Where files are in quarantine, each under its key.
+pub(crate) fn quarantine(data_dir: &Path) -> PathBuf {
+    data_dir.join("blobs").join("quarantine")
+}
+
+/// The blob keys that have a file in its place.
 pub(crate) fn blob_files(data_dir: &Path) -> BTreeSet<String> {
     let root = data_dir.join("blobs");
     let key = |path: PathBuf| {
         let path = path.strip_prefix(&root).expect("beneath").to_owned();
         path.to_str().expect("a key").replace('/', "")
     };
-    files(&root).into_iter().map(key).collect()
+    let files = files(&root).into_iter();
+    let blobs =
+        files.filter(|path| !path.ends_with(MARKER) && !path.starts_with(quarantine(data_dir)));
+    blobs.map(key).collect()
 }
 
 /// The file of an object's first blob.

@@ -184,6 +184,10 @@ impl Chains for Memory {
 
 #[async_trait]
 impl Blobs for Memory {
+    async fn is_absent(&self, key: BlobKey) -> Result<bool> {
+        Ok(!self.bytes.lock().contains_key(&key))
+    }
+
     async fn remove(&self, key: BlobKey) -> Result<Removal> {
         let removed = self.bytes.lock().remove(&key);
         Ok(removed.map_or(Removal::Absent, |_| Removal::Removed))

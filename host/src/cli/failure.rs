@@ -23,8 +23,8 @@ use crate::error::{Reason, Refused};
 use crate::guest::GuestError;
 use crate::replay::ReplayError;
 use crate::service::ServiceError;
-use crate::store::StoreError;
 use crate::store::policies::Unrevised;
+use crate::store::{StoreError, VolumeError};
 use crate::text::{escape, escape_json};
 use crate::upload::UploadError;
 
@@ -241,6 +241,7 @@ impl Failure {
                 Unrevised::OtherReport { .. } => (Exit::Refused, "other-report"),
             },
             Self::Store(source) => store_class(source),
+            Self::Service(ServiceError::Store { source, .. }) => store_class(source),
             Self::Service(_) | Self::Demo(_) => (Exit::Unavailable, "unavailable"),
             Self::ServerRunning { .. } => (Exit::Unavailable, "server-running"),
             Self::Diverged { .. } => (Exit::Diverged, "diverged"),
@@ -324,6 +325,22 @@ impl Failure {
                         "restore `atropos.db` from a backup, leave `blobs` as it is, and run \
                          `atropos doctor`",
                     ),
+                    StoreError::WrongVolume(VolumeError::Strange) => Some(
+                        "mount the volume of `blobs` and try again; if its files are lost for good, \
+                         `atropos volume adopt --bytes-are-lost`",
+                    ),
+                    StoreError::WrongVolume(_) => Some(
+                        "mount the volume of `blobs`; if what is there is the right one, \
+                         `atropos volume adopt`",
+                    ),
+                    StoreError::WrongDatabase => Some(
+                        "put `atropos.db` and its `-wal` and `-shm` back, or start the server again on \
+                         what is there",
+                    ),
+                    StoreError::NoDatabase => Some(
+                        "restore `atropos.db` from a backup; to begin with an empty one, move `blobs` \
+                         elsewhere first",
+                    ),
                     StoreError::Newer { .. } => Some("use the version that wrote it, or a newer"),
                     _ => None,
                 };
@@ -398,6 +415,8 @@ fn refused_exit(refused: &Refused) -> Exit {
         | Refused::Overloaded
         | Refused::Stopping
         | Refused::Pending
+        | Refused::WrongVolume
+        | Refused::WrongDatabase
         | Refused::Unavailable => Exit::Unavailable,
     }
 }
@@ -406,6 +425,9 @@ fn store_class(error: &StoreError) -> (Exit, &'static str) {
     match error {
         StoreError::Taken { .. } => (Exit::Refused, "taken"),
         StoreError::Missing { .. } => (Exit::Refused, "not-found"),
+        StoreError::WrongVolume(_) => (Exit::Unavailable, "wrong-volume"),
+        StoreError::WrongDatabase => (Exit::Unavailable, "wrong-database"),
+        StoreError::NoDatabase => (Exit::Unavailable, "no-database"),
         _ => (Exit::Unavailable, "unavailable"),
     }
 }

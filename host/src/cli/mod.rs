@@ -22,12 +22,14 @@ mod lock;
 mod object;
 mod output;
 mod policy;
+mod quarantine;
 mod replay;
 mod serve;
 mod status;
 mod tenant;
 mod token;
 mod values;
+mod volume;
 
 use std::path::{Path, PathBuf};
 
@@ -119,6 +121,12 @@ enum Command {
     Component(component::Verb),
     /// Compare rows with bytes, and mend what has come apart
     Doctor(doctor::Doctor),
+    /// List the files that `doctor` put in quarantine, and move them back
+    #[command(subcommand)]
+    Quarantine(quarantine::Verb),
+    /// Show and settle which volume of bytes the database belongs to
+    #[command(subcommand)]
+    Volume(volume::Verb),
     /// Judge recorded decisions again: as they were, or by another chain
     Replay(replay::Typed),
     /// Show at a glance what a server does, what is stored, and what resists
@@ -209,6 +217,8 @@ impl Cli {
             Command::Policy(verb) => return verb.run(config, self.global.json).await,
             Command::Replay(typed) => return replay::run(typed, config, self.global.json).await,
             Command::Status => status::run(config).await?,
+            Command::Quarantine(verb) => quarantine::run(verb, config).await?,
+            Command::Volume(verb) => volume::run(verb, config).await?,
             // Its caller reads nothing but what it ends with.
             Command::Compile {
                 memory_bytes,

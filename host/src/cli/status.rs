@@ -26,7 +26,7 @@ pub(crate) async fn run(config: Config) -> Result<Answer, Failure> {
         Some(live) => live,
         None => silent(&config)?,
     };
-    let stored = Stored::look(&Storage::open(data_dir)?).await?;
+    let stored = Stored::look(&Storage::unproved(data_dir)?).await?;
     let caption = caption(&server);
     let lines = lines(&server, &stored);
     let value = json!({ "dataDir": data_dir, "server": server, "storage": stored });
@@ -118,12 +118,16 @@ fn lines(server: &Value, stored: &Stored) -> Vec<Line> {
         );
         add("resists", value);
     }
-    let room = format!(
-        "{} of {} MiB",
-        stored.room.free_bytes >> 20,
-        stored.room.total_bytes >> 20
-    );
-    add("space left", room);
+    if let Some(wrong) = &stored.volume {
+        add("volume", wrong.clone());
+    }
+    if let Some(files @ 1..) = stored.quarantined {
+        add("in quarantine", format!("{files} files"));
+    }
+    if let Some(room) = &stored.room {
+        let (free, total) = (room.free_bytes >> 20, room.total_bytes >> 20);
+        add("space left", format!("{free} of {total} MiB"));
+    }
     lines
 }
 

@@ -36,7 +36,7 @@ impl Config {
             });
         }
         type Range = (&'static str, u64, u64, u64, &'static str);
-        let ranges: [Range; 26] = [
+        let ranges: [Range; 27] = [
             (
                 "upload.max-under-way",
                 self.upload.max_under_way.into(),
@@ -99,6 +99,13 @@ impl Config {
                 1000,
                 3_600_000,
                 "1000 to 3600000",
+            ),
+            (
+                "erase.quarantine-ms",
+                self.erase.quarantine_ms,
+                1000,
+                7_776_000_000,
+                "1000 to 7776000000",
             ),
             (
                 "erase.idempotency-ms",

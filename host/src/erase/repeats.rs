@@ -107,8 +107,16 @@ impl Repeats {
 
     async fn absent(&self, doomed: &[BlobKey]) -> bool {
         for key in doomed {
-            if !matches!(self.blobs.open(*key).await, Ok(None)) {
-                return false;
+            match self.blobs.is_absent(*key).await {
+                Ok(true) => {}
+                Ok(false) => return false,
+                Err(error) => {
+                    tracing::warn!(
+                        error = &error as &dyn std::error::Error,
+                        "whether bytes are gone cannot be told"
+                    );
+                    return false;
+                }
             }
         }
         true
@@ -136,5 +144,58 @@ fn unavailable(error: &StoreError) -> Answer {
         error = error as &dyn std::error::Error,
         "what became of a request cannot be told or kept"
     );
-    Answer::new(Err(Refused::Unavailable))
+    Answer::new(Err(error.into()))
+}
+
+#[cfg(test)]
+mod tests {
+    use async_trait::async_trait;
+
+    use super::*;
+    use crate::store::Removal;
+    use crate::store::sqlite::Sqlite;
+
+    /// Bytes of a platform whose uploads and downloads go another way, and that may be able to tell
+    /// what is gone.
+    struct Elsewhere {
+        tells: Option<bool>,
+    }
+
+    #[async_trait]
+    impl Blobs for Elsewhere {
+        async fn is_absent(&self, _: BlobKey) -> Result<bool, StoreError> {
+            let what = "answer";
+            self.tells.ok_or(StoreError::Missing { what })
+        }
+
+        async fn remove(&self, _: BlobKey) -> Result<Removal, StoreError> {
+            Ok(Removal::Removed)
+        }
+
+        async fn sync_removals(&self) -> Result<(), StoreError> {
+            Ok(())
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_repeat_asks_whether_bytes_are_absent_and_never_opens_them() {
+        let table = [
+            (Some(true), Ok(())),
+            (Some(false), Err(Refused::Pending)),
+            (None, Err(Refused::Pending)),
+        ];
+        for (tells, outcome) in table {
+            let dir = tempfile::tempdir().unwrap();
+            let repeats = Repeats {
+                objects: Arc::new(Sqlite::open(dir.path()).unwrap()),
+                blobs: Arc::new(Elsewhere { tells }),
+                retention: Retention {
+                    for_ms: 1,
+                    outcomes: 1,
+                },
+            };
+            let told = repeats.tell(First::Erased(vec![BlobKey::random()])).await;
+            assert_eq!((told.outcome, told.repeated), (outcome, true), "{tells:?}");
+        }
+    }
 }

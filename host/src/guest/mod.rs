@@ -160,8 +160,9 @@ impl Sandbox {
         let digest = match self.chains.plugin().await {
             Ok(chosen) => chosen.unwrap_or(*built_in::PLUGIN_DIGEST),
             Err(error) => {
+                let refused = Refused::from(&error);
                 StoreUnavailable::log(error);
-                return Served::refused(Refused::Unavailable);
+                return Served::refused(refused);
             }
         };
         let call = match self.calls.admit(digest, request.credential()).await {

@@ -113,9 +113,12 @@ impl Failure {
                 (S::SERVICE_UNAVAILABLE, Some(SOON))
             }
             Refused::Fault(fault) => (S::SERVICE_UNAVAILABLE, fault.kind.retry_after()),
-            Refused::Overloaded | Refused::Stopping | Refused::Pending | Refused::Unavailable => {
-                (S::SERVICE_UNAVAILABLE, Some(SOON))
-            }
+            Refused::Overloaded
+            | Refused::Stopping
+            | Refused::Pending
+            | Refused::WrongVolume
+            | Refused::WrongDatabase
+            | Refused::Unavailable => (S::SERVICE_UNAVAILABLE, Some(SOON)),
         };
         let (code, message) = match refused {
             Refused::Plugin { code, message, .. } => (Code::Family(code.into()), message),
@@ -194,6 +197,19 @@ const UNAVAILABLE: Failure = Failure::host(
 )
 .retry(SOON);
 
+const WRONG_VOLUME: Failure = Failure::host(
+    StatusCode::SERVICE_UNAVAILABLE,
+    "wrong-volume",
+    "The volume of the bytes is missing, or another is in its place; try again.",
+)
+.retry(SOON);
+const WRONG_DATABASE: Failure = Failure::host(
+    StatusCode::SERVICE_UNAVAILABLE,
+    "wrong-database",
+    "The database was removed or replaced.",
+)
+.retry(SOON);
+
 impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Self {
         let failure = match &error {
@@ -205,7 +221,9 @@ impl From<StoreError> for Failure {
                 "storage-full",
                 "The storage is full.",
             ),
-            StoreError::Newer { .. } => BROKEN,
+            StoreError::WrongVolume(_) => WRONG_VOLUME,
+            StoreError::WrongDatabase => WRONG_DATABASE,
+            StoreError::Newer { .. } | StoreError::NoDatabase => BROKEN,
             // Damage may be mended, and a missing reservation made anew.
             StoreError::Corrupt { .. }
             | StoreError::Unavailable(_)
@@ -315,6 +333,8 @@ mod tests {
             (Refused::Overloaded, 503, "overloaded", true),
             (Refused::Stopping, 503, "stopping", true),
             (Refused::Pending, 503, "erasure-pending", true),
+            (Refused::WrongVolume, 503, "wrong-volume", true),
+            (Refused::WrongDatabase, 503, "wrong-database", true),
             (Refused::Unavailable, 503, "unavailable", true),
         ];
         for (refused, status, code, again) in table {

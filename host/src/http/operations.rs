@@ -15,7 +15,6 @@ use super::failure::NO_ROUTE;
 use super::problem::ProblemError;
 use super::routes::{Access, Route};
 use crate::service::Service;
-use crate::store::{Blobs, Catalogue};
 use crate::target::BlobKey;
 
 /// The recorder that `/metrics` reads, once there is one.
@@ -84,7 +83,7 @@ async fn healthz() -> Response {
 
 /// The storage answers: rows and bytes.
 async fn readyz(State(service): State<Service>) -> Response {
-    let probe = probe(&*service.catalogue, &*service.blobs);
+    let probe = probe(&service);
     let outcome = tokio::time::timeout(PATIENCE, probe).await;
     let outcome = outcome.unwrap_or_else(|_| Err("the storage does not answer in time".to_owned()));
     let (code, status) = match outcome {
@@ -95,10 +94,14 @@ async fn readyz(State(service): State<Service>) -> Response {
     (code, Json(Health { status, reason })).into_response()
 }
 
-async fn probe(catalogue: &dyn Catalogue, blobs: &dyn Blobs) -> Result<(), String> {
+async fn probe(service: &Service) -> Result<(), String> {
+    let Service {
+        catalogue, storage, ..
+    } = service;
     let rows = catalogue.by_blob(BlobKey::random()).await;
+    let rows = rows.and_then(|_| storage.rows.prove());
     rows.map_err(|error| format!("rows: {error}"))?;
-    let bytes = blobs.open(BlobKey::random()).await;
+    let bytes = storage.bytes.prove().await;
     bytes.map_err(|error| format!("bytes: {error}"))?;
     Ok(())
 }

@@ -27,7 +27,7 @@ use super::panics::contain_async;
 use super::record::{self, Unused};
 use super::settle::{self, Settled};
 use super::shred::{self, Backoff, UNREMOVED};
-use super::{Blobs, Conflict, Doomed, EraseError, Erasure, Objects, Once, Removal};
+use super::{Blobs, Conflict, Doomed, EraseError, Erasure, Objects, Once, Removal, StoreError};
 use crate::config;
 use crate::fair_queue::round_robin::{self, Receiver, SendError, Sender};
 use crate::step::{self, Step};
@@ -45,6 +45,12 @@ pub enum CommitError {
     /// The row is gone; the bytes are doomed, but not deleted yet.
     #[error("the bytes are not deleted yet")]
     Pending,
+    /// The same, for as long as the volume of the bytes is not in its place.
+    #[error("the bytes are not deleted yet: their volume is not in its place")]
+    WrongVolume,
+    /// The files of the database were removed or replaced.
+    #[error("the files of the database were removed or replaced")]
+    WrongDatabase,
     /// Too many wait already.
     #[error("too many wait for the disk")]
     Overloaded,
@@ -61,6 +67,15 @@ impl From<SendError> for CommitError {
         match error {
             SendError::Full => Self::Overloaded,
             SendError::Closed => Self::Stopping,
+        }
+    }
+}
+
+impl From<&StoreError> for CommitError {
+    fn from(error: &StoreError) -> Self {
+        match error {
+            StoreError::WrongDatabase => Self::WrongDatabase,
+            _ => Self::Unavailable,
         }
     }
 }
@@ -172,8 +187,9 @@ impl Committer {
     /// even if the caller does not wait.
     ///
     /// # Errors
-    /// After [`CommitError::Pending`] the row is gone, after [`CommitError::Unavailable`] it may be, and
-    /// after any other it is not.
+    /// After [`CommitError::Pending`] and [`CommitError::WrongVolume`] the row is gone, after
+    /// [`CommitError::Unavailable`] and [`CommitError::WrongDatabase`] it may be, and after any other it
+    /// is not.
     pub async fn erase(&self, decision: Decision, once: Option<Once>) -> Result<(), CommitError> {
         if decision.verdict != Verdict::Allowed {
             tracing::error!(decision = %decision.id, "an erasure without permission was staged");
@@ -281,7 +297,7 @@ impl Commit {
                     "a group did not commit"
                 );
                 for answer in answers {
-                    let _ = answer.send(Err(CommitError::Unavailable));
+                    let _ = answer.send(Err((&error).into()));
                 }
                 return;
             }
@@ -298,7 +314,7 @@ impl Commit {
                         error = &error as &dyn std::error::Error,
                         "an erasure of a group did not commit"
                     );
-                    let _ = answer.send(Err(CommitError::Unavailable));
+                    let _ = answer.send(Err((&error).into()));
                 }
             }
         }
@@ -336,15 +352,10 @@ impl Remove {
                     match outcomes.next() {
                         Some(Ok(removal)) => removed.push((key, removal)),
                         Some(Err(error)) => failed.push((key, error)),
-                        None => failed.push((key, super::StoreError::Missing { what: "outcome" })),
+                        None => failed.push((key, StoreError::Missing { what: "outcome" })),
                     }
                 }
-                let gone = failed.len() == before;
-                let _ = answer.send(if gone {
-                    Ok(())
-                } else {
-                    Err(CommitError::Pending)
-                });
+                let _ = answer.send(told(failed.get(before..).unwrap_or_default()));
             }
             let _ = self.settled.send(removed);
             for (key, error) in failed {
@@ -352,5 +363,15 @@ impl Remove {
                 shred::put_off(&*self.objects, key, later, &error, UNREMOVED).await;
             }
         }
+    }
+}
+
+/// The answer to an erasure whose row is gone, given the bytes that could not be removed.
+fn told(failed: &[(BlobKey, StoreError)]) -> Result<(), CommitError> {
+    let astray = |(_, error): &(BlobKey, StoreError)| matches!(error, StoreError::WrongVolume(_));
+    match failed {
+        [] => Ok(()),
+        failed if failed.iter().any(astray) => Err(CommitError::WrongVolume),
+        _ => Err(CommitError::Pending),
     }
 }

@@ -1,7 +1,7 @@
 //! Compares rows with bytes, and mends what has come apart.
 //!
 //! ```text
-//! files ─► named by a row or shred record? ─► still there? ─► orphan ─► doomed, if it is to be mended
+//! files ─► named by a row or shred record? ─► still there? ─► orphan ─► quarantine, if it is to be mended
 //! rows  ─► a file of this size? ─► the row still there, and the file still not? ─► lost
 //! ```
 //!
@@ -9,22 +9,28 @@
 //! written, and its record is struck off after its last one is gone. So files are listed before
 //! names are looked up, and whatever looks wrong is looked at again.
 //!
-//! **Invariant:** nothing is removed here. An orphan is doomed, and the shredding removes it.
-//! **Invariant:** no orphan is given to the shredding while the key of a live object's blob cannot be
-//! read: the file of that blob looks as if nothing named it.
-//! **Invariant:** a row goes only if every one of its blobs is missing, nothing stands against its
-//! erasure, and that is not so of more than half of all blobs.
+//! **Invariant:** nothing is removed here but what has been in quarantine for its period. An orphan is
+//! moved there, from where it can come back.
+//! **Invariant:** no orphan is moved while the key of a live object's blob cannot be read (the file of that
+//! blob looks as if nothing named it), nor while it is likelier that the database lacks rows.
+//! **Invariant:** a row goes only if every one of its blobs is missing and not in quarantine, nothing stands
+//! against its erasure, and that is not so of more than half of all blobs.
 
+mod orphans;
+
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::StreamExt as _;
 use serde::Serialize;
 use tokio::time::{Instant, sleep};
 
-use super::ledger::{Entry, Named, Overdue};
+use super::ledger::{Named, Overdue};
+use super::quarantine::Quarantine;
 use super::{Catalogue, Inventory, Ledger, Result, StoreError, Stored};
 use crate::target::{BlobKey, Kind, Subdomain, now_ms};
+
+pub use self::orphans::{Doubt, MANY};
 
 /// How many rows are compared at once.
 const PAGE: u32 = 1000;
@@ -49,6 +55,8 @@ pub struct Doctor {
     pub inventory: Arc<dyn Inventory>,
     /// The rows, one object at a time.
     pub catalogue: Arc<dyn Catalogue>,
+    /// Where orphans go.
+    pub quarantine: Arc<dyn Quarantine>,
 }
 
 /// What was compared, found and mended.
@@ -65,14 +73,22 @@ pub struct Report {
     pub dangling: Vec<String>,
     /// Files that nothing names.
     pub orphans: Found<Orphan>,
+    /// How many of them were written before the database was made.
+    pub orphans_older_than_database: u64,
     /// Blobs of live objects that are not as they should be.
     pub lost: Found<Lost>,
     /// Doomed bytes that should be gone by now.
     pub overdue: Found<Overdue>,
     /// What does not belong among the blobs, by path. No divergence, and never touched.
     pub foreign: Found<String>,
-    /// How many orphans were doomed.
-    pub doomed: u64,
+    /// Why orphans were not moved to quarantine that were to be.
+    pub doubts: Vec<Doubt>,
+    /// How many orphans were moved to quarantine.
+    pub quarantined: u64,
+    /// How many files are in quarantine now.
+    pub in_quarantine: u64,
+    /// How many were erased whose period there was over.
+    pub expired: u64,
     /// How many objects were forgotten, because their bytes were lost.
     pub forgotten: u64,
 }
@@ -143,6 +159,8 @@ pub struct Lost {
 pub enum Instead {
     /// No file.
     Nothing,
+    /// No file in its place, and one in quarantine.
+    Quarantined,
     /// A file of another size, in bytes.
     OtherSize(u64),
     /// Something that cannot be looked at.
@@ -152,10 +170,17 @@ pub enum Instead {
 /// What to do about findings.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Treatment {
-    /// Doom orphans.
-    pub doom_orphans: bool,
+    /// Move orphans to quarantine, erase what has been there for `quarantine`, and try again at once to
+    /// remove what is overdue.
+    pub repair: bool,
+    /// Even though there are more than [`MANY`] orphans.
+    pub many_orphans: bool,
+    /// Even though orphans are older than the database.
+    pub younger_database: bool,
     /// Forget objects of which every blob is missing.
     pub forget_lost: bool,
+    /// How long files stay in quarantine.
+    pub quarantine: Duration,
 }
 
 /// How far the comparison is: files, and blobs that rows name.
@@ -165,7 +190,7 @@ impl Report {
     /// How many findings are left to be mended.
     pub fn left(&self) -> u64 {
         let sentences = (self.damage.len() + self.dangling.len()) as u64;
-        let orphans = self.orphans.count.saturating_sub(self.doomed);
+        let orphans = self.orphans.count.saturating_sub(self.quarantined);
         sentences + orphans + self.lost.count + self.overdue.count
     }
 
@@ -191,56 +216,37 @@ impl Doctor {
         if !report.damage.is_empty() {
             return Ok(report);
         }
-        let doom = treatment.doom_orphans && soundness.unreadable_keys == 0;
-        self.compare_files(&mut report, doom, progress).await?;
-        self.compare_rows(&mut report, progress).await?;
-        if treatment.forget_lost && report.lost.count > 0 && !report.is_mass_loss() {
-            self.forget_lost(&mut report).await?;
+        if treatment.repair {
+            let expired = self.quarantine.expire(treatment.quarantine, now_ms());
+            report.expired = expired.await?;
         }
-        if treatment.doom_orphans {
+        self.compare_files(&mut report, progress).await?;
+        if treatment.repair && soundness.unreadable_keys == 0 {
+            self.put_away(&mut report, treatment).await?;
+        }
+        self.compare_rows(&mut report, progress).await?;
+        let quarantined = self.quarantine.quarantined().await?;
+        let quarantined: HashSet<BlobKey> = quarantined.iter().map(|file| file.key).collect();
+        report.in_quarantine = quarantined.len() as u64;
+        if treatment.forget_lost && report.lost.count > 0 && !report.is_mass_loss() {
+            self.forget_lost(&mut report, &quarantined).await?;
+        }
+        for lost in &mut report.lost.first {
+            if lost.found == Instead::Nothing && quarantined.contains(&lost.key) {
+                lost.found = Instead::Quarantined;
+            }
+        }
+        if treatment.repair {
             self.ledger.retry(now_ms()).await?;
             self.wait_for_shredding().await?;
         }
-        let grace = if treatment.doom_orphans { 0 } else { GRACE_MS };
+        let grace = if treatment.repair { 0 } else { GRACE_MS };
         let by_ms = now_ms().saturating_sub(grace);
         report.overdue = Found {
             count: self.catalogue.backlog(by_ms, u32::MAX).await?.due,
             first: self.ledger.overdue(by_ms, SHOWN as u32).await?,
         };
         Ok(report)
-    }
-
-    async fn compare_files(
-        &self,
-        report: &mut Report,
-        doom: bool,
-        progress: Progress<'_>,
-    ) -> Result<()> {
-        let mut batches = self.inventory.list();
-        while let Some(batch) = batches.next().await {
-            let mut keys = Vec::new();
-            for entry in batch? {
-                match entry {
-                    Entry::Blob(key) => keys.push(key),
-                    Entry::Foreign(path) => report.foreign.push(path),
-                }
-            }
-            report.files += keys.len() as u64;
-            let unnamed = self.ledger.unnamed(&keys).await?;
-            let mut orphans = Vec::new();
-            let sizes = self.inventory.sizes(&unnamed).await;
-            for (key, size) in unnamed.into_iter().zip(sizes) {
-                if let Some(size_bytes) = size? {
-                    report.orphans.push(Orphan { key, size_bytes });
-                    orphans.push(key);
-                }
-            }
-            if doom && !orphans.is_empty() {
-                report.doomed += self.ledger.doom(&orphans, now_ms()).await?;
-            }
-            progress(report.files, report.blobs);
-        }
-        Ok(())
     }
 
     async fn compare_rows(&self, report: &mut Report, progress: Progress<'_>) -> Result<()> {
@@ -299,7 +305,7 @@ impl Doctor {
     }
 
     /// Goes through the rows once more, since only the first findings are remembered.
-    async fn forget_lost(&self, report: &mut Report) -> Result<()> {
+    async fn forget_lost(&self, report: &mut Report, quarantined: &HashSet<BlobKey>) -> Result<()> {
         let mut after = None;
         loop {
             let page = self.ledger.named(after, PAGE).await?;
@@ -313,7 +319,7 @@ impl Doctor {
                     Ok(None) | Err(StoreError::Corrupt { .. }) => continue,
                     Err(error) => return Err(error),
                 };
-                if !self.is_all_missing(&stored).await {
+                if !self.is_all_missing(&stored, quarantined).await {
                     continue;
                 }
                 if self.ledger.forget(&stored.object, now_ms()).await?.is_ok() {
@@ -328,8 +334,11 @@ impl Doctor {
         Ok(())
     }
 
-    async fn is_all_missing(&self, stored: &Stored) -> bool {
+    async fn is_all_missing(&self, stored: &Stored, quarantined: &HashSet<BlobKey>) -> bool {
         let keys: Vec<BlobKey> = stored.renditions.iter().map(|one| one.key).collect();
+        if keys.iter().any(|key| quarantined.contains(key)) {
+            return false;
+        }
         let sizes = self.inventory.sizes(&keys).await;
         sizes.iter().all(|size| matches!(size, Ok(None)))
     }

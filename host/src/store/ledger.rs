@@ -1,7 +1,6 @@
 //! What rows and bytes each say there is, for those who compare the two: the doctor and the status.
 //!
-//! **Invariant:** nothing here removes bytes. What should not be there is doomed, and then goes the
-//! way of all doomed bytes.
+//! **Invariant:** nothing here removes bytes.
 
 use async_trait::async_trait;
 use futures_util::stream::BoxStream;
@@ -31,9 +30,8 @@ pub trait Ledger: Send + Sync + 'static {
     /// attempts first, at most `limit`. Those that cannot be read are left out.
     async fn overdue(&self, by_ms: u64, limit: u32) -> Result<Vec<Overdue>>;
 
-    /// Dooms those of `keys` that nothing names, due at `at_ms`, in one transaction. Returns how
-    /// many.
-    async fn doom(&self, keys: &[BlobKey], at_ms: u64) -> Result<u64>;
+    /// When the storage of the rows was made, in milliseconds since the epoch.
+    async fn made_at_ms(&self) -> Result<u64>;
 
     /// Makes shred records due at `at_ms` that were tried in vain and wait for their next try.
     async fn retry(&self, at_ms: u64) -> Result<()>;
@@ -52,6 +50,10 @@ pub trait Inventory: Send + Sync + 'static {
 
     /// The sizes of blobs in bytes, in the same order; `None` where there is none.
     async fn sizes(&self, keys: &[BlobKey]) -> Vec<Result<Option<u64>>>;
+
+    /// When blobs were last written, in milliseconds since the epoch and in the same order; `None` where
+    /// there is none.
+    async fn written_ms(&self, keys: &[BlobKey]) -> Result<Vec<Option<u64>>>;
 
     /// The room that is left for bytes.
     async fn room(&self) -> Result<Room>;

@@ -1,12 +1,19 @@
 //! Bytes as files beneath one directory.
 //!
-//! A blob is `blobs/<2 digits>/<30 digits>` of its key: 256 directories keep each of them small.
+//! A blob is `blobs/<2 digits>/<30 digits>` of its key: 256 directories keep each of them small. Beside
+//! them lie the marker of the volume and the quarantine, `blobs/quarantine/<32 digits>`.
 //!
 //! **Invariant:** every path is resolved beneath one open directory handle, so that no link planted
 //! inside leads outside.
+//! **Invariant:** no absent file counts as gone, and none is written, unless the directory has just proved
+//! to be the volume that the rows belong to.
 //! **Invariant:** a file is written only once, by the `put` that created it.
 
 mod inventory;
+pub mod marker;
+pub mod place;
+mod quarantine;
+mod root;
 
 use std::collections::HashSet;
 use std::io;
@@ -14,15 +21,17 @@ use std::path::Path;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use cap_std::ambient_authority;
 use cap_std::fs::{Dir, OpenOptions};
 use parking_lot::Mutex;
 use tokio::io::{AsyncBufReadExt as _, AsyncRead, AsyncWriteExt as _, BufReader};
 use tokio::task::spawn_blocking;
 
+use super::volume::{Claims, VolumeError, VolumeId};
 use super::{BlobReader, Blobs, Removal, Result, StoreError};
 use crate::step::{self, Step};
 use crate::target::BlobKey;
+
+use self::root::Root;
 
 /// How much of a blob is in memory while it is read.
 const BUFFER: usize = 256 << 10;
@@ -41,33 +50,46 @@ pub struct Local {
 }
 
 struct Shared {
-    root: Dir,
+    root: Root,
     /// The directories in which removals are not durable yet.
     touched: Mutex<HashSet<String>>,
 }
 
 /// The directory of a blob, and its name in there.
-fn place(key: BlobKey) -> (String, String) {
+fn at(key: BlobKey) -> (String, String) {
     let mut shard = key.to_string();
     let name = shard.split_off(2);
     (shard, name)
 }
 
 impl Local {
-    /// Opens or creates `blobs/` in the data directory.
+    /// Opens `blobs/` in the data directory, which must prove to be the volume that the rows belong to;
+    /// makes it if no row names a blob.
     ///
     /// # Errors
-    /// Unwritable, or not a directory.
-    pub fn open(data_dir: &Path) -> Result<Self> {
-        let outside = Dir::open_ambient_dir(data_dir, ambient_authority()).map_err(store_error)?;
-        create_dir(&outside, "blobs").map_err(store_error)?;
-        let root = outside.open_dir("blobs").map_err(store_error)?;
-        Ok(Self {
+    /// [`StoreError::WrongVolume`]; unwritable, or not a directory.
+    pub fn open(data_dir: &Path, rows: &dyn Claims) -> Result<Self> {
+        let id = place::bind(data_dir, rows)?;
+        Ok(Self::unproved(data_dir, Some(id)))
+    }
+
+    /// The bytes of the volume with this id, wherever it may be now: whatever needs it is refused until it
+    /// is in its place. Without an id, no place is the right one.
+    pub fn unproved(data_dir: &Path, id: Option<VolumeId>) -> Self {
+        Self {
             shared: Arc::new(Shared {
-                root,
+                root: Root::new(data_dir, id),
                 touched: Mutex::default(),
             }),
-        })
+        }
+    }
+
+    /// Looks whether the volume is in its place.
+    ///
+    /// # Errors
+    /// [`StoreError::WrongVolume`], or it cannot be looked at.
+    pub async fn prove(&self) -> Result<()> {
+        self.blocking(|shared| shared.root.proved().map(drop)).await
     }
 
     /// Runs file work off the async threads.
@@ -93,7 +115,7 @@ impl Blobs for Local {
         step::pass(Step::PutSync).await?;
         file.sync_all().await.map_err(store_error)?;
         step::pass(Step::PutDirectory).await?;
-        self.blocking(move |shared| shared.sync(&place(key).0))
+        self.blocking(move |shared| shared.sync_created(key))
             .await?;
         step::pass(Step::PutDone).await?;
         Ok(size)
@@ -112,9 +134,15 @@ impl Blobs for Local {
         }))
     }
 
+    async fn is_absent(&self, key: BlobKey) -> Result<bool> {
+        step::pass(Step::BytesOpen).await?;
+        self.blocking(move |shared| shared.is_absent(key)).await
+    }
+
     async fn remove(&self, key: BlobKey) -> Result<Removal> {
         step::pass(Step::BytesRemove).await?;
-        self.blocking(move |shared| shared.remove(key)).await
+        self.blocking(move |shared| shared.remove(&shared.root.dir()?, key))
+            .await
     }
 
     async fn remove_all(&self, keys: &[BlobKey]) -> Vec<Result<Removal>> {
@@ -126,7 +154,7 @@ impl Blobs for Local {
             .map(|chunk| {
                 let (shared, chunk) = (Arc::clone(&self.shared), chunk.to_vec());
                 let some = chunk.len();
-                let work = move || chunk.into_iter().map(|key| shared.remove(key)).collect();
+                let work = move || shared.remove_each(&chunk);
                 (some, spawn_blocking(work))
             })
             .collect();
@@ -166,47 +194,94 @@ impl Blobs for Local {
 impl Shared {
     fn create(&self, key: BlobKey) -> io::Result<std::fs::File> {
         step::pass_blocking(Step::PutCreate)?;
-        let (shard, name) = place(key);
-        create_dir(&self.root, &shard)?;
+        let (shard, name) = at(key);
+        let root = self.root.proved()?;
+        create_dir(&root, &shard)?;
         let mut new = OpenOptions::new();
         new.write(true).create_new(true);
-        let file = self.root.open_with(format!("{shard}/{name}"), &new)?;
+        let file = root.open_with(format!("{shard}/{name}"), &new)?;
         Ok(file.into_std())
     }
 
     fn open(&self, key: BlobKey) -> io::Result<Option<(std::fs::File, u64)>> {
-        let (shard, name) = place(key);
-        match self.root.open(format!("{shard}/{name}")) {
+        let (shard, name) = at(key);
+        let root = self.root.dir()?;
+        match root.open(format!("{shard}/{name}")) {
             Ok(file) => {
                 let file = file.into_std();
                 let size = file.metadata()?.len();
                 Ok(Some((file, size)))
             }
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(error),
+            Err(error) => self.absent(&root, error).map(|()| None),
         }
     }
 
-    fn remove(&self, key: BlobKey) -> io::Result<Removal> {
+    /// That a file is absent, if `error` says so and the place has proved to be the right one.
+    fn absent(&self, root: &Arc<Dir>, error: io::Error) -> io::Result<()> {
+        match error.kind() {
+            io::ErrorKind::NotFound => self.root.prove(root),
+            _ => Err(error),
+        }
+    }
+
+    /// Looks at the place once for all of them.
+    fn remove_each(&self, keys: &[BlobKey]) -> Vec<io::Result<Removal>> {
+        let root = self.root.dir();
+        let remove = |key: &BlobKey| match &root {
+            Ok(root) => self.remove(root, *key),
+            Err(_) => self.remove(&self.root.dir()?, *key),
+        };
+        keys.iter().map(remove).collect()
+    }
+
+    fn remove(&self, root: &Arc<Dir>, key: BlobKey) -> io::Result<Removal> {
         step::pass_blocking(Step::BytesUnlink)?;
-        let (shard, name) = place(key);
-        let removed = self.root.remove_file(format!("{shard}/{name}"));
+        let (shard, name) = at(key);
+        let path = format!("{shard}/{name}");
+        let removed = root.remove_file(&path);
         // Absent may mean removed by someone who crashed before it was durable.
         self.touched.lock().insert(shard);
         step::pass_blocking(Step::BytesUnlinked)?;
-        match removed {
-            Ok(()) => Ok(Removal::Removed),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Removal::Absent),
-            Err(error) => Err(error),
-        }
+        let Err(error) = removed else {
+            return Ok(Removal::Removed);
+        };
+        self.absent(root, error)?;
+        // In its place once more, where a release may have put it meanwhile.
+        let removed = self.remove_quarantined(root, key)?
+            || quarantine::there(root.remove_file(&path))?.is_some();
+        Ok(match removed {
+            true => Removal::Removed,
+            false => Removal::Absent,
+        })
+    }
+
+    fn is_absent(&self, key: BlobKey) -> io::Result<bool> {
+        let (shard, name) = at(key);
+        let path = format!("{shard}/{name}");
+        let root = self.root.dir()?;
+        let Err(error) = root.symlink_metadata(&path) else {
+            return Ok(false);
+        };
+        self.absent(&root, error)?;
+        let there = self.is_quarantined(&root, key)?
+            || quarantine::there(root.symlink_metadata(&path))?.is_some();
+        Ok(!there)
     }
 
     fn sync(&self, shard: &str) -> io::Result<()> {
-        match self.root.open(shard) {
+        let root = self.root.dir()?;
+        match root.open(shard) {
             Ok(directory) => directory.sync_all(),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-            Err(error) => Err(error),
+            Err(error) => self.absent(&root, error),
         }
+    }
+
+    /// The file that was written must be where it will be looked for: its volume may have gone meanwhile.
+    fn sync_created(&self, key: BlobKey) -> io::Result<()> {
+        let (shard, name) = at(key);
+        let root = self.root.proved()?;
+        root.symlink_metadata(format!("{shard}/{name}"))?;
+        root.open(shard)?.sync_all()
     }
 }
 
@@ -242,6 +317,10 @@ async fn copy(
 
 fn store_error(error: io::Error) -> StoreError {
     use io::ErrorKind as K;
+    let error = match error.downcast::<VolumeError>() {
+        Ok(wrong) => return wrong.into(),
+        Err(error) => error,
+    };
     match error.kind() {
         K::StorageFull | K::QuotaExceeded | K::FileTooLarge => StoreError::Full(error.into()),
         K::ReadOnlyFilesystem | K::PermissionDenied => StoreError::ReadOnly(error.into()),

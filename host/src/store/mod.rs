@@ -2,7 +2,7 @@
 //!
 //! The traits are split by who needs them. A platform that embeds the crate brings [`Objects`],
 //! [`Chains`] and [`Blobs`], and [`Shadows`] if its chains have any; the server's own surfaces add [`Catalogue`], [`Tenants`] and
-//! [`Policies`], and those who look after it [`Ledger`] and [`Inventory`].
+//! [`Policies`], and those who look after it [`Ledger`], [`Inventory`] and [`quarantine::Quarantine`].
 //!
 //! **Invariant:** nothing here knows HTTP or wasmtime, and nothing of one backend shows in a trait.
 //! **Invariant:** every blob that exists is named by a row or by a shred record.
@@ -20,6 +20,7 @@ pub mod local;
 pub mod objects;
 mod panics;
 pub mod policies;
+pub mod quarantine;
 mod record;
 pub mod repeat;
 pub mod report;
@@ -31,6 +32,7 @@ pub mod sqlite;
 pub mod tenants;
 #[cfg(test)]
 mod tests;
+pub mod volume;
 pub mod wanted;
 
 pub use blobs::{BlobReader, Blobs, Removal};
@@ -44,6 +46,7 @@ pub use repeat::{First, Once, Retention};
 pub use report::Report;
 pub use shadow::{Shadow, Shadows};
 pub use tenants::{ClientInfo, KeyInfo, NewTenant, Tenants};
+pub use volume::VolumeError;
 pub use wanted::{Order, Stretch, Wanted};
 
 use crate::step;
@@ -66,6 +69,16 @@ pub enum StoreError {
         /// Which part, without personal data.
         what: String,
     },
+    /// The place of the bytes is not the one that the rows belong to. Trying again once it is back is
+    /// right.
+    #[error("the volume of the bytes is not the one that the database belongs to")]
+    WrongVolume(#[source] VolumeError),
+    /// The files of the database were removed or replaced while they were open.
+    #[error("the files of the database were removed or replaced while they were in use")]
+    WrongDatabase,
+    /// There are bytes, and no database that could name them.
+    #[error("there are bytes in `blobs`, and no database (`atropos.db`) that names them")]
+    NoDatabase,
     /// It was written by a newer version of this program.
     #[error("the storage has schema {found}, and this version knows up to {known}")]
     Newer {
@@ -86,6 +99,12 @@ pub enum StoreError {
         /// What was named, such as `tenant`.
         what: &'static str,
     },
+}
+
+impl From<VolumeError> for StoreError {
+    fn from(error: VolumeError) -> Self {
+        Self::WrongVolume(error)
+    }
 }
 
 impl From<step::Failed> for StoreError {

@@ -190,6 +190,16 @@ impl From<Conflict> for Refused {
     }
 }
 
+/// What a request is told that needs rows which cannot be read or written.
+impl From<&StoreError> for Refused {
+    fn from(error: &StoreError) -> Self {
+        match error {
+            StoreError::WrongDatabase => Self::WrongDatabase,
+            _ => Self::Unavailable,
+        }
+    }
+}
+
 /// Bytes that must go: the row is gone, or an upload did not complete.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Shred {

@@ -37,6 +37,7 @@ pub(super) async fn run(
         let counts: Vec<usize> = requests.iter().map(Vec::len).collect();
         let decisions: Vec<Decision> = requests.into_iter().flatten().collect();
         let recorded = contain_async("recording", objects.record(&decisions)).await;
+        let mut failed = CommitError::Unavailable;
         let mut outcomes = match recorded {
             Ok(outcomes) => outcomes.into_iter(),
             Err(error) => {
@@ -45,6 +46,7 @@ pub(super) async fn run(
                     refused = answers.len(),
                     "decisions are not recorded"
                 );
+                failed = (&error).into();
                 Vec::new().into_iter()
             }
         };
@@ -53,7 +55,7 @@ pub(super) async fn run(
             for _ in 0..count {
                 all &= is_recorded(outcomes.next());
             }
-            let _ = answer.send(all.then_some(()).ok_or(CommitError::Unavailable));
+            let _ = answer.send(all.then_some(()).ok_or(failed.clone()));
         }
     }
 }

@@ -32,7 +32,7 @@ impl House {
             at_ms: 1,
             by: String::new(),
         });
-        let blobs = Arc::new(Local::open(dir.path()).unwrap());
+        let blobs = Arc::new(Local::open(dir.path(), &*rows).unwrap());
         Self {
             tenant: tenant.await.unwrap().id,
             uploads: Uploads::new(rows.clone(), blobs, &limits),
@@ -75,7 +75,8 @@ impl House {
                 })
                 .sum()
         }
-        count(&self.dir.path().join("blobs"))
+        let marker = 1;
+        count(&self.dir.path().join("blobs")) - marker
     }
 
     fn standard(&self, stored: &Stored) -> DynamicImage {

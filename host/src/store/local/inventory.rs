@@ -8,7 +8,8 @@ use futures_util::stream::{self, BoxStream, StreamExt as _};
 use tokio::sync::mpsc;
 use tokio::task::spawn_blocking;
 
-use super::{Local, Shared, place, store_error};
+use super::quarantine::{QUARANTINE, ms};
+use super::{Local, Shared, at, marker, store_error};
 use crate::store::ledger::{Entry, Inventory, Room};
 use crate::store::{Result, StoreError};
 use crate::target::BlobKey;
@@ -26,7 +27,9 @@ impl Inventory for Local {
                 entries: Vec::with_capacity(BATCH),
                 found: &found,
             };
-            let listed = shared.list(&mut batch).and_then(|()| batch.send());
+            let listed = shared.root.proved();
+            let listed = listed.and_then(|root| walk(&root, &mut |entry| batch.push(entry)));
+            let listed = listed.and_then(|()| batch.send());
             if let Err(error) = listed {
                 // Nobody may be listening any more, which is why it failed then.
                 let _ = found.blocking_send(Err(store_error(error)));
@@ -55,9 +58,15 @@ impl Inventory for Local {
         }
     }
 
+    async fn written_ms(&self, keys: &[BlobKey]) -> Result<Vec<Option<u64>>> {
+        let keys = keys.to_vec();
+        self.blocking(move |shared| keys.into_iter().map(|key| shared.written_ms(key)).collect())
+            .await
+    }
+
     async fn room(&self) -> Result<Room> {
         self.blocking(|shared| {
-            let volume = rustix::fs::fstatvfs(&shared.root)?;
+            let volume = rustix::fs::fstatvfs(&*shared.root.dir()?)?;
             Ok(Room {
                 free_bytes: volume.f_bavail.saturating_mul(volume.f_frsize),
                 total_bytes: volume.f_blocks.saturating_mul(volume.f_frsize),
@@ -89,39 +98,53 @@ impl Batch<'_> {
     }
 }
 
-impl Shared {
-    fn list(&self, batch: &mut Batch<'_>) -> io::Result<()> {
-        for entry in self.root.entries()? {
-            let entry = entry?;
-            let shard = name(&entry);
-            if is_shard(&shard) && entry.file_type()?.is_dir() {
-                list_shard(&entry.open_dir()?, &shard, batch)?;
-            } else {
-                batch.push(Entry::Foreign(format!("blobs/{shard}")))?;
-            }
+/// Shows `each` what lies in the directory of the bytes, marker and quarantine aside, until it fails.
+pub(super) fn walk(blobs: &Dir, each: &mut dyn FnMut(Entry) -> io::Result<()>) -> io::Result<()> {
+    for entry in blobs.entries()? {
+        let entry = entry?;
+        let shard = name(&entry);
+        if is_shard(&shard) && entry.file_type()?.is_dir() {
+            walk_shard(&entry.open_dir()?, &shard, each)?;
+        } else if shard != marker::MARKER && shard != QUARANTINE {
+            each(Entry::Foreign(format!("blobs/{shard}")))?;
         }
-        Ok(())
     }
+    Ok(())
+}
 
+impl Shared {
     /// The size of a regular file; what a link points to is not looked at.
     fn size(&self, key: BlobKey) -> io::Result<Option<u64>> {
-        let (shard, name) = place(key);
-        match self.root.symlink_metadata(format!("{shard}/{name}")) {
+        let (shard, name) = at(key);
+        let root = self.root.dir()?;
+        match root.symlink_metadata(format!("{shard}/{name}")) {
             Ok(found) => Ok(found.is_file().then(|| found.len())),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(error),
+            Err(error) => self.absent(&root, error).map(|()| None),
+        }
+    }
+
+    fn written_ms(&self, key: BlobKey) -> io::Result<Option<u64>> {
+        let (shard, name) = at(key);
+        let root = self.root.dir()?;
+        match root.symlink_metadata(format!("{shard}/{name}")) {
+            Ok(found) => Ok(Some(ms(found.modified()?.into_std()))),
+            Err(error) => self.absent(&root, error).map(|()| None),
         }
     }
 }
 
-fn list_shard(directory: &Dir, shard: &str, batch: &mut Batch<'_>) -> io::Result<()> {
+fn walk_shard(
+    directory: &Dir,
+    shard: &str,
+    each: &mut dyn FnMut(Entry) -> io::Result<()>,
+) -> io::Result<()> {
     for entry in directory.entries()? {
         let entry = entry?;
         let name = name(&entry);
         let key = format!("{shard}{name}").parse::<BlobKey>().ok();
         // A key can be written in more than one way, and is kept in one.
-        let key = key.filter(|key| place(*key) == (shard.to_owned(), name.clone()));
-        batch.push(match key {
+        let key = key.filter(|key| at(*key) == (shard.to_owned(), name.clone()));
+        each(match key {
             Some(key) if entry.file_type()?.is_file() => Entry::Blob(key),
             _ => Entry::Foreign(format!("blobs/{shard}/{name}")),
         })?;

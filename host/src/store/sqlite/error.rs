@@ -42,6 +42,9 @@ pub(super) fn copy(error: &StoreError) -> StoreError {
         StoreError::Full(said) => StoreError::Full(source(said)),
         StoreError::ReadOnly(said) => StoreError::ReadOnly(source(said)),
         StoreError::Corrupt { what } => damaged(what),
+        StoreError::WrongVolume(wrong) => StoreError::WrongVolume(*wrong),
+        StoreError::WrongDatabase => StoreError::WrongDatabase,
+        StoreError::NoDatabase => StoreError::NoDatabase,
         StoreError::Newer { found, known } => StoreError::Newer {
             found: *found,
             known: *known,

@@ -8,6 +8,7 @@ use super::objects::{ERASE, conflict, name, shred};
 use super::rows::{
     all, execute, first, key, kind, object, readable, sift, signed, tenant, unsigned, word,
 };
+use super::volume::made_at_ms;
 use super::{Sqlite, backlog};
 use crate::store::ledger::{Ledger, Named, Overdue, Soundness, Totals};
 use crate::store::{Conflict, Result, StoreError};
@@ -73,16 +74,8 @@ impl Ledger for Sqlite {
             .await
     }
 
-    async fn doom(&self, keys: &[BlobKey], at_ms: u64) -> Result<u64> {
-        let doom = "
-            INSERT INTO shreds (key, not_before_ms)
-            SELECT value, ? FROM json_each(?)
-            WHERE NOT EXISTS (SELECT 1 FROM blobs WHERE blobs.key = value)
-            ON CONFLICT DO NOTHING";
-        let (keys, at_ms) = (super::rows::keys(keys)?, signed(at_ms));
-        self.writer
-            .write(move |rows| Ok(execute(rows, doom, params![at_ms, keys])? as u64))
-            .await
+    async fn made_at_ms(&self) -> Result<u64> {
+        self.readers.read(made_at_ms)
     }
 
     async fn retry(&self, at_ms: u64) -> Result<()> {

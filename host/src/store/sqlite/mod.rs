@@ -2,7 +2,7 @@
 //!
 //! Writes go through one thread, which commits what has queued up together.
 //!
-//! **Invariant:** a write that was answered survives a crash.
+//! **Invariant:** a write that was answered survives a crash, in the file that has the database's name.
 //! **Invariant:** what was deleted is in none of the files once a checkpoint has followed, which is
 //! tried within `CHECKPOINT_AFTER` of every write and again until no reader is in its way.
 
@@ -12,6 +12,7 @@ mod catalogue;
 mod chains;
 mod decisions;
 mod error;
+mod files;
 mod ledger;
 mod lists;
 mod objects;
@@ -28,16 +29,19 @@ mod tenants;
 mod tests;
 mod tokens;
 mod unreadable;
+mod volume;
 mod work;
 mod writer;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
-use super::Result;
+use super::{Result, StoreError};
+use files::Files;
 use readers::Readers;
 use writer::Writer;
 
@@ -54,6 +58,9 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// are the writer, the readers that are kept, and those of long reads.
 pub const MEMORY_BYTES: u64 = 64 << 20;
 
+/// How a database is opened that must be there.
+const OPEN: OpenFlags = OpenFlags::SQLITE_OPEN_READ_WRITE.union(OpenFlags::SQLITE_OPEN_NO_MUTEX);
+
 /// The file in the data directory; SQLite keeps `-wal` and `-shm` beside it.
 const FILE: &str = "atropos.db";
 
@@ -66,6 +73,7 @@ pub struct Sqlite {
     // Dropped first, so that no idle reader of this process is in the way of the last checkpoint.
     readers: Readers,
     writer: Writer,
+    files: Arc<Files>,
 }
 
 impl Sqlite {
@@ -75,12 +83,42 @@ impl Sqlite {
     /// Unwritable, damaged, or of a newer version.
     pub fn open(data_dir: &Path) -> Result<Self> {
         let path = data_dir.join(FILE);
-        let mut connection = connect(&path)?;
+        let before = files::identity(&path)?;
+        let mut connection = match before {
+            Some(_) => connect(&path)?,
+            None => create(&path)?,
+        };
         schema::prepare(&mut connection)?;
+        let files = Arc::new(Files::opened(&path)?);
+        if before.is_some() && !files.are_of(before) {
+            return Err(StoreError::WrongDatabase);
+        }
         Ok(Self {
-            readers: Readers::new(path),
-            writer: Writer::start(connection)?,
+            readers: Readers::new(Arc::clone(&files)),
+            writer: Writer::start(connection, Arc::clone(&files))?,
+            files,
         })
+    }
+
+    /// Whether a data directory has a database. A file without a byte is what an attempt to look into
+    /// a missing one leaves.
+    ///
+    /// # Errors
+    /// It cannot be looked at.
+    pub fn exists(data_dir: &Path) -> Result<bool> {
+        match std::fs::metadata(data_dir.join(FILE)) {
+            Ok(found) => Ok(found.len() > 0),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(StoreError::Unavailable(error.into())),
+        }
+    }
+
+    /// Looks whether the files are those that were opened.
+    ///
+    /// # Errors
+    /// [`StoreError::WrongDatabase`], or they cannot be looked at.
+    pub fn prove(&self) -> Result<()> {
+        self.files.unchanged()
     }
 
     /// Frees the files of all that has been deleted so far.
@@ -93,11 +131,18 @@ impl Sqlite {
     }
 }
 
-fn connect(path: &PathBuf) -> Result<Connection> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
-        | OpenFlags::SQLITE_OPEN_CREATE
-        | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Connection::open_with_flags(path, flags)?;
+/// Opens a database that is there.
+fn connect(path: &Path) -> Result<Connection> {
+    set_up(Connection::open_with_flags(path, OPEN)?)
+}
+
+/// Opens a database, which is made if it is not there.
+fn create(path: &Path) -> Result<Connection> {
+    let flags = OPEN | OpenFlags::SQLITE_OPEN_CREATE;
+    set_up(Connection::open_with_flags(path, flags)?)
+}
+
+fn set_up(connection: Connection) -> Result<Connection> {
     connection.busy_timeout(BUSY_TIMEOUT)?;
     connection.set_prepared_statement_cache_capacity(64);
     // Plans do not go by the values that are bound: else some statements would be compiled anew each

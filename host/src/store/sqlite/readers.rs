@@ -5,8 +5,8 @@
 //!
 //! **Invariant:** no connection in the pool is inside a transaction, so an idle reader is never in
 //! the way of a checkpoint.
+//! **Invariant:** every connection is to the files that the writer writes.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
@@ -14,6 +14,7 @@ use rusqlite::Connection;
 use tokio::task::spawn_blocking;
 
 use super::connect;
+use super::files::Files;
 use crate::store::{Result, StoreError};
 
 /// More than this many reads at once open connections that are not kept.
@@ -22,14 +23,14 @@ const KEPT: usize = 8;
 pub(super) struct Readers(Arc<Pool>);
 
 struct Pool {
-    path: PathBuf,
+    files: Arc<Files>,
     idle: Mutex<Vec<Connection>>,
 }
 
 impl Readers {
-    pub(super) fn new(path: PathBuf) -> Self {
+    pub(super) fn new(files: Arc<Files>) -> Self {
         Self(Arc::new(Pool {
-            path,
+            files,
             idle: Mutex::new(Vec::new()),
         }))
     }
@@ -71,6 +72,7 @@ impl Readers {
 
 impl Pool {
     fn read<T>(&self, work: impl FnOnce(&Connection) -> Result<T>) -> Result<T> {
+        self.files.unchanged_lately()?;
         let idle = self.idle.lock().pop();
         let connection = match idle {
             Some(connection) => connection,
@@ -94,7 +96,10 @@ impl Pool {
     }
 
     fn connect(&self) -> Result<Connection> {
-        let connection = connect(&self.path)?;
+        let connection = connect(self.files.path());
+        // What was opened, or was not there, may be another file than the writer's.
+        self.files.unchanged()?;
+        let connection = connection?;
         connection.pragma_update(None, "query_only", true)?;
         Ok(connection)
     }

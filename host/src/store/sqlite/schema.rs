@@ -9,8 +9,8 @@ use super::error::damaged;
 use crate::store::{Result, StoreError};
 
 /// Migration n leads from schema n to schema n + 1.
-const MIGRATIONS: [&str; 8] = [
-    INITIAL, BUDGETS, OUTCOMES, REPORTS, HISTORY, DECISIONS, LISTS, BOUNDS,
+const MIGRATIONS: [&str; 9] = [
+    INITIAL, BUDGETS, OUTCOMES, REPORTS, HISTORY, DECISIONS, LISTS, BOUNDS, MADE,
 ];
 
 /// Rows that outlive an object (events, decisions) copy its id, and never the name that its owner
@@ -302,6 +302,16 @@ const BOUNDS: &str = "
     ALTER TABLE clients ADD COLUMN tokens INTEGER NOT NULL DEFAULT 0;
     CREATE INDEX tokens_by_client ON tokens (client, expires_at_ms);
     UPDATE clients SET tokens = (SELECT count(*) FROM tokens WHERE tokens.client = clients.id);
+";
+
+/// When the database was made, in milliseconds since the epoch: now, or when its first tenant was.
+/// `instance` also names the volume of the bytes, once that has proved itself.
+const MADE: &str = "
+    INSERT INTO instance (name, value)
+        SELECT 'made-at-ms', CAST(coalesce(
+            min(created_at_ms),
+            CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER)
+        ) AS TEXT) FROM tenants;
 ";
 
 /// Sets the file up for this version and brings its tables up to date.

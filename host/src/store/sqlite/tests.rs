@@ -6,6 +6,7 @@ use std::thread;
 
 use tokio::join;
 
+use super::files::Files;
 use super::*;
 use crate::store::ledger::Soundness;
 use crate::store::tests::{Backend, FIRST, decisions, denied, erasure};
@@ -328,10 +329,12 @@ async fn a_transaction_that_sqlite_undid_fails_whole_and_the_next_is_sound() {
 #[tokio::test]
 async fn a_transaction_that_was_left_open_is_undone_before_the_next() {
     let backend = Backend::embedded().await;
-    let connection = connect(&backend.dir.path().join(FILE)).unwrap();
+    let path = backend.dir.path().join(FILE);
+    let connection = connect(&path).unwrap();
     let half = "BEGIN; INSERT INTO shreds (key, not_before_ms) VALUES ('half', 1)";
     connection.execute_batch(half).unwrap();
-    let writer = Writer::start(connection).unwrap();
+    let files = Arc::new(Files::opened(&path).unwrap());
+    let writer = Writer::start(connection, files).unwrap();
     let whole = "INSERT INTO shreds (key, not_before_ms) VALUES ('whole', 1)";
     let written = writer.write(move |rows| Ok(rows.execute_batch(whole)?));
     written.await.unwrap();

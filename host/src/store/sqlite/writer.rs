@@ -1,9 +1,11 @@
 //! One thread that writes: what has queued up shares one transaction and one durable barrier.
 //!
-//! **Invariant:** a write is answered only after the transaction that holds it is durable.
+//! **Invariant:** a write is answered only after the transaction that holds it is durable, in files that
+//! have kept their names until then.
 //! **Invariant:** a write that fails or panics leaves nothing, and does not take along those it shares
 //! the transaction with: each of several has a savepoint of its own. The thread goes on.
 
+use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -11,6 +13,7 @@ use std::time::{Duration, Instant};
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 use tokio::sync::oneshot;
 
+use super::files::Files;
 use super::work::{Group, One, Outcomes, Ran, Work};
 use super::{BUSY_TIMEOUT, CHECKPOINT_AFTER};
 use crate::step::{self, Step};
@@ -38,10 +41,11 @@ enum Job {
 
 impl Writer {
     /// Starts the thread, which first frees the files of what an earlier run may have left there.
-    pub(super) fn start(connection: Connection) -> Result<Self> {
+    pub(super) fn start(connection: Connection, files: Arc<Files>) -> Result<Self> {
         let (queue, jobs) = mpsc::channel();
         let session = Session {
             connection,
+            files,
             checkpoint_at: Some(Instant::now()),
         };
         let thread = thread::Builder::new()
@@ -120,6 +124,7 @@ fn undone() -> StoreError {
 
 struct Session {
     connection: Connection,
+    files: Arc<Files>,
     checkpoint_at: Option<Instant>,
 }
 
@@ -179,7 +184,7 @@ impl Session {
         if let [only] = writes {
             // What fails alone takes nobody along: the transaction itself is undone.
             return match only.run(&transaction) {
-                Ran::Keep => Self::commit(transaction),
+                Ran::Keep => Self::commit(transaction, &self.files),
                 Ran::Undo if transaction.is_autocommit() => Err(undone()),
                 Ran::Undo => Ok(transaction.rollback()?),
                 Ran::Again(error) if transaction.is_autocommit() => Err(error),
@@ -187,7 +192,7 @@ impl Session {
                     transaction.rollback()?;
                     let transaction = Self::begin(&mut self.connection)?;
                     only.run_apart(&transaction)?;
-                    Self::commit(transaction)
+                    Self::commit(transaction, &self.files)
                 }
             };
         }
@@ -206,7 +211,7 @@ impl Session {
                 }
             }
         }
-        Self::commit(transaction)
+        Self::commit(transaction, &self.files)
     }
 
     fn begin(connection: &mut Connection) -> Result<Transaction<'_>> {
@@ -219,9 +224,12 @@ impl Session {
         Ok(transaction)
     }
 
-    fn commit(transaction: Transaction<'_>) -> Result<()> {
+    fn commit(transaction: Transaction<'_>, files: &Files) -> Result<()> {
         step::pass_blocking(Step::WriteCommit)?;
+        files.unchanged()?;
         transaction.commit()?;
+        // What was written meanwhile to a file without a name is not answered.
+        files.unchanged()?;
         step::pass_blocking(Step::WriteCommitted)?;
         Ok(())
     }

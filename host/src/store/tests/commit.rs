@@ -50,6 +50,10 @@ impl Blobs for Moody {
         self.inner.open(key).await
     }
 
+    async fn is_absent(&self, key: BlobKey) -> Result<bool> {
+        self.inner.is_absent(key).await
+    }
+
     async fn remove(&self, key: BlobKey) -> Result<Removal> {
         self.tried.fetch_add(1, Ordering::SeqCst);
         if let Some(gate) = &self.gate {

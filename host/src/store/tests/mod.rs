@@ -6,6 +6,7 @@ mod files;
 mod lives;
 mod model;
 mod recovery;
+mod volumes;
 
 use std::sync::Arc;
 
@@ -42,7 +43,7 @@ impl Backend {
     pub(super) async fn embedded() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let rows = Arc::new(Sqlite::open(dir.path()).unwrap());
-        let bytes = Arc::new(Local::open(dir.path()).unwrap());
+        let bytes = Arc::new(Local::open(dir.path(), &*rows).unwrap());
         let component = NewComponent::new("allow-all", b"allow-all", now_ms());
         rows.add_component(component).await.unwrap();
         let tenant = NewTenant {
@@ -70,7 +71,7 @@ impl Backend {
     /// Lets go of the files and opens them again. Whoever wrote to them has finished when this returns.
     pub(super) fn reopen(&mut self) {
         let rows = Arc::new(Sqlite::open(self.dir.path()).unwrap());
-        let bytes = Arc::new(Local::open(self.dir.path()).unwrap());
+        let bytes = Arc::new(Local::open(self.dir.path(), &*rows).unwrap());
         self.objects = rows.clone();
         self.catalogue = rows.clone();
         self.chains = rows.clone();

@@ -19,8 +19,10 @@ pub(super) async fn a_blob_is_read_as_written_until_it_is_removed(backend: &Back
     reader.content.read_to_end(&mut read).await.unwrap();
     assert!(read == content);
     assert!(backend.blobs.put(key, &mut &b"other"[..]).await.is_err());
+    assert!(!backend.blobs.is_absent(key).await.unwrap());
     assert_eq!(backend.blobs.remove(key).await.unwrap(), Removal::Removed);
     assert!(backend.blobs.open(key).await.unwrap().is_none());
+    assert!(backend.blobs.is_absent(key).await.unwrap());
     backend.blobs.sync_removals().await.unwrap();
 }
 

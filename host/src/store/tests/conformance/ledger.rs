@@ -32,20 +32,6 @@ pub(super) async fn what_a_row_or_a_shred_record_names_is_not_unnamed(backend: &
     assert_eq!(unnamed, expected);
 }
 
-pub(super) async fn only_what_nothing_names_is_doomed(backend: &Backend) {
-    let live = backend.upload("p1", b"bytes").await;
-    let named = backend.keys(&live).await;
-    let stranger = BlobKey::random();
-    let keys = [&named[..], &[stranger]].concat();
-    assert_eq!(backend.ledger.doom(&keys, 7).await.unwrap(), 1);
-    assert_eq!(backend.ledger.doom(&keys, 8).await.unwrap(), 0);
-    let due = backend.objects.shreds(7, 10).await.unwrap();
-    assert_eq!(
-        due.iter().map(|one| one.key).collect::<Vec<_>>(),
-        [stranger]
-    );
-}
-
 pub(super) async fn the_blobs_of_rows_are_paged_by_key(backend: &Backend) {
     let mut expected = Vec::new();
     for id in ["p1", "p2", "p3"] {

@@ -86,7 +86,6 @@ suite! { Backend::embedded();
     ledger {
         a_sound_storage_has_nothing_wrong_with_it
         what_a_row_or_a_shred_record_names_is_not_unnamed
-        only_what_nothing_names_is_doomed
         the_blobs_of_rows_are_paged_by_key
         what_is_overdue_tells_attempts_and_error
         what_was_tried_comes_before_what_is_due_and_a_count_ends_where_it_is_told_to
