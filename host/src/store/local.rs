@@ -6,6 +6,7 @@
 //! inside leads outside.
 //! **Invariant:** a file is written only once, by the `put` that created it.
 
+mod durable;
 mod inventory;
 
 use std::collections::HashSet;
@@ -21,8 +22,9 @@ use tokio::io::{AsyncBufReadExt as _, AsyncRead, AsyncWriteExt as _, BufReader};
 use tokio::task::spawn_blocking;
 
 use super::{BlobReader, Blobs, Removal, Result, StoreError};
-use crate::step::{self, Step};
+use crate::step::{self, Barrier, Step};
 use crate::target::BlobKey;
+use durable::Removals;
 
 /// How much of a blob is in memory while it is read.
 const BUFFER: usize = 256 << 10;
@@ -42,8 +44,9 @@ pub struct Local {
 
 struct Shared {
     root: Dir,
-    /// The directories in which removals are not durable yet.
-    touched: Mutex<HashSet<String>>,
+    /// The directories whose own entries are durable.
+    lasting: Mutex<HashSet<String>>,
+    removals: Removals,
 }
 
 /// The directory of a blob, and its name in there.
@@ -59,13 +62,12 @@ impl Local {
     /// # Errors
     /// Unwritable, or not a directory.
     pub fn open(data_dir: &Path) -> Result<Self> {
-        let outside = Dir::open_ambient_dir(data_dir, ambient_authority()).map_err(store_error)?;
-        create_dir(&outside, "blobs").map_err(store_error)?;
-        let root = outside.open_dir("blobs").map_err(store_error)?;
+        let root = open_root(data_dir).map_err(store_error)?;
         Ok(Self {
             shared: Arc::new(Shared {
                 root,
-                touched: Mutex::default(),
+                lasting: Mutex::default(),
+                removals: Removals::default(),
             }),
         })
     }
@@ -90,10 +92,11 @@ impl Blobs for Local {
         let mut file = tokio::fs::File::from_std(file);
         file.set_max_buf_size(WRITE_BUFFER);
         let size = copy(content, &mut file).await.map_err(store_error)?;
+        let file = file.into_std().await;
         step::pass(Step::PutSync).await?;
-        file.sync_all().await.map_err(store_error)?;
+        self.blocking(move |_| Barrier::File.sync(&file)).await?;
         step::pass(Step::PutDirectory).await?;
-        self.blocking(move |shared| shared.sync(&place(key).0))
+        self.blocking(move |shared| shared.sync(Barrier::Entry, &place(key).0))
             .await?;
         step::pass(Step::PutDone).await?;
         Ok(size)
@@ -149,14 +152,11 @@ impl Blobs for Local {
     }
 
     async fn sync_removals(&self) -> Result<()> {
-        self.blocking(|shared| {
+        let turn = self.shared.removals.turn().await.map_err(store_error)?;
+        self.blocking(move |shared| {
             step::pass_blocking(Step::BytesSync)?;
-            let mut touched = std::mem::take(&mut *shared.touched.lock());
-            let synced = touched.iter().try_for_each(|shard| shared.sync(shard));
-            if synced.is_err() {
-                shared.touched.lock().extend(touched.drain());
-            }
-            synced?;
+            let sync = |shard: &str| shared.sync(Barrier::Removals, shard);
+            shared.removals.sync(&turn, sync)?;
             Ok(step::pass_blocking(Step::BytesSynced)?)
         })
         .await
@@ -167,7 +167,7 @@ impl Shared {
     fn create(&self, key: BlobKey) -> io::Result<std::fs::File> {
         step::pass_blocking(Step::PutCreate)?;
         let (shard, name) = place(key);
-        create_dir(&self.root, &shard)?;
+        self.shard(&shard)?;
         let mut new = OpenOptions::new();
         new.write(true).create_new(true);
         let file = self.root.open_with(format!("{shard}/{name}"), &new)?;
@@ -192,7 +192,7 @@ impl Shared {
         let (shard, name) = place(key);
         let removed = self.root.remove_file(format!("{shard}/{name}"));
         // Absent may mean removed by someone who crashed before it was durable.
-        self.touched.lock().insert(shard);
+        self.removals.touch(shard);
         step::pass_blocking(Step::BytesUnlinked)?;
         match removed {
             Ok(()) => Ok(Removal::Removed),
@@ -201,20 +201,43 @@ impl Shared {
         }
     }
 
-    fn sync(&self, shard: &str) -> io::Result<()> {
+    /// Makes sure of a directory that lasts. Another upload may have made it just now, or a process
+    /// that crashed: that it is there does not mean that it lasts.
+    fn shard(&self, shard: &str) -> io::Result<()> {
+        let is_new = create_dir(&self.root, shard)?;
+        if is_new || !self.lasting.lock().contains(shard) {
+            Barrier::Directory.sync(&self.root.open(".")?.into_std())?;
+            self.lasting.lock().insert(shard.to_owned());
+        }
+        Ok(())
+    }
+
+    fn sync(&self, barrier: Barrier, shard: &str) -> io::Result<()> {
         match self.root.open(shard) {
-            Ok(directory) => directory.sync_all(),
+            Ok(directory) => barrier.sync(&directory.into_std()),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
             Err(error) => Err(error),
         }
     }
 }
 
-/// Creates a directory that lasts, unless it is there.
-fn create_dir(parent: &Dir, name: &str) -> io::Result<()> {
+/// Makes sure of a `blobs/` that lasts. Until it does, nothing is put into it: in an empty one it may
+/// not be so yet.
+fn open_root(data_dir: &Path) -> io::Result<Dir> {
+    let outside = Dir::open_ambient_dir(data_dir, ambient_authority())?;
+    create_dir(&outside, "blobs")?;
+    let root = outside.open_dir("blobs")?;
+    if root.entries()?.next().is_none() {
+        Barrier::Directory.sync(&outside.open(".")?.into_std())?;
+    }
+    Ok(root)
+}
+
+/// Creates a directory; false if it is there.
+fn create_dir(parent: &Dir, name: &str) -> io::Result<bool> {
     match parent.create_dir(name) {
-        Ok(()) => parent.open(".")?.sync_all(),
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
         Err(error) => Err(error),
     }
 }
