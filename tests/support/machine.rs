@@ -51,6 +51,90 @@ impl Drop for Volume {
     }
 }
 
+/// A file system in an image file. Of a copy of the image, taken while it is mounted, all is missing
+/// that was not made durable: that is what a loss of power leaves.
+pub(crate) struct Disk {
+    image: PathBuf,
+    at: PathBuf,
+    options: &'static str,
+}
+
+impl Disk {
+    /// Makes one and mounts it, if the machine lets us (`loop`). `format` are arguments of `mkfs.ext4`.
+    pub(crate) fn make(
+        image: &Path,
+        at: &Path,
+        format: &[&str],
+        options: &'static str,
+    ) -> Option<Self> {
+        let file = std::fs::File::create(image).expect("a file");
+        file.set_len(DISK_BYTES).expect("a file");
+        if !done(
+            "mkfs.ext4",
+            &[&["-q", "-F"], format, &[text(image)]].concat(),
+        ) {
+            missing("loop", "file systems cannot be made here");
+            return None;
+        }
+        std::fs::create_dir_all(at).expect("a directory");
+        let disk = Self::mount(image, at, options);
+        if disk.is_none() {
+            missing("loop", "image files cannot be mounted here");
+        }
+        // It is no file of a data directory.
+        std::fs::remove_dir(at.join("lost+found")).ok();
+        disk
+    }
+
+    fn mount(image: &Path, at: &Path, options: &'static str) -> Option<Self> {
+        let mounted = done("mount", &["-o", options, text(image), text(at)]);
+        mounted.then(|| Self {
+            image: image.to_owned(),
+            at: at.to_owned(),
+            options,
+        })
+    }
+
+    /// Makes all that is on it durable.
+    pub(crate) fn sync(&self) {
+        assert!(done("sync", &["-f", text(&self.at)]), "sync");
+    }
+
+    /// Cuts the power of several, each of which is mounted in the one before or beside it, and mounts
+    /// what is left in their places.
+    pub(crate) fn cut(disks: Vec<Self>) -> Vec<Self> {
+        let copies: Vec<_> = disks.iter().map(Self::copy).collect();
+        let places: Vec<_> = disks
+            .iter()
+            .map(|disk| (disk.at.clone(), disk.options))
+            .collect();
+        disks.into_iter().rev().for_each(drop);
+        let mount = |(image, (at, options)): (PathBuf, (PathBuf, _))| {
+            Self::mount(&image, &at, options).expect("what is left can be mounted")
+        };
+        copies.into_iter().zip(places).map(mount).collect()
+    }
+
+    fn copy(&self) -> PathBuf {
+        let copy = self.image.with_extension("left");
+        let copied = done("cp", &["--sparse=always", text(&self.image), text(&copy)]);
+        assert!(copied, "the image can be copied");
+        std::fs::remove_file(&self.image).expect("a file");
+        std::fs::rename(&copy, &self.image).expect("a file");
+        self.image.clone()
+    }
+}
+
+impl Drop for Disk {
+    fn drop(&mut self) {
+        // Also while a server is still about to end.
+        done("umount", &["-l", text(&self.at)]);
+    }
+}
+
+/// How large a disk is; what nothing was written to takes no room.
+const DISK_BYTES: u64 = 192 << 20;
+
 /// Files that nobody can write, remove or rename, for as long as this lives.
 pub(crate) struct Immutable(Vec<PathBuf>);
 

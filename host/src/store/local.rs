@@ -8,6 +8,7 @@
 
 mod durable;
 mod inventory;
+mod reader;
 
 use std::collections::HashSet;
 use std::io;
@@ -25,6 +26,7 @@ use super::{BlobReader, Blobs, Removal, Result, StoreError};
 use crate::step::{self, Barrier, Step};
 use crate::target::BlobKey;
 use durable::Removals;
+use reader::Reader;
 
 /// How much of a blob is in memory while it is read.
 const BUFFER: usize = 256 << 10;
@@ -105,13 +107,9 @@ impl Blobs for Local {
     async fn open(&self, key: BlobKey) -> Result<Option<BlobReader>> {
         step::pass(Step::BytesOpen).await?;
         let opened = self.blocking(move |shared| shared.open(key)).await?;
-        Ok(opened.map(|(file, size)| {
-            let mut file = tokio::fs::File::from_std(file);
-            file.set_max_buf_size(BUFFER);
-            BlobReader {
-                size,
-                content: Box::new(file),
-            }
+        Ok(opened.map(|(file, size)| BlobReader {
+            size,
+            content: Box::new(file),
         }))
     }
 
@@ -174,14 +172,10 @@ impl Shared {
         Ok(file.into_std())
     }
 
-    fn open(&self, key: BlobKey) -> io::Result<Option<(std::fs::File, u64)>> {
+    fn open(&self, key: BlobKey) -> io::Result<Option<(Reader, u64)>> {
         let (shard, name) = place(key);
         match self.root.open(format!("{shard}/{name}")) {
-            Ok(file) => {
-                let file = file.into_std();
-                let size = file.metadata()?.len();
-                Ok(Some((file, size)))
-            }
+            Ok(file) => Reader::new(file.into_std()).map(Some),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error),
         }
