@@ -56,28 +56,19 @@ impl Drop for Volume {
 pub(crate) struct Disk {
     image: PathBuf,
     at: PathBuf,
-    options: &'static str,
 }
 
 impl Disk {
-    /// Makes one and mounts it, if the machine lets us (`loop`). `format` are arguments of `mkfs.ext4`.
-    pub(crate) fn make(
-        image: &Path,
-        at: &Path,
-        format: &[&str],
-        options: &'static str,
-    ) -> Option<Self> {
+    /// Makes one and mounts it, if the machine lets us (`loop`).
+    pub(crate) fn make(image: &Path, at: &Path) -> Option<Self> {
         let file = std::fs::File::create(image).expect("a file");
         file.set_len(DISK_BYTES).expect("a file");
-        if !done(
-            "mkfs.ext4",
-            &[&["-q", "-F"], format, &[text(image)]].concat(),
-        ) {
+        if !done("mkfs.ext4", &[&DISK_FORMAT[..], &[text(image)]].concat()) {
             missing("loop", "file systems cannot be made here");
             return None;
         }
         std::fs::create_dir_all(at).expect("a directory");
-        let disk = Self::mount(image, at, options);
+        let disk = Self::mount(image, at);
         if disk.is_none() {
             missing("loop", "image files cannot be mounted here");
         }
@@ -86,12 +77,11 @@ impl Disk {
         disk
     }
 
-    fn mount(image: &Path, at: &Path, options: &'static str) -> Option<Self> {
-        let mounted = done("mount", &["-o", options, text(image), text(at)]);
+    fn mount(image: &Path, at: &Path) -> Option<Self> {
+        let mounted = done("mount", &["-o", DISK_OPTIONS, text(image), text(at)]);
         mounted.then(|| Self {
             image: image.to_owned(),
             at: at.to_owned(),
-            options,
         })
     }
 
@@ -104,15 +94,12 @@ impl Disk {
     /// what is left in their places.
     pub(crate) fn cut(disks: Vec<Self>) -> Vec<Self> {
         let copies: Vec<_> = disks.iter().map(Self::copy).collect();
-        let places: Vec<_> = disks
-            .iter()
-            .map(|disk| (disk.at.clone(), disk.options))
-            .collect();
+        let places: Vec<_> = disks.iter().map(|disk| disk.at.clone()).collect();
         disks.into_iter().rev().for_each(drop);
-        let mount = |(image, (at, options)): (PathBuf, (PathBuf, _))| {
-            Self::mount(&image, &at, options).expect("what is left can be mounted")
-        };
-        copies.into_iter().zip(places).map(mount).collect()
+        let left = copies.into_iter().zip(places);
+        let mount = |(image, at): (PathBuf, PathBuf)| Self::mount(&image, &at);
+        let mounted = left.map(mount).collect::<Option<_>>();
+        mounted.expect("what is left can be mounted")
     }
 
     fn copy(&self) -> PathBuf {
@@ -132,8 +119,13 @@ impl Drop for Disk {
     }
 }
 
-/// How large a disk is; what nothing was written to takes no room.
+/// How large a disk is; what nothing was written to takes no room. No transaction of its file system
+/// ends for want of room in the journal.
 const DISK_BYTES: u64 = 192 << 20;
+const DISK_FORMAT: [&str; 4] = ["-q", "-F", "-J", "size=32"];
+
+/// What a file system writes by itself only after so many seconds is never written in a test.
+const DISK_OPTIONS: &str = "loop,commit=300";
 
 /// Files that nobody can write, remove or rename, for as long as this lives.
 pub(crate) struct Immutable(Vec<PathBuf>);

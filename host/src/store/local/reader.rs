@@ -3,11 +3,10 @@
 //! **Invariant:** of a removed file nothing is handed over, not even what was read of it before.
 
 use std::io;
-use std::os::fd::AsFd;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use rustix::fs::fstat;
+use rustix::fs::{Stat, fstat};
 use tokio::io::{AsyncRead, ReadBuf};
 
 use super::BUFFER;
@@ -15,16 +14,16 @@ use super::BUFFER;
 /// Fails once the file has fewer names than when it was opened, whichever process took one away.
 pub(super) struct Reader {
     file: tokio::fs::File,
-    names: u64,
+    opened: Stat,
 }
 
 impl Reader {
     /// Reads this file, and returns its size beside it.
     pub(super) fn new(file: std::fs::File) -> io::Result<(Self, u64)> {
-        let (names, size) = (names(&file)?, file.metadata()?.len());
+        let (opened, size) = (fstat(&file)?, file.metadata()?.len());
         let mut file = tokio::fs::File::from_std(file);
         file.set_max_buf_size(BUFFER);
-        Ok((Self { file, names }, size))
+        Ok((Self { file, opened }, size))
     }
 }
 
@@ -36,7 +35,7 @@ impl AsyncRead for Reader {
     ) -> Poll<io::Result<()>> {
         let before = buffer.filled().len();
         let read = Pin::new(&mut self.file).poll_read(cx, buffer);
-        if read.is_ready() && names(&self.file)? < self.names {
+        if read.is_ready() && fstat(&self.file)?.st_nlink < self.opened.st_nlink {
             buffer.set_filled(before);
             return Poll::Ready(Err(io::Error::new(
                 io::ErrorKind::NotFound,
@@ -45,9 +44,4 @@ impl AsyncRead for Reader {
         }
         read
     }
-}
-
-/// How many names a file has.
-fn names(file: impl AsFd) -> io::Result<u64> {
-    Ok(u64::from(fstat(file)?.st_nlink))
 }
