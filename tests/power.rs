@@ -87,9 +87,10 @@ const BARRIERS: [(Barrier, &str, Option<&[Loss]>); 6] = [
 
 /// A site on two disks, and what its clients were told.
 struct World {
-    site: Site,
-    disks: Vec<Disk>,
+    // Dropped in this order: nothing is left in the folder that is mounted or in use.
     server: Server,
+    disks: Vec<Disk>,
+    site: Site,
     /// What tests leave out.
     points: String,
     live: BTreeMap<String, Vec<u8>>,
