@@ -37,7 +37,7 @@ const BUFFER_BYTES: usize = 64 << 10;
 /// How much of an answer the kernel takes at most before it has sent it. The rest is with the server,
 /// which sends no more of an object that is gone.
 #[cfg(target_os = "linux")]
-const UNSENT_BYTES: u32 = 128 << 10;
+const UNSENT_BYTES: u32 = 512 << 10;
 
 /// Serves until `stop` resolves, then accepts nothing new and gives the requests under way time to
 /// end. Whatever is left then is cut off; a delete goes on without its client.
