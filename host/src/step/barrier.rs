@@ -6,7 +6,7 @@
 //!
 //! **Invariant:** whatever is made durable is made so here, or by SQLite as this says. Held by
 //! `tests/house.rs`.
-//! **Invariant:** none of them is redundant: without it, the power goes and something is lost. Held by
+//! **Invariant:** of each it is known what a power cut takes without it: `tests/power.md`, written by
 //! `tests/power.rs`.
 
 use std::fs::File;
