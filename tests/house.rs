@@ -215,6 +215,22 @@ fn every_step_is_passed_somewhere() {
 }
 
 #[test]
+fn whatever_is_made_durable_is_made_so_by_a_named_barrier() {
+    let mut sources = sources(&root().join("host/src"));
+    sources.remove("step/barrier.rs");
+    for (file, text) in &sources {
+        for call in ["sync_all(", "sync_data(", "fsync(", "fdatasync("] {
+            assert!(!text.contains(call), "{file} calls {call}…)");
+        }
+    }
+    let code: String = sources.into_values().collect();
+    for barrier in atropos::step::Barrier::ALL {
+        let used = code.contains(&format!("Barrier::{barrier:?}"));
+        assert!(used, "nothing is made durable by {barrier:?}");
+    }
+}
+
+#[test]
 fn no_source_is_longer_than_600_lines() {
     for folder in ["host", "guest", "tests"] {
         for (file, text) in sources(&root().join(folder)) {

@@ -71,6 +71,10 @@ mod plugins;
 mod policies;
 // What happens to an object between its decision and its end.
 mod races;
+// Reads that are under way while their object is erased.
+mod reading;
+// The power is lost: what the kernel had not written is gone, too.
+mod power;
 // Recorded decisions, judged again.
 mod replay;
 // Files that nothing names: set aside, brought back, and erased when their period is over.

@@ -11,7 +11,11 @@
 //! **Invariant:** whichever step fails, hangs or is cut short: what was acknowledged is gone, what was
 //! not is intact or on its way out, and a retry is told which. Held by `tests/steps.rs`.
 
+mod barrier;
+
 use std::{fmt, io};
+
+pub use barrier::Barrier;
 
 macro_rules! steps {
     ($($(#[$about:meta])+ $step:ident = $name:literal,)+) => {

@@ -51,6 +51,82 @@ impl Drop for Volume {
     }
 }
 
+/// A file system in an image file. Of a copy of the image, taken while it is mounted, all is missing
+/// that was not made durable: that is what a loss of power leaves.
+pub(crate) struct Disk {
+    image: PathBuf,
+    at: PathBuf,
+}
+
+impl Disk {
+    /// Makes one and mounts it, if the machine lets us (`loop`).
+    pub(crate) fn make(image: &Path, at: &Path) -> Option<Self> {
+        let file = std::fs::File::create(image).expect("a file");
+        file.set_len(DISK_BYTES).expect("a file");
+        if !done("mkfs.ext4", &[&DISK_FORMAT[..], &[text(image)]].concat()) {
+            missing("loop", "file systems cannot be made here");
+            return None;
+        }
+        std::fs::create_dir_all(at).expect("a directory");
+        let disk = Self::mount(image, at);
+        if disk.is_none() {
+            missing("loop", "image files cannot be mounted here");
+        }
+        // It is no file of a data directory.
+        std::fs::remove_dir(at.join("lost+found")).ok();
+        disk
+    }
+
+    fn mount(image: &Path, at: &Path) -> Option<Self> {
+        let mounted = done("mount", &["-o", DISK_OPTIONS, text(image), text(at)]);
+        mounted.then(|| Self {
+            image: image.to_owned(),
+            at: at.to_owned(),
+        })
+    }
+
+    /// Makes all that is on it durable.
+    pub(crate) fn sync(&self) {
+        assert!(done("sync", &["-f", text(&self.at)]), "sync");
+    }
+
+    /// Cuts the power of several, each of which is mounted in the one before or beside it, and mounts
+    /// what is left in their places.
+    pub(crate) fn cut(disks: Vec<Self>) -> Vec<Self> {
+        let copies: Vec<_> = disks.iter().map(Self::copy).collect();
+        let places: Vec<_> = disks.iter().map(|disk| disk.at.clone()).collect();
+        disks.into_iter().rev().for_each(drop);
+        let left = copies.into_iter().zip(places);
+        let mount = |(image, at): (PathBuf, PathBuf)| Self::mount(&image, &at);
+        let mounted = left.map(mount).collect::<Option<_>>();
+        mounted.expect("what is left can be mounted")
+    }
+
+    fn copy(&self) -> PathBuf {
+        let copy = self.image.with_extension("left");
+        let copied = done("cp", &["--sparse=always", text(&self.image), text(&copy)]);
+        assert!(copied, "the image can be copied");
+        std::fs::remove_file(&self.image).expect("a file");
+        std::fs::rename(&copy, &self.image).expect("a file");
+        self.image.clone()
+    }
+}
+
+impl Drop for Disk {
+    fn drop(&mut self) {
+        // Also while a server is still about to end.
+        done("umount", &["-l", text(&self.at)]);
+    }
+}
+
+/// How large a disk is; what nothing was written to takes no room. No transaction of its file system
+/// ends for want of room in the journal.
+const DISK_BYTES: u64 = 192 << 20;
+const DISK_FORMAT: [&str; 4] = ["-q", "-F", "-J", "size=32"];
+
+/// What a file system writes by itself only after so many seconds is never written in a test.
+const DISK_OPTIONS: &str = "loop,commit=300";
+
 /// Files that nobody can write, remove or rename, for as long as this lives.
 pub(crate) struct Immutable(Vec<PathBuf>);
 

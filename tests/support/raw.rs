@@ -114,6 +114,26 @@ impl Raw {
         }
     }
 
+    /// Reads the headers of an answer, and returns how long its body is.
+    pub(crate) fn next_head(&mut self) -> usize {
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            head.extend(self.read_exactly(1));
+        }
+        let head = String::from_utf8_lossy(&head).into_owned();
+        assert!(head.starts_with("HTTP/1.1 200 "), "{head}");
+        let mut lines = head.lines();
+        let length = lines.find_map(|line| line.strip_prefix("content-length: "));
+        let length = length.expect("a length").parse();
+        length.expect("a number")
+    }
+
+    pub(crate) fn read_exactly(&mut self, bytes: usize) -> Vec<u8> {
+        let mut read = vec![0; bytes];
+        self.stream.read_exact(&mut read).expect("the server sends");
+        read
+    }
+
     /// Takes the first answer out of what came, once all of it has.
     fn whole_answer(&mut self) -> Option<(u16, String)> {
         let head = self.said.windows(4).position(|end| end == b"\r\n\r\n")? + 4;
@@ -136,6 +156,12 @@ impl Raw {
     pub(crate) fn read_some(&mut self, bytes: usize) -> Option<usize> {
         let mut buffer = vec![0; bytes];
         self.stream.read(&mut buffer).ok().filter(|read| *read > 0)
+    }
+
+    /// Whether the server has reset the connection, which shows though nothing is read.
+    pub(crate) fn is_reset(&self) -> bool {
+        let error = self.stream.take_error().expect("a socket");
+        error.is_some_and(|error| error.kind() == std::io::ErrorKind::ConnectionReset)
     }
 
     /// Everything that the server says until it hangs up, and the status among it.

@@ -1,15 +1,20 @@
 //! Bytes of objects as responses.
 //!
 //! **Invariant:** nothing sent from here runs as a page of this origin, and no cache keeps it.
+//! **Invariant:** what is erased meanwhile is sent no further: the connection ends before the length
+//! that was told has come.
 
 use axum::body::Body;
 use axum::http::HeaderValue;
 use axum::http::header::{CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_TYPE};
 use axum::response::Response;
+use futures_util::StreamExt as _;
 use tokio_util::io::ReaderStream;
 
+use super::connections::Source;
 use super::failure::Failure;
-use crate::store::{Blobs, Rendition};
+use crate::service::Service;
+use crate::store::Rendition;
 
 const CHUNK_BYTES: usize = 64 << 10;
 
@@ -23,15 +28,20 @@ pub(super) enum Disposition<'a> {
 
 /// Streams one rendition; `None` if its bytes are on their way out.
 pub(super) async fn send(
-    blobs: &dyn Blobs,
+    service: &Service,
     rendition: &Rendition,
     disposition: Disposition<'_>,
 ) -> Result<Option<Response>, Failure> {
-    let Some(blob) = blobs.open(rendition.key).await? else {
+    let Some(blob) = service.blobs.open(rendition.key).await? else {
         return Ok(None);
     };
-    let body = Body::from_stream(ReaderStream::with_capacity(blob.content, CHUNK_BYTES));
+    let (source, owned) = Source::new(&service.catalogue, rendition.key);
+    let chunks = ReaderStream::with_capacity(blob.content, CHUNK_BYTES);
+    // Dropped with the body: that is how the source knows that nothing more is read.
+    let chunks = chunks.inspect(move |_| _ = &owned);
+    let body = Body::from_stream(chunks);
     let mut response = Response::new(body);
+    response.extensions_mut().insert(source);
     let headers = response.headers_mut();
     headers.insert(CONTENT_LENGTH, blob.size.into());
     let media_type = HeaderValue::try_from(&rendition.media_type);

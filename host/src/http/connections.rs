@@ -15,6 +15,7 @@
 
 mod metered;
 mod request_body;
+mod source;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -27,6 +28,7 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 
 pub(super) use metered::Metered;
 pub(super) use request_body::RequestBody;
+pub(super) use source::Source;
 
 /// The rate at which bytes make up for the time that a connection waits.
 const MIN_BYTES_PER_SECOND: u64 = 16 << 10;
@@ -55,6 +57,10 @@ pub(super) struct Connection {
     phase: Mutex<Phase>,
     /// The body of the last request was not read to its end.
     body_left: AtomicBool,
+    /// What the bytes of an answer are read from, until all of them are handed to the kernel.
+    source: Mutex<Option<Source>>,
+    /// There is a source.
+    sends: Notify,
 }
 
 /// What happens on a connection. It is among those that wait in the first two phases.
@@ -78,6 +84,8 @@ pub(super) enum Dismissal {
     Room,
     /// Its client did not read an answer in time.
     Slow,
+    /// The object is gone whose bytes it sends.
+    Erased,
 }
 
 impl IdleConnections {
@@ -90,6 +98,8 @@ impl IdleConnections {
             let_go: Arc::default(),
             phase: Mutex::new(Phase::between_requests(now)),
             body_left: AtomicBool::new(false),
+            source: Mutex::default(),
+            sends: Notify::new(),
         };
         connection.wait_since(now);
         Arc::new(connection)
@@ -193,12 +203,13 @@ impl Connection {
         }
     }
 
-    /// Resolves when the connection is to end: it is let go, or its client takes longer than
-    /// `response_timeout` to read an answer.
+    /// Resolves when the connection is to end: it is let go, its client takes longer than
+    /// `response_timeout` to read an answer, or the object is gone whose bytes it sends.
     pub(super) async fn dismissed(&self, response_timeout: Duration) -> Dismissal {
         tokio::select! {
             () = self.let_go.notified() => Dismissal::Room,
             () = self.overdue(response_timeout) => Dismissal::Slow,
+            () = self.erased() => Dismissal::Erased,
         }
     }
 

@@ -8,6 +8,7 @@
 //! client sends its next request into a connection that is about to close.
 
 use std::future::{Future, pending};
+use std::io;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,10 +23,12 @@ use hyper::service::{Service as _, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
-use tokio::net::TcpListener;
+#[cfg(target_os = "linux")]
+use socket2::SockRef;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 
-use super::connections::{Dismissal, IdleConnections, Metered, RequestBody};
+use super::connections::{Dismissal, IdleConnections, Metered, RequestBody, Source};
 use crate::config;
 
 /// The most that a connection buffers, and so the most that a request's headers may have.
@@ -34,6 +37,11 @@ const BUFFER_BYTES: usize = 64 << 10;
 /// What a connection takes at most: what it has read of headers, a chunk of a download, what is written,
 /// and its tasks. One that is idle takes about 16 KiB.
 pub const CONNECTION_BYTES: u64 = 3 * BUFFER_BYTES as u64 + (32 << 10);
+
+/// How much of an answer the kernel takes at most before it has sent it. The rest is with the server,
+/// which sends no more of an object that is gone.
+#[cfg(target_os = "linux")]
+const UNSENT_BYTES: u32 = 512 << 10;
 
 /// Serves until `stop` resolves, then accepts nothing new and gives the requests under way time to
 /// end. Whatever is left then is cut off; a delete goes on without its client.
@@ -66,8 +74,8 @@ pub(super) async fn run(
             // axum's accept waits out a lack of file descriptors instead of failing.
             (stream, _) = Listener::accept(&mut listener), if !full => stream,
         };
-        if let Err(error) = stream.set_nodelay(true) {
-            tracing::debug!(%error, "cannot set TCP_NODELAY");
+        if let Err(error) = set_up(&stream) {
+            tracing::debug!(%error, "cannot set the options of a connection");
         }
         let client = idle.connect();
         let router = TowerToHyperService::new(router.clone());
@@ -80,6 +88,11 @@ pub(super) async fn run(
                     return pending().await;
                 };
                 let mut answer = answer.await;
+                if let Ok(answer) = &mut answer
+                    && let Some(source) = answer.extensions_mut().remove::<Source>()
+                {
+                    client.send_from(source);
+                }
                 // hyper gives up a connection whose body it could not read to the end, and does not
                 // always know that yet when it writes the headers.
                 if let Ok(answer) = &mut answer
@@ -103,6 +116,7 @@ pub(super) async fn run(
                     let why = match why {
                         Dismissal::Room => "room",
                         Dismissal::Slow => "slow",
+                        Dismissal::Erased => "erased",
                     };
                     tracing::debug!(why, "a connection was let go");
                     metrics::counter!("atropos_http_let_go_total", "why" => why).increment(1);
@@ -124,6 +138,15 @@ pub(super) async fn run(
     connections.shutdown().await;
 }
 
+/// Has the kernel send at once, and hold little that it has not sent: that can be sent still when the
+/// connection has ended.
+fn set_up(stream: &TcpStream) -> io::Result<()> {
+    stream.set_nodelay(true)?;
+    #[cfg(target_os = "linux")]
+    SockRef::from(stream).set_tcp_notsent_lowat(UNSENT_BYTES)?;
+    Ok(())
+}
+
 fn gauge(connections: usize) {
     metrics::gauge!("atropos_http_connections").set(connections as f64);
 }
@@ -134,7 +157,6 @@ mod tests {
 
     use axum::routing::get;
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-    use tokio::net::TcpStream;
     use tokio::sync::oneshot;
     use tokio::task::JoinHandle;
 

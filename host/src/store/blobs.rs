@@ -72,7 +72,9 @@ pub trait Blobs: Send + Sync + 'static {
 pub struct BlobReader {
     /// Its size in bytes.
     pub size: u64,
-    /// Its bytes, from the start.
+    /// Its bytes, from the start. Once the blob is removed, a read fails that comes a second later at
+    /// most: nobody reads an erased object to its end because they began before. The server's own
+    /// downloads end by the row too, whatever this does.
     pub content: Box<dyn AsyncRead + Send + Unpin>,
 }
 

@@ -30,6 +30,9 @@ pub trait Catalogue: Send + Sync + 'static {
     /// One live object by the key of one of its blobs, whatever its owner.
     async fn by_blob(&self, key: BlobKey) -> Result<Option<Stored>>;
 
+    /// Whether a live object has a blob of this key.
+    async fn is_named(&self, key: BlobKey) -> Result<bool>;
+
     /// The live objects of one owner, oldest first; or those of all owners, by owner and then oldest
     /// first. Those of one time are ordered by id, by bytes. Where they were stored shows nowhere.
     async fn list(

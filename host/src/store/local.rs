@@ -9,10 +9,12 @@
 //! to be the volume that the rows belong to.
 //! **Invariant:** a file is written only once, by the `put` that created it.
 
+mod durable;
 mod inventory;
 pub mod marker;
 pub mod place;
 mod quarantine;
+mod reader;
 mod root;
 
 use std::collections::HashSet;
@@ -28,8 +30,10 @@ use tokio::task::spawn_blocking;
 
 use super::volume::{Claims, VolumeError, VolumeId};
 use super::{BlobReader, Blobs, Removal, Result, StoreError};
-use crate::step::{self, Step};
+use crate::step::{self, Barrier, Step};
 use crate::target::BlobKey;
+use durable::Removals;
+use reader::Reader;
 
 use self::root::Root;
 
@@ -51,8 +55,9 @@ pub struct Local {
 
 struct Shared {
     root: Root,
-    /// The directories in which removals are not durable yet.
-    touched: Mutex<HashSet<String>>,
+    /// The directories whose own entries are durable.
+    lasting: Mutex<HashSet<String>>,
+    removals: Removals,
 }
 
 /// The directory of a blob, and its name in there.
@@ -79,7 +84,8 @@ impl Local {
         Self {
             shared: Arc::new(Shared {
                 root: Root::new(data_dir, id),
-                touched: Mutex::default(),
+                lasting: Mutex::default(),
+                removals: Removals::default(),
             }),
         }
     }
@@ -112,8 +118,9 @@ impl Blobs for Local {
         let mut file = tokio::fs::File::from_std(file);
         file.set_max_buf_size(WRITE_BUFFER);
         let size = copy(content, &mut file).await.map_err(store_error)?;
+        let file = file.into_std().await;
         step::pass(Step::PutSync).await?;
-        file.sync_all().await.map_err(store_error)?;
+        self.blocking(move |_| Barrier::File.sync(&file)).await?;
         step::pass(Step::PutDirectory).await?;
         self.blocking(move |shared| shared.sync_created(key))
             .await?;
@@ -124,13 +131,9 @@ impl Blobs for Local {
     async fn open(&self, key: BlobKey) -> Result<Option<BlobReader>> {
         step::pass(Step::BytesOpen).await?;
         let opened = self.blocking(move |shared| shared.open(key)).await?;
-        Ok(opened.map(|(file, size)| {
-            let mut file = tokio::fs::File::from_std(file);
-            file.set_max_buf_size(BUFFER);
-            BlobReader {
-                size,
-                content: Box::new(file),
-            }
+        Ok(opened.map(|(file, size)| BlobReader {
+            size,
+            content: Box::new(file),
         }))
     }
 
@@ -177,14 +180,11 @@ impl Blobs for Local {
     }
 
     async fn sync_removals(&self) -> Result<()> {
-        self.blocking(|shared| {
+        let turn = self.shared.removals.turn().await.map_err(store_error)?;
+        self.blocking(move |shared| {
             step::pass_blocking(Step::BytesSync)?;
-            let mut touched = std::mem::take(&mut *shared.touched.lock());
-            let synced = touched.iter().try_for_each(|shard| shared.sync(shard));
-            if synced.is_err() {
-                shared.touched.lock().extend(touched.drain());
-            }
-            synced?;
+            let sync = |shard: &str| shared.sync(Barrier::Removals, shard);
+            shared.removals.sync(&turn, sync)?;
             Ok(step::pass_blocking(Step::BytesSynced)?)
         })
         .await
@@ -196,22 +196,18 @@ impl Shared {
         step::pass_blocking(Step::PutCreate)?;
         let (shard, name) = at(key);
         let root = self.root.proved()?;
-        create_dir(&root, &shard)?;
+        self.make_directory(&root, &shard)?;
         let mut new = OpenOptions::new();
         new.write(true).create_new(true);
         let file = root.open_with(format!("{shard}/{name}"), &new)?;
         Ok(file.into_std())
     }
 
-    fn open(&self, key: BlobKey) -> io::Result<Option<(std::fs::File, u64)>> {
+    fn open(&self, key: BlobKey) -> io::Result<Option<(Reader, u64)>> {
         let (shard, name) = at(key);
         let root = self.root.dir()?;
         match root.open(format!("{shard}/{name}")) {
-            Ok(file) => {
-                let file = file.into_std();
-                let size = file.metadata()?.len();
-                Ok(Some((file, size)))
-            }
+            Ok(file) => Reader::new(file.into_std()).map(Some),
             Err(error) => self.absent(&root, error).map(|()| None),
         }
     }
@@ -240,7 +236,7 @@ impl Shared {
         let path = format!("{shard}/{name}");
         let removed = root.remove_file(&path);
         // Absent may mean removed by someone who crashed before it was durable.
-        self.touched.lock().insert(shard);
+        self.removals.touch(shard);
         step::pass_blocking(Step::BytesUnlinked)?;
         let Err(error) = removed else {
             return Ok(Removal::Removed);
@@ -268,10 +264,21 @@ impl Shared {
         Ok(!there)
     }
 
-    fn sync(&self, shard: &str) -> io::Result<()> {
+    /// Makes sure of a directory that lasts. Another upload may have made it just now, or a process
+    /// that crashed: that it is there does not mean that it lasts.
+    fn make_directory(&self, root: &Dir, shard: &str) -> io::Result<()> {
+        let is_new = create_dir(root, shard)?;
+        if is_new || !self.lasting.lock().contains(shard) {
+            Barrier::Directory.sync(&root.open(".")?.into_std())?;
+            self.lasting.lock().insert(shard.to_owned());
+        }
+        Ok(())
+    }
+
+    fn sync(&self, barrier: Barrier, shard: &str) -> io::Result<()> {
         let root = self.root.dir()?;
         match root.open(shard) {
-            Ok(directory) => directory.sync_all(),
+            Ok(directory) => barrier.sync(&directory.into_std()),
             Err(error) => self.absent(&root, error),
         }
     }
@@ -281,15 +288,15 @@ impl Shared {
         let (shard, name) = at(key);
         let root = self.root.proved()?;
         root.symlink_metadata(format!("{shard}/{name}"))?;
-        root.open(shard)?.sync_all()
+        Barrier::Entry.sync(&root.open(shard)?.into_std())
     }
 }
 
-/// Creates a directory that lasts, unless it is there.
-fn create_dir(parent: &Dir, name: &str) -> io::Result<()> {
+/// Creates a directory; false if it is there.
+fn create_dir(parent: &Dir, name: &str) -> io::Result<bool> {
     match parent.create_dir(name) {
-        Ok(()) => parent.open(".")?.sync_all(),
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
         Err(error) => Err(error),
     }
 }

@@ -1,4 +1,7 @@
 //! A stream whose bytes count as progress of its connection.
+//!
+//! **Invariant:** a connection that ends while bytes of an object are on their way is reset: its client
+//! is told that something is missing, and what the kernel has not sent yet is discarded.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -6,16 +9,39 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
 
 use super::Connection;
 
+/// A stream that can be reset.
+pub(in crate::http) trait Reset {
+    /// Has it end with a reset once it is dropped.
+    fn reset_on_drop(&self) -> io::Result<()>;
+}
+
+impl Reset for TcpStream {
+    fn reset_on_drop(&self) -> io::Result<()> {
+        self.set_zero_linger()
+    }
+}
+
 /// Reports what is read and what is written.
-pub(in crate::http) struct Metered<S> {
+pub(in crate::http) struct Metered<S: Reset> {
     stream: S,
     connection: Arc<Connection>,
 }
 
-impl<S> Metered<S> {
+impl<S: Reset> Drop for Metered<S> {
+    fn drop(&mut self) {
+        if self.connection.is_sending()
+            && let Err(error) = self.stream.reset_on_drop()
+        {
+            tracing::debug!(%error, "a connection cannot be reset");
+        }
+    }
+}
+
+impl<S: Reset> Metered<S> {
     pub(in crate::http) fn new(stream: S, connection: Arc<Connection>) -> Self {
         Self { stream, connection }
     }
@@ -28,7 +54,7 @@ impl<S> Metered<S> {
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Metered<S> {
+impl<S: Reset + AsyncRead + Unpin> AsyncRead for Metered<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -44,7 +70,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Metered<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Metered<S> {
+impl<S: Reset + AsyncWrite + Unpin> AsyncWrite for Metered<S> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -68,7 +94,11 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Metered<S> {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
+        let flushed = Pin::new(&mut self.stream).poll_flush(cx);
+        if let Poll::Ready(Ok(())) = flushed {
+            self.connection.flushed();
+        }
+        flushed
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

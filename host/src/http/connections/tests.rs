@@ -8,8 +8,14 @@ use std::task::{Context, Poll};
 use axum::body::Bytes;
 use futures_util::FutureExt as _;
 use hyper::body::{Body, Frame, SizeHint};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream};
 use tokio::time::sleep;
+
+impl metered::Reset for DuplexStream {
+    fn reset_on_drop(&self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
 
 const SECOND: Duration = Duration::from_secs(1);
 const HOUR: Duration = Duration::from_secs(3600);

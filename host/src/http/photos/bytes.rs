@@ -25,6 +25,6 @@ pub(super) async fn bytes(
     let photo = photo.ok_or(NO_ROUTE)?;
     let rendition = photo.renditions.iter().find(|form| form.key == key);
     let rendition = rendition.ok_or(NO_ROUTE)?;
-    let sent = blob::send(&*service.blobs, rendition, Disposition::Inline).await?;
+    let sent = blob::send(&service, rendition, Disposition::Inline).await?;
     Ok(sent.ok_or(NO_ROUTE)?)
 }

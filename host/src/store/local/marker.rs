@@ -7,6 +7,7 @@ use std::io::{self, Read as _, Write as _};
 
 use cap_std::fs::{Dir, OpenOptions};
 
+use crate::step::Barrier;
 use crate::store::volume::{VolumeError, VolumeId};
 
 /// The marker's name in `blobs`.
@@ -43,11 +44,11 @@ pub fn write(blobs: &Dir, id: VolumeId) -> io::Result<()> {
     let new = format!("{MARKER}.{}", VolumeId::random());
     let mut options = OpenOptions::new();
     options.write(true).create_new(true);
-    let mut file = blobs.open_with(&new, &options)?;
+    let mut file = blobs.open_with(&new, &options)?.into_std();
     let written = writeln!(file, "{id}")
-        .and_then(|()| file.sync_all())
+        .and_then(|()| Barrier::File.sync(&file))
         .and_then(|()| blobs.rename(&new, blobs, MARKER))
-        .and_then(|()| blobs.open(".")?.sync_all());
+        .and_then(|()| Barrier::Entry.sync(&blobs.open(".")?.into_std()));
     if written.is_err() {
         let _ = blobs.remove_file(&new);
     }

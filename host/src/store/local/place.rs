@@ -9,6 +9,7 @@ use cap_std::fs::Dir;
 
 use super::root::BLOBS;
 use super::{create_dir, inventory, marker, store_error};
+use crate::step::Barrier;
 use crate::store::Result;
 use crate::store::ledger::Entry;
 use crate::store::volume::{self, Bond, Claims, VolumeError, VolumeId};
@@ -24,7 +25,7 @@ const BATCH: usize = 1000;
 pub(super) fn bind(data_dir: &Path, rows: &dyn Claims) -> Result<VolumeId> {
     let outside = Dir::open_ambient_dir(data_dir, ambient_authority()).map_err(store_error)?;
     if !rows.name_any()? {
-        create_dir(&outside, BLOBS).map_err(store_error)?;
+        make(&outside).map_err(store_error)?;
     }
     let blobs = open(&outside)?;
     let known = rows.volume()?;
@@ -96,6 +97,16 @@ pub fn has_bytes(data_dir: &Path) -> Result<bool> {
         true => Ok(true),
         false => looked.map(|()| false).map_err(store_error),
     }
+}
+
+/// Makes sure of a directory `blobs` that lasts. Until it does, nothing is put into it: of an empty one
+/// it is not known.
+fn make(outside: &Dir) -> io::Result<()> {
+    create_dir(outside, BLOBS)?;
+    if outside.open_dir(BLOBS)?.entries()?.next().is_none() {
+        Barrier::Directory.sync(&outside.open(".")?.into_std())?;
+    }
+    Ok(())
 }
 
 fn open(outside: &Dir) -> Result<Dir> {

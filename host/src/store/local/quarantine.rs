@@ -8,7 +8,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use async_trait::async_trait;
 use cap_std::fs::{Dir, File};
 
-use super::{Local, Shared, at, create_dir};
+use super::{Local, Shared, at};
+use crate::step::Barrier;
 use crate::store::Result;
 use crate::store::quarantine::{Quarantine, Quarantined};
 use crate::target::BlobKey;
@@ -46,7 +47,7 @@ impl Quarantine for Local {
 impl Shared {
     fn quarantine(&self, keys: &[BlobKey], at_ms: u64) -> io::Result<u64> {
         let root = self.root.proved()?;
-        create_dir(&root, QUARANTINE)?;
+        self.make_directory(&root, QUARANTINE)?;
         let quarantine = root.open_dir(QUARANTINE)?;
         let mut moved = 0;
         for key in keys {
@@ -75,7 +76,7 @@ impl Shared {
         let mut moved = 0;
         for key in keys {
             let (shard, name) = at(*key);
-            create_dir(&root, &shard)?;
+            self.make_directory(&root, &shard)?;
             let directory = root.open_dir(&shard)?;
             // What is in its place is what was written there.
             if there(directory.symlink_metadata(&name))?.is_some() {
@@ -115,7 +116,7 @@ impl Shared {
     pub(super) fn remove_quarantined(&self, root: &Arc<Dir>, key: BlobKey) -> io::Result<bool> {
         let removed = there(root.remove_file(format!("{QUARANTINE}/{key}")))?.is_some();
         if removed {
-            self.touched.lock().insert(QUARANTINE.to_owned());
+            self.removals.touch(QUARANTINE.to_owned());
         }
         Ok(removed)
     }
@@ -153,7 +154,7 @@ fn list(quarantine: &Dir) -> io::Result<Vec<Quarantined>> {
 fn came(file: File, at_ms: u64) -> io::Result<()> {
     let file = file.into_std();
     file.set_modified(UNIX_EPOCH + Duration::from_millis(at_ms))?;
-    file.sync_all()
+    Barrier::File.sync(&file)
 }
 
 /// Milliseconds since the epoch.
@@ -163,7 +164,7 @@ pub(super) fn ms(time: SystemTime) -> u64 {
 }
 
 fn sync(directory: &Dir) -> io::Result<()> {
-    directory.open(".")?.sync_all()
+    Barrier::Entry.sync(&directory.open(".")?.into_std())
 }
 
 /// What is there; `None` if nothing is.

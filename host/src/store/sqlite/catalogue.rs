@@ -64,6 +64,12 @@ impl Catalogue for Sqlite {
             .snapshot(|rows| first(rows, one, [key.to_string()], |row| read(rows, row)))
     }
 
+    async fn is_named(&self, key: BlobKey) -> Result<bool> {
+        let named = "SELECT 1 FROM blobs WHERE key = ?";
+        let named = |rows: &Connection| first(rows, named, [key.to_string()], |_| Ok(()));
+        Ok(self.readers.read(named)?.is_some())
+    }
+
     async fn list(
         &self,
         tenant: TenantId,

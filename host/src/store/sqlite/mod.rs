@@ -11,6 +11,7 @@ mod budgets;
 mod catalogue;
 mod chains;
 mod decisions;
+mod durability;
 mod error;
 mod files;
 mod ledger;

@@ -5,6 +5,7 @@
 
 use rusqlite::{Connection, TransactionBehavior};
 
+use super::durability;
 use super::error::damaged;
 use crate::store::{Result, StoreError};
 
@@ -323,7 +324,7 @@ pub(super) fn prepare(connection: &mut Connection) -> Result<()> {
     if mode != "wal" {
         return Err(damaged("database file does not take a write-ahead log"));
     }
-    connection.pragma_update(None, "synchronous", "FULL")?;
+    durability::at_commit(connection)?;
     connection.pragma_update_and_check(None, "secure_delete", true, |_| Ok(()))?;
     // Nothing is written where nothing is to be, so that a full disk keeps nobody out.
     if version(connection)? == known() {

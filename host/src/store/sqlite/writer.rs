@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 use tokio::sync::oneshot;
 
+use super::durability;
 use super::files::Files;
 use super::work::{Group, One, Outcomes, Ran, Work};
 use super::{BUSY_TIMEOUT, CHECKPOINT_AFTER};
@@ -242,13 +243,9 @@ impl Session {
         self.checkpoint_at = Some(Instant::now() + CHECKPOINT_AFTER);
         step::pass_blocking(Step::WriteCheckpoint)?;
         self.connection.busy_timeout(CHECKPOINT_PATIENCE)?;
-        let busy = self
-            .connection
-            .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| {
-                row.get::<_, i64>(0)
-            });
+        let busy = durability::checkpoint(&self.connection);
         self.connection.busy_timeout(BUSY_TIMEOUT)?;
-        if busy? != 0 {
+        if busy? {
             return Err(StoreError::Unavailable("a reader is in the way".into()));
         }
         self.checkpoint_at = None;

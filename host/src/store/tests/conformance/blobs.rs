@@ -48,3 +48,15 @@ pub(super) async fn several_removals_are_answered_in_order(backend: &Backend) {
         assert_eq!(removal.unwrap(), expected);
     }
 }
+
+pub(super) async fn a_read_that_is_under_way_fails_once_the_blob_is_removed(backend: &Backend) {
+    let key = BlobKey::random();
+    let content = vec![1; 700_000];
+    backend.blobs.put(key, &mut &*content).await.unwrap();
+    let mut reader = backend.blobs.open(key).await.unwrap().unwrap();
+    let mut some = [0; 1000];
+    reader.content.read_exact(&mut some).await.unwrap();
+    backend.blobs.remove(key).await.unwrap();
+    tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+    assert!(reader.content.read(&mut some).await.is_err());
+}

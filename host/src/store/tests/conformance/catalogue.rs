@@ -20,6 +20,7 @@ pub(super) async fn what_was_uploaded_is_found_as_it_was(backend: &Backend) {
     for rendition in &new.renditions {
         let by_blob = backend.catalogue.by_blob(rendition.key).await.unwrap();
         assert_eq!(by_blob.unwrap().object, new.object);
+        assert!(backend.catalogue.is_named(rendition.key).await.unwrap());
     }
 }
 

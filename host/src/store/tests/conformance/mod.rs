@@ -76,6 +76,7 @@ suite! { Backend::embedded();
     }
     blobs {
         a_blob_is_read_as_written_until_it_is_removed
+        a_read_that_is_under_way_fails_once_the_blob_is_removed
         an_absent_blob_is_said_to_be_absent
         several_removals_are_answered_in_order
     }

@@ -14,6 +14,7 @@ pub(super) async fn an_erasure_takes_the_row_and_dooms_every_blob(backend: &Back
     assert_eq!(doomed.blobs, keys);
     assert_eq!(backend.objects.find(&object.target).await.unwrap(), None);
     assert!(backend.catalogue.by_blob(keys[0]).await.unwrap().is_none());
+    assert!(!backend.catalogue.is_named(keys[0]).await.unwrap());
     let mut shreds: Vec<_> = backend.objects.shreds(u64::MAX, 10).await.unwrap();
     shreds.sort_by_key(|shred| shred.key);
     assert_eq!(

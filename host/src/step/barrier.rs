@@ -1,0 +1,72 @@
+//! The fsyncs of this crate, by name, so that tests can leave each of them out and see what a power
+//! cut then takes.
+//!
+//! In the program as shipped each is one fsync. Where tests build it, `FAILPOINTS` leaves one out:
+//! `sync.file=return`.
+//!
+//! **Invariant:** whatever is made durable is made so here, or by SQLite as this says. Held by
+//! `tests/house.rs`.
+//! **Invariant:** of each it is known what a power cut takes without it: `tests/power.md`, written by
+//! `tests/power.rs`.
+
+use std::fs::File;
+use std::io;
+
+macro_rules! barriers {
+    ($($(#[$about:meta])+ $barrier:ident = $name:literal,)+) => {
+        /// Something that must be durable before what follows is done or answered.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+        pub enum Barrier {
+            $($(#[$about])+ $barrier,)+
+        }
+
+        impl Barrier {
+            /// Every barrier.
+            pub const ALL: &[Self] = &[$(Self::$barrier),+];
+
+            /// Its stable name.
+            pub const fn name(self) -> &'static str {
+                match self {
+                    $(Self::$barrier => $name,)+
+                }
+            }
+        }
+    };
+}
+
+barriers! {
+    /// The bytes of a file, before its row is written or its name changes.
+    File = "sync.file",
+    /// The entry of a file in its directory, before its row is written or it counts as moved.
+    Entry = "sync.entry",
+    /// The entry of a directory in which files are, before a row of one is written.
+    Directory = "sync.directory",
+    /// The absence of removed files, before their shred records are struck off.
+    Removals = "sync.removals",
+    /// The log of the database at each commit, before a write is answered.
+    Commit = "sync.commit",
+    /// The database itself, before its log is emptied.
+    Checkpoint = "sync.checkpoint",
+}
+
+impl Barrier {
+    /// Returns once what is in this file or directory is durable.
+    ///
+    /// # Errors
+    /// It may not be.
+    pub fn sync(self, file: &File) -> io::Result<()> {
+        match self.is_kept() {
+            true => file.sync_all(),
+            false => Ok(()),
+        }
+    }
+
+    /// False if a test leaves it out.
+    pub fn is_kept(self) -> bool {
+        fail::fail_point!(self.name(), |_| {
+            tracing::warn!(barrier = self.name(), "left out");
+            false
+        });
+        true
+    }
+}
