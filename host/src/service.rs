@@ -12,6 +12,7 @@ use crate::auth::Credentials;
 use crate::config::Config;
 use crate::erase::{Atropos, Platform};
 use crate::guest::{ALLOW_ALL, GuestError};
+use crate::store::backup;
 use crate::store::doctor::Doctor;
 use crate::store::local::Local;
 use crate::store::sqlite::Sqlite;
@@ -74,6 +75,14 @@ pub enum ServiceError {
         /// Why.
         source: std::io::Error,
     },
+    /// A restore into it was cut short.
+    #[error(
+        "{path} holds a restore that is not finished; run `atropos restore` again with the same backup"
+    )]
+    Unrestored {
+        /// Which.
+        path: PathBuf,
+    },
     /// The storage in it does not open.
     #[error("cannot open the storage in {path}")]
     Store {
@@ -93,10 +102,15 @@ impl Storage {
     /// # Errors
     /// The storage does not open.
     pub fn open(data_dir: &Path) -> Result<Self, ServiceError> {
-        std::fs::create_dir_all(data_dir).map_err(|source| ServiceError::DataDir {
+        let unusable = |source| ServiceError::DataDir {
             path: data_dir.to_owned(),
             source,
-        })?;
+        };
+        std::fs::create_dir_all(data_dir).map_err(unusable)?;
+        if backup::is_unfinished(data_dir).map_err(unusable)? {
+            let path = data_dir.to_owned();
+            return Err(ServiceError::Unrestored { path });
+        }
         let store_error = |source| ServiceError::Store {
             path: data_dir.to_owned(),
             source,
@@ -129,7 +143,13 @@ impl Service {
     /// # Errors
     /// The storage does not open, or the sandbox does not start.
     pub fn open(config: Config) -> Result<Self, ServiceError> {
-        Self::open_with(Atropos::start, config)
+        let service = Self::open_with(Atropos::start, config)?;
+        if let Err(error) = service.storage.rows.begin_run() {
+            // It protects a database that is put back by hand, and nothing else needs it.
+            let error = &error as &dyn std::error::Error;
+            tracing::warn!(error, "the database is not marked as that of this run");
+        }
+        Ok(service)
     }
 
     /// The same beside a server, whose erasures under way are left to it.

@@ -24,6 +24,7 @@ use crate::guest::GuestError;
 use crate::replay::ReplayError;
 use crate::service::ServiceError;
 use crate::store::StoreError;
+use crate::store::backup::BackupError;
 use crate::store::policies::Unrevised;
 use crate::text::{escape, escape_json};
 use crate::upload::UploadError;
@@ -123,6 +124,9 @@ pub enum Failure {
         /// What to do about them.
         remedy: &'static str,
     },
+    /// There is no backup, or none to restore.
+    #[error(transparent)]
+    Backup(#[from] BackupError),
     /// Recorded decisions did not come out again as they were recorded; the answer shows which.
     #[error("{differing} decisions did not come out as they are recorded")]
     NotReproduced {
@@ -242,6 +246,7 @@ impl Failure {
             Self::Service(_) | Self::Demo(_) => (Exit::Unavailable, "unavailable"),
             Self::ServerRunning { .. } => (Exit::Unavailable, "server-running"),
             Self::Diverged { .. } => (Exit::Diverged, "diverged"),
+            Self::Backup(source) => backup_class(source),
             Self::NotReproduced { .. } => (Exit::Refused, "not-reproduced"),
             Self::Replay(source) => match source {
                 ReplayError::Store(source) => store_class(source),
@@ -322,6 +327,10 @@ impl Failure {
                         "restore `atropos.db` from a backup, leave `blobs` as it is, and run \
                          `atropos doctor`",
                     ),
+                    StoreError::StrayLog => Some(
+                        "if the database was put there by hand, remove `atropos.db-wal` and \
+                         `atropos.db-shm`; else put the database back that they belong to",
+                    ),
                     StoreError::Newer { .. } => Some("use the version that wrote it, or a newer"),
                     _ => None,
                 };
@@ -397,6 +406,25 @@ fn refused_exit(refused: &Refused) -> Exit {
         | Refused::Stopping
         | Refused::Pending
         | Refused::Unavailable => Exit::Unavailable,
+    }
+}
+
+fn backup_class(error: &BackupError) -> (Exit, &'static str) {
+    match error {
+        BackupError::NotEmpty(_)
+        | BackupError::Occupied { .. }
+        | BackupError::Meddled { .. }
+        | BackupError::OtherRestore(_) => (Exit::Refused, "not-empty"),
+        BackupError::NoBackup(_) => (Exit::Refused, "not-found"),
+        BackupError::Unfinished(_) => (Exit::Refused, "backup-unfinished"),
+        BackupError::Newer { .. } => (Exit::Refused, "backup-newer"),
+        BackupError::Manifest { .. } | BackupError::Damaged { .. } => {
+            (Exit::Refused, "backup-damaged")
+        }
+        BackupError::ErasedSince { .. } | BackupError::Ahead(_) => (Exit::Refused, "erased-since"),
+        BackupError::TooSlow { .. } => (Exit::Unavailable, "too-slow"),
+        BackupError::Io { .. } => (Exit::Unavailable, "io"),
+        BackupError::Copy { source, .. } | BackupError::Store(source) => store_class(source),
     }
 }
 

@@ -205,7 +205,7 @@ impl From<StoreError> for Failure {
                 "storage-full",
                 "The storage is full.",
             ),
-            StoreError::Newer { .. } => BROKEN,
+            StoreError::Newer { .. } | StoreError::StrayLog => BROKEN,
             // Damage may be mended, and a missing reservation made anew.
             StoreError::Corrupt { .. }
             | StoreError::Unavailable(_)

@@ -6,7 +6,10 @@
 //! inside leads outside.
 //! **Invariant:** a file is written only once, by the `put` that created it.
 
+mod copy;
 mod inventory;
+
+pub use copy::Checksum;
 
 use std::collections::HashSet;
 use std::io;
@@ -62,12 +65,16 @@ impl Local {
         let outside = Dir::open_ambient_dir(data_dir, ambient_authority()).map_err(store_error)?;
         create_dir(&outside, "blobs").map_err(store_error)?;
         let root = outside.open_dir("blobs").map_err(store_error)?;
-        Ok(Self {
+        Ok(Self::beneath(root))
+    }
+
+    fn beneath(root: Dir) -> Self {
+        Self {
             shared: Arc::new(Shared {
                 root,
                 touched: Mutex::default(),
             }),
-        })
+        }
     }
 
     /// Runs file work off the async threads.

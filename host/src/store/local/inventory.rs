@@ -104,7 +104,7 @@ impl Shared {
     }
 
     /// The size of a regular file; what a link points to is not looked at.
-    fn size(&self, key: BlobKey) -> io::Result<Option<u64>> {
+    pub(super) fn size(&self, key: BlobKey) -> io::Result<Option<u64>> {
         let (shard, name) = place(key);
         match self.root.symlink_metadata(format!("{shard}/{name}")) {
             Ok(found) => Ok(found.is_file().then(|| found.len())),

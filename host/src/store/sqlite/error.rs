@@ -42,6 +42,7 @@ pub(super) fn copy(error: &StoreError) -> StoreError {
         StoreError::Full(said) => StoreError::Full(source(said)),
         StoreError::ReadOnly(said) => StoreError::ReadOnly(source(said)),
         StoreError::Corrupt { what } => damaged(what),
+        StoreError::StrayLog => StoreError::StrayLog,
         StoreError::Newer { found, known } => StoreError::Newer {
             found: *found,
             known: *known,

@@ -34,6 +34,11 @@ impl Readers {
         }))
     }
 
+    /// The file that is read.
+    pub(super) fn path(&self) -> &PathBuf {
+        &self.0.path
+    }
+
     /// Runs one statement in place, which sees one state of the database.
     pub(super) fn read<T>(&self, work: impl FnOnce(&Connection) -> Result<T>) -> Result<T> {
         self.0.read(work)

@@ -1,0 +1,132 @@
+//! Blobs copied from one directory to another, byte by byte, and read back.
+//!
+//! **Invariant:** a copy shares no block with its source: nothing is linked or cloned, so that what is
+//! erased at the source is not kept alive by the copy's own.
+
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::path::Path;
+
+use cap_std::ambient_authority;
+use cap_std::fs::Dir;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+
+use super::{Local, place, store_error};
+use crate::store::Result;
+use crate::target::{BlobKey, Digest};
+
+/// How much of a file is in memory while it is copied.
+const BUFFER: usize = 256 << 10;
+
+/// What tells a file from any other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Checksum {
+    /// Its size in bytes.
+    pub size_bytes: u64,
+    /// The SHA-256 of its bytes.
+    pub sha256: Digest,
+}
+
+impl Checksum {
+    /// Reads a file to its end.
+    ///
+    /// # Errors
+    /// It is not there, or cannot be read.
+    pub fn of(file: &Path) -> io::Result<Self> {
+        pour(&mut File::open(file)?, &mut io::sink())
+    }
+
+    /// Copies a file to a new one, which is durable, or over one that is there.
+    ///
+    /// # Errors
+    /// It cannot be read or written.
+    pub fn of_copy(from: &Path, to: &Path) -> io::Result<Self> {
+        let mut written = File::create(to)?;
+        let checksum = pour(&mut File::open(from)?, &mut written)?;
+        written.sync_all()?;
+        Ok(checksum)
+    }
+}
+
+fn pour(from: &mut impl Read, to: &mut impl Write) -> io::Result<Checksum> {
+    let (mut hash, mut size_bytes) = (Sha256::new(), 0);
+    let mut buffer = vec![0; BUFFER];
+    loop {
+        let read = match from.read(&mut buffer) {
+            Ok(0) => break,
+            Ok(read) => read,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) => return Err(error),
+        };
+        let some = buffer.get(..read).unwrap_or_default();
+        hash.update(some);
+        to.write_all(some)?;
+        size_bytes += read as u64;
+    }
+    Ok(Checksum {
+        size_bytes,
+        sha256: Digest(hash.finalize().into()),
+    })
+}
+
+impl Local {
+    /// Opens `blobs/` in a folder and makes nothing. `None` if it is not there.
+    pub(in crate::store) fn existing(folder: &Path) -> Result<Option<Self>> {
+        match Dir::open_ambient_dir(folder.join("blobs"), ambient_authority()) {
+            Ok(root) => Ok(Some(Self::beneath(root))),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(store_error(error)),
+        }
+    }
+
+    /// Copies a blob to another directory, where there is none of its key, and returns once its bytes are
+    /// durable there. `None` if there is no such blob.
+    pub(in crate::store) fn copy_to(&self, to: &Self, key: BlobKey) -> Result<Option<Checksum>> {
+        let Some((mut from, _)) = self.shared.open(key).map_err(store_error)? else {
+            return Ok(None);
+        };
+        let copied = to.shared.create(key).and_then(|mut file| {
+            let checksum = pour(&mut from, &mut file)?;
+            file.sync_all()?;
+            Ok(checksum)
+        });
+        copied.map(Some).map_err(store_error)
+    }
+
+    /// Reads a blob to its end. `None` if there is none.
+    pub(in crate::store) fn checksum(&self, key: BlobKey) -> Result<Option<Checksum>> {
+        let opened = self.shared.open(key).map_err(store_error)?;
+        let read = opened.map(|(mut file, _)| pour(&mut file, &mut io::sink()));
+        read.transpose().map_err(store_error)
+    }
+
+    /// The size of a blob in bytes. `None` if there is none.
+    pub(in crate::store) fn size(&self, key: BlobKey) -> Result<Option<u64>> {
+        self.shared.size(key).map_err(store_error)
+    }
+
+    /// Removes a blob, if there is one.
+    pub(in crate::store) fn discard(&self, key: BlobKey) -> Result<()> {
+        let (shard, name) = place(key);
+        match self.shared.root.remove_file(format!("{shard}/{name}")) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(store_error(error)),
+            _ => Ok(()),
+        }
+    }
+
+    /// Returns once every name of a blob is durable, and every removal.
+    pub(in crate::store) fn sync_names(&self) -> Result<()> {
+        let sync = || {
+            for entry in self.shared.root.entries()? {
+                let entry = entry?;
+                if entry.file_type()?.is_dir() {
+                    entry.open_dir()?.open(".")?.sync_all()?;
+                }
+            }
+            self.shared.root.open(".")?.sync_all()
+        };
+        sync().map_err(store_error)
+    }
+}
