@@ -10,16 +10,17 @@ mod restoring;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{File, OpenOptions};
 use std::io::Write as _;
-use std::os::unix::fs::MetadataExt as _;
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Output, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use parking_lot::Mutex;
+use rustix::fs::OFlags;
 use serde_json::{Value, json};
 
 use crate::support::site::{Site, blob_files, blob_of, database, keys, wait_until};
-use crate::support::{Server, atropos, failure, files, holds, run, verb};
+use crate::support::{Server, atropos, eventually, failure, files, holds, run, verb};
 
 fn text(path: &Path) -> &str {
     path.to_str().expect("a path in UTF-8")
@@ -31,7 +32,10 @@ fn backup(data_dir: &Path, to: &Path) -> Value {
 
 /// Restores with what was erased in the last three days.
 fn restore(from: &Path, data_dir: &Path) -> Value {
-    verb(data_dir, &["restore", text(from), "--accept-erased-since", "3d"])
+    verb(
+        data_dir,
+        &["restore", text(from), "--accept-erased-since", "3d"],
+    )
 }
 
 /// How a verb failed: exit code, code and message.
@@ -96,6 +100,7 @@ fn assert_whole(data_dir: &Path) -> usize {
 struct Gate {
     file: PathBuf,
     bytes: Vec<u8>,
+    pipe: Option<File>,
 }
 
 impl Gate {
@@ -104,14 +109,36 @@ impl Gate {
         std::fs::remove_file(&file).expect("it was there");
         let made = std::process::Command::new("mkfifo").arg(&file).status();
         assert!(made.expect("mkfifo runs").success());
-        Self { file, bytes }
+        Self {
+            file,
+            bytes,
+            pipe: None,
+        }
     }
 
-    /// Lets the one who waits go on, once somebody waits.
-    fn open(self) {
-        let mut pipe = OpenOptions::new().write(true).open(&self.file).expect("a pipe");
+    /// Returns once somebody waits.
+    fn reached(&mut self) {
+        let mut write = OpenOptions::new();
+        // A pipe that nobody reads cannot be opened so.
+        write
+            .write(true)
+            .custom_flags(OFlags::NONBLOCK.bits() as i32);
+        self.pipe = Some(eventually("somebody waits", || write.open(&self.file).ok()));
+    }
+
+    /// Lets the one who waits go on.
+    fn open(mut self) {
+        if self.pipe.is_none() {
+            self.reached();
+        }
+        let mut pipe = self.pipe.take().expect("a pipe");
         pipe.write_all(&self.bytes).expect("somebody reads");
         drop(pipe);
+        self.remove();
+    }
+
+    /// Puts the bytes back in their place.
+    fn remove(self) {
         std::fs::remove_file(&self.file).expect("the pipe");
         std::fs::write(&self.file, &self.bytes).expect("a file");
     }
@@ -130,9 +157,17 @@ fn a_backup_of_a_server_under_load_is_whole_and_holds_nothing_erased_before_it()
     let site = Site::new();
     let server = site.serve();
     let kept: Vec<String> = (0..40).map(|number| format!("kept-{number}")).collect();
-    upload(&server, &kept.iter().map(String::as_str).collect::<Vec<_>>());
-    let gone: Vec<String> = (0..10).map(|number| format!("gone-for-good-{number}")).collect();
-    for guid in upload(&server, &gone.iter().map(String::as_str).collect::<Vec<_>>()) {
+    upload(
+        &server,
+        &kept.iter().map(String::as_str).collect::<Vec<_>>(),
+    );
+    let gone: Vec<String> = (0..10)
+        .map(|number| format!("gone-for-good-{number}"))
+        .collect();
+    for guid in upload(
+        &server,
+        &gone.iter().map(String::as_str).collect::<Vec<_>>(),
+    ) {
         assert_eq!(server.delete_document(&guid).0, 200);
     }
     let (done, number) = (AtomicBool::new(false), Mutex::new(0));
@@ -163,13 +198,24 @@ fn a_backup_of_a_server_under_load_is_whole_and_holds_nothing_erased_before_it()
     for file in files(&to) {
         let about = std::fs::symlink_metadata(&file).expect("a file");
         assert!(about.is_file(), "{}", file.display());
-        assert_eq!((about.nlink(), about.mode() & 0o777), (1, 0o600), "{}", file.display());
+        assert_eq!(
+            (about.nlink(), about.mode() & 0o777),
+            (1, 0o600),
+            "{}",
+            file.display()
+        );
         let folder = std::fs::metadata(file.parent().expect("a folder")).expect("a folder");
         assert_eq!(folder.mode() & 0o777, 0o700);
     }
     let erased = erased_meanwhile(&to);
-    assert_eq!(erased.len() as u64, made["erasedMeanwhile"].as_u64().expect("a count"));
-    assert!(erased.is_disjoint(&blob_files(&to)), "erased, and in the backup");
+    assert_eq!(
+        erased.len() as u64,
+        made["erasedMeanwhile"].as_u64().expect("a count")
+    );
+    assert!(
+        erased.is_disjoint(&blob_files(&to)),
+        "erased, and in the backup"
+    );
 
     let new = site.folder().join("new");
     let restored = restore(&to, &new);
@@ -190,36 +236,46 @@ fn what_is_erased_while_a_backup_is_made_is_listed_and_not_in_it() {
     let data_dir = site.data_dir();
     let server = site.serve();
     let guids = upload(&server, &["first erased", "then erased", "stays", "last"]);
-    let mut by_key: BTreeMap<String, String> =
-        guids.iter().map(|guid| (key_of(&data_dir, guid), guid.clone())).collect();
+    let mut by_key: BTreeMap<String, String> = guids
+        .iter()
+        .map(|guid| (key_of(&data_dir, guid), guid.clone()))
+        .collect();
     // Copied last, so that all others are in the backup when it waits here.
     let (_, last) = by_key.pop_last().expect("four");
     let (first_key, first) = by_key.pop_first().expect("three");
     let (then_key, then) = by_key.pop_first().expect("two");
     let name = |guid: &str| std::fs::read(blob_of(&data_dir, guid)).expect("bytes");
     let (first_name, then_name) = (name(&first), name(&then));
-    let gate = Gate::close(blob_of(&data_dir, &last));
+    let mut gate = Gate::close(blob_of(&data_dir, &last));
     let to = site.folder().join("backup");
     let making = begin_backup(&data_dir, &to);
-    wait_until("three are copied", || blob_files(&to).len() >= 3);
+    gate.reached();
+    assert_eq!(blob_files(&to).len(), 3);
     // After its bytes, before the moment of the rows.
     assert_eq!(server.delete_document(&first).0, 200);
     let late = server.upload_document("late", b"late");
-    let second_gate = Gate::close(blob_of(&data_dir, &late));
+    let mut second_gate = Gate::close(blob_of(&data_dir, &late));
     gate.open();
-    wait_until("the rows are copied", || {
-        to.join("moment.db").exists() && blob_files(&to).contains(&key_of(&data_dir, &late))
-    });
+    second_gate.reached();
     // After the moment of the rows.
     assert_eq!(server.delete_document(&then).0, 200);
     second_gate.open();
     let output = making.wait_with_output().expect("it ended");
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
 
     let erased = BTreeSet::from([first_key, then_key]);
     assert_eq!(erased_meanwhile(&to), erased);
     for name in [first_name, then_name] {
-        assert_eq!(holds(&to, &name), None, "{}", String::from_utf8_lossy(&name));
+        assert_eq!(
+            holds(&to, &name),
+            None,
+            "{}",
+            String::from_utf8_lossy(&name)
+        );
     }
     let new = site.folder().join("new");
     assert_eq!(restore(&to, &new)["objects"], 3);
@@ -292,11 +348,16 @@ fn a_backup_goes_to_an_empty_folder_and_one_that_is_cut_short_is_good_for_nothin
     wait_until("one is copied", || !blob_files(&to).is_empty());
     making.kill().expect("it was running");
     making.wait().expect("it ended");
-    std::fs::remove_file(&gate.file).expect("the pipe");
-    std::fs::write(&gate.file, &gate.bytes).expect("a file");
+    gate.remove();
 
     let new = site.folder().join("new");
-    let accepting = ["restore", text(&to), "--accept-erased-since", "3d", "--json"];
+    let accepting = [
+        "restore",
+        text(&to),
+        "--accept-erased-since",
+        "3d",
+        "--json",
+    ];
     let (exit, code, _) = refusal(&run(&new, &accepting));
     assert_eq!((exit, &*code), (Some(1), "backup-unfinished"));
     assert!(!new.exists(), "nothing was made");
@@ -305,10 +366,22 @@ fn a_backup_goes_to_an_empty_folder_and_one_that_is_cut_short_is_good_for_nothin
     assert_eq!((exit, &*code), (Some(1), "not-empty"));
     assert!(message.contains(text(&to)), "{message}");
     let nowhere = site.folder().join("nowhere");
-    let (exit, code, _) = refusal(&run(&nowhere, &["backup", text(&new), "--json"]));
-    assert_eq!((exit, &*code), (Some(1), "not-found"));
+    for made in [false, true] {
+        let (exit, code, _) = refusal(&run(&nowhere, &["backup", text(&new), "--json"]));
+        assert_eq!(
+            (exit, &*code),
+            (Some(1), "not-found"),
+            "a directory: {made}"
+        );
+        std::fs::create_dir_all(&nowhere).expect("a folder");
+    }
+    assert_eq!(files(&nowhere).len(), 0, "no database was made");
     std::fs::create_dir(&new).expect("a folder");
-    assert_eq!(backup(&data_dir, &new)["files"], 2, "an empty folder will do");
+    assert_eq!(
+        backup(&data_dir, &new)["files"],
+        2,
+        "an empty folder will do"
+    );
 }
 
 #[test]
@@ -325,8 +398,15 @@ fn rows_that_take_too_long_to_copy_are_let_go() {
     let args = ["backup", text(&to), "--longest-snapshot", "1ms", "--json"];
     let (exit, code, message) = refusal(&run(&data_dir, &args));
     assert_eq!((exit, &*code), (Some(3), "too-slow"), "{message}");
-    assert!(message.contains("1 ms") && message.contains("--longest-snapshot"), "{message}");
+    assert!(
+        message.contains("1 ms") && message.contains("--longest-snapshot"),
+        "{message}"
+    );
     let log = data_dir.join("atropos.db-wal");
-    assert_eq!(std::fs::metadata(log).map_or(0, |log| log.len()), 0, "no log is kept");
+    assert_eq!(
+        std::fs::metadata(log).map_or(0, |log| log.len()),
+        0,
+        "no log is kept"
+    );
     File::open(to.join("manifest.json")).expect("an unfinished backup");
 }

@@ -12,7 +12,7 @@ use crate::auth::Credentials;
 use crate::config::Config;
 use crate::erase::{Atropos, Platform};
 use crate::guest::{ALLOW_ALL, GuestError};
-use crate::store::backup;
+use crate::store::backup::{self, BackupError};
 use crate::store::doctor::Doctor;
 use crate::store::local::Local;
 use crate::store::sqlite::Sqlite;
@@ -75,14 +75,9 @@ pub enum ServiceError {
         /// Why.
         source: std::io::Error,
     },
-    /// A restore into it was cut short.
-    #[error(
-        "{path} holds a restore that is not finished; run `atropos restore` again with the same backup"
-    )]
-    Unrestored {
-        /// Which.
-        path: PathBuf,
-    },
+    /// It is a backup, or a restore into it was cut short.
+    #[error(transparent)]
+    Backup(#[from] BackupError),
     /// The storage in it does not open.
     #[error("cannot open the storage in {path}")]
     Store {
@@ -102,15 +97,11 @@ impl Storage {
     /// # Errors
     /// The storage does not open.
     pub fn open(data_dir: &Path) -> Result<Self, ServiceError> {
-        let unusable = |source| ServiceError::DataDir {
+        std::fs::create_dir_all(data_dir).map_err(|source| ServiceError::DataDir {
             path: data_dir.to_owned(),
             source,
-        };
-        std::fs::create_dir_all(data_dir).map_err(unusable)?;
-        if backup::is_unfinished(data_dir).map_err(unusable)? {
-            let path = data_dir.to_owned();
-            return Err(ServiceError::Unrestored { path });
-        }
+        })?;
+        backup::must_be_usable(data_dir)?;
         let store_error = |source| ServiceError::Store {
             path: data_dir.to_owned(),
             source,

@@ -49,7 +49,9 @@ fn beside(server: &Server, bytes: &[u8], meanwhile: impl FnOnce()) -> (Vec<Durat
         meanwhile();
         let lasted = begun.elapsed();
         done.store(true, Ordering::Relaxed);
-        let took = clients.into_iter().flat_map(|client| client.join().expect("a client"));
+        let took = clients
+            .into_iter()
+            .flat_map(|client| client.join().expect("a client"));
         (took.collect(), lasted)
     })
 }
@@ -60,20 +62,27 @@ fn percentile(took: &mut [Duration], percent: usize) -> f64 {
 }
 
 fn size(folder: &Path) -> f64 {
-    let sizes = files(folder).into_iter().filter_map(|file| file.metadata().ok());
+    let sizes = files(folder)
+        .into_iter()
+        .filter_map(|file| file.metadata().ok());
     sizes.map(|file| file.len()).sum::<u64>() as f64 / f64::from(1 << 20)
 }
 
 #[test]
 #[ignore = "a measurement: minutes, on a quiet machine, in release"]
 fn what_a_backup_takes_and_what_it_costs_those_who_delete_meanwhile() {
-    let (objects, bytes) = (number("ATROPOS_OBJECTS", 5000), number("ATROPOS_OBJECT_BYTES", 65_536));
+    let (objects, bytes) = (
+        number("ATROPOS_OBJECTS", 5000),
+        number("ATROPOS_OBJECT_BYTES", 65_536),
+    );
     let site = Site::new();
     let data_dir = site.data_dir();
     let server = site.serve();
     let content = vec![b'x'; bytes];
     let numbers: Vec<usize> = (0..objects).collect();
-    at_once(CLIENTS, &numbers, |_| server.upload_document("kept.bin", &content));
+    at_once(CLIENTS, &numbers, |_| {
+        server.upload_document("kept.bin", &content)
+    });
 
     let (mut calm, _) = beside(&server, &content, || std::thread::sleep(CALM));
     let to = site.folder().join("backup");
@@ -102,17 +111,35 @@ fn what_a_backup_takes_and_what_it_costs_those_who_delete_meanwhile() {
     println!("| what | figure |\n|---|--:|");
     let log = longest.into_inner() as f64 / f64::from(1 << 20);
     for (what, figure) in [
-        ("documents".to_owned(), format!("{objects} of {bytes} bytes")),
-        ("data directory".to_owned(), format!("{:.1} MiB", size(&data_dir))),
+        (
+            "documents".to_owned(),
+            format!("{objects} of {bytes} bytes"),
+        ),
+        (
+            "data directory".to_owned(),
+            format!("{:.1} MiB", size(&data_dir)),
+        ),
         ("backup".to_owned(), format!("{:.1} MiB", size(&to))),
-        ("time of the backup".to_owned(), format!("{:.2} s", lasted.as_secs_f64())),
-        ("time of the restore".to_owned(), format!("{:.2} s", restored.as_secs_f64())),
-        ("longest write-ahead log meanwhile".to_owned(), format!("{log:.1} MiB")),
+        (
+            "time of the backup".to_owned(),
+            format!("{:.2} s", lasted.as_secs_f64()),
+        ),
+        (
+            "time of the restore".to_owned(),
+            format!("{:.2} s", restored.as_secs_f64()),
+        ),
+        (
+            "longest write-ahead log meanwhile".to_owned(),
+            format!("{log:.1} MiB"),
+        ),
     ] {
         println!("| {what} | {figure} |");
     }
     for (when, took) in [("calm", &mut calm), ("during the backup", &mut during)] {
         let (p50, p99) = (percentile(took, 50), percentile(took, 99));
-        println!("| {} deletes, {when}: p50, p99 | {p50:.1} ms, {p99:.1} ms |", took.len());
+        println!(
+            "| {} deletes, {when}: p50, p99 | {p50:.1} ms, {p99:.1} ms |",
+            took.len()
+        );
     }
 }

@@ -22,7 +22,9 @@ fn a_database_beside_the_log_of_another_is_refused_and_its_own_log_is_taken() {
     let reader = database(&data_dir);
     let keep = DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE;
     reader.set_db_config(keep, true).expect("a setting");
-    reader.execute_batch("BEGIN; SELECT * FROM objects").expect("a reader");
+    reader
+        .execute_batch("BEGIN; SELECT * FROM objects")
+        .expect("a reader");
     upload(&server, &["late", "later"]);
     server.kill();
     drop(reader);
@@ -38,10 +40,16 @@ fn a_database_beside_the_log_of_another_is_refused_and_its_own_log_is_taken() {
     assert_eq!((exit, &*code), (Some(3), "unavailable"), "{message}");
     let started = Starting::new(&data_dir, &[], &[]).ready();
     let said = started.map(drop).expect_err("no server");
-    for told in ["belongs to another database file", "remove `atropos.db-wal`"] {
+    for told in [
+        "belongs to another database file",
+        "remove `atropos.db-wal`",
+    ] {
         assert!(said.contains(told), "{said}");
     }
-    assert_eq!(std::fs::read(&file).expect("a file"), std::fs::read(&old).expect("a file"));
+    assert_eq!(
+        std::fs::read(&file).expect("a file"),
+        std::fs::read(&old).expect("a file")
+    );
 
     // Without it, what was put back is what there is; the doctor tells of the files that came later.
     std::fs::remove_file(&log).expect("a log");

@@ -16,8 +16,13 @@ use crate::support::{PATIENCE, Starting, atropos, files, run};
 fn backed_up(documents: usize) -> (Site, PathBuf) {
     let site = Site::new();
     let server = site.serve();
-    let names: Vec<String> = (0..documents).map(|number| format!("document-{number}")).collect();
-    upload(&server, &names.iter().map(String::as_str).collect::<Vec<_>>());
+    let names: Vec<String> = (0..documents)
+        .map(|number| format!("document-{number}"))
+        .collect();
+    upload(
+        &server,
+        &names.iter().map(String::as_str).collect::<Vec<_>>(),
+    );
     assert_eq!(server.stop(), Some(0));
     let to = site.folder().join("backup");
     backup(&site.data_dir(), &to);
@@ -52,7 +57,10 @@ fn edit(backup: &Path, change: fn(&mut Value)) {
 }
 
 fn some_blob(backup: &Path) -> PathBuf {
-    files(&backup.join("blobs")).into_iter().min().expect("a blob")
+    files(&backup.join("blobs"))
+        .into_iter()
+        .min()
+        .expect("a blob")
 }
 
 #[test]
@@ -61,8 +69,18 @@ fn a_damaged_backup_is_refused_by_what_is_wrong_and_nothing_is_put_anywhere() {
     let blob = some_blob(&good);
     let blob = text(blob.strip_prefix(&good).expect("beneath"));
     let cases: [(&str, fn(&Path), &str, &str); 13] = [
-        ("a byte of a blob", |backup| flip(&some_blob(backup)), "backup-damaged", blob),
-        ("a blob is short", |backup| cut(&some_blob(backup)), "backup-damaged", blob),
+        (
+            "a byte of a blob",
+            |backup| flip(&some_blob(backup)),
+            "backup-damaged",
+            blob,
+        ),
+        (
+            "a blob is short",
+            |backup| cut(&some_blob(backup)),
+            "backup-damaged",
+            blob,
+        ),
         (
             "a blob is missing",
             |backup| std::fs::remove_file(some_blob(backup)).expect("it was there"),
@@ -101,7 +119,11 @@ fn a_damaged_backup_is_refused_by_what_is_wrong_and_nothing_is_put_anywhere() {
         ),
         (
             "the manifest says another time",
-            |backup| edit(backup, |manifest| manifest["backup"]["asOfMs"] = (1u64 << 41).into()),
+            |backup| {
+                edit(backup, |manifest| {
+                    manifest["backup"]["asOfMs"] = (1u64 << 41).into()
+                })
+            },
             "backup-damaged",
             "manifest.json",
         ),
@@ -128,7 +150,11 @@ fn a_damaged_backup_is_refused_by_what_is_wrong_and_nothing_is_put_anywhere() {
             |backup| {
                 let (from, to) = (backup.join("blobs.jsonl"), backup.join("other"));
                 let list = std::fs::read_to_string(&from).expect("a list");
-                let lines: String = list.lines().skip(1).map(|line| format!("{line}\n")).collect();
+                let lines: String = list
+                    .lines()
+                    .skip(1)
+                    .map(|line| format!("{line}\n"))
+                    .collect();
                 std::fs::write(&to, lines).expect("a file");
                 std::fs::rename(to, from).expect("a file");
             },
@@ -141,14 +167,23 @@ fn a_damaged_backup_is_refused_by_what_is_wrong_and_nothing_is_put_anywhere() {
         copy(&good, &bad);
         damage(&bad);
         let new = site.folder().join("new");
-        let args = ["restore", text(&bad), "--accept-erased-since", "3d", "--json"];
+        let args = [
+            "restore",
+            text(&bad),
+            "--accept-erased-since",
+            "3d",
+            "--json",
+        ];
         let output = run(&new, &args);
         let (exit, found, message) = refusal(&output);
         let said = String::from_utf8_lossy(&output.stderr);
         assert_eq!((exit, &*found), (Some(1), code), "{name}: {message}");
         assert!(said.contains(named), "{name}: {said}");
         let put: Vec<_> = files(&new);
-        assert!(put.iter().all(|file| file.ends_with("server.lock")), "{name}: {put:?}");
+        assert!(
+            put.iter().all(|file| file.ends_with("server.lock")),
+            "{name}: {put:?}"
+        );
         std::fs::remove_dir_all(&bad).expect("it was there");
     }
     let new = site.folder().join("new");
@@ -173,7 +208,11 @@ fn what_was_erased_since_comes_back_only_if_that_is_agreed_to() {
         assert_eq!((exit, &*code), (Some(1), "erased-since"), "{message}");
         let as_of = manifest(&to)["backup"]["asOfMs"].as_i64().expect("a time");
         let as_of = jiff::Timestamp::from_millisecond(as_of).expect("a time");
-        for told in [&*format!("{as_of:.0}"), "comes back", "--accept-erased-since"] {
+        for told in [
+            &*format!("{as_of:.0}"),
+            "comes back",
+            "--accept-erased-since",
+        ] {
             assert!(message.contains(told), "{message}");
         }
         assert!(!new.exists(), "nothing was made");
@@ -182,10 +221,37 @@ fn what_was_erased_since_comes_back_only_if_that_is_agreed_to() {
 }
 
 #[test]
+fn a_backup_is_no_data_directory_and_is_not_put_into_itself() {
+    let (site, to) = backed_up(1);
+    let before = files(&to);
+    let (exit, code, message) = refusal(&run(&to, &["tenant", "list", "--json"]));
+    assert_eq!((exit, &*code), (Some(3), "is-backup"));
+    assert!(message.contains("atropos restore"), "{message}");
+    let accepting = ["--accept-erased-since", "3d", "--set-aside", "--json"];
+    for data_dir in [&*to, site.folder()] {
+        let args = [&["restore", text(&to)], &accepting[..]].concat();
+        let (exit, _, message) = refusal(&run(data_dir, &args));
+        assert_eq!(exit, Some(1));
+        assert!(
+            message.contains("in the data directory itself"),
+            "{message}"
+        );
+        std::fs::remove_file(data_dir.join("server.lock")).expect("a lock");
+    }
+    assert_eq!(files(&to), before);
+}
+
+#[test]
 fn a_directory_that_is_not_empty_is_refused_or_set_aside_and_nothing_is_lost() {
     let (site, to) = backed_up(2);
     let data_dir = site.data_dir();
-    let accepting = ["restore", text(&to), "--accept-erased-since", "3d", "--json"];
+    let accepting = [
+        "restore",
+        text(&to),
+        "--accept-erased-since",
+        "3d",
+        "--json",
+    ];
     let aside = [&accepting[..], &["--set-aside"]].concat();
     let server = site.serve();
     for args in [&accepting[..], &aside] {
@@ -199,7 +265,10 @@ fn a_directory_that_is_not_empty_is_refused_or_set_aside_and_nothing_is_lost() {
     std::fs::write(&log, b"an old log").expect("a file");
     let (exit, code, message) = refusal(&run(&data_dir, &accepting));
     assert_eq!((exit, &*code), (Some(1), "not-empty"));
-    assert!(message.contains("`atropos.db`") && message.contains("--set-aside"), "{message}");
+    assert!(
+        message.contains("`atropos.db`") && message.contains("--set-aside"),
+        "{message}"
+    );
     std::fs::rename(data_dir.join("blobs"), site.folder().join("elsewhere")).expect("moved");
     for name in ["atropos.db", "atropos.db-run", "atropos.db-shm"] {
         let _ = std::fs::rename(data_dir.join(name), site.folder().join(name));
@@ -215,7 +284,10 @@ fn a_directory_that_is_not_empty_is_refused_or_set_aside_and_nothing_is_lost() {
     let restored: Value = serde_json::from_slice(&output.stdout).expect("an answer");
     let aside = data_dir.join(restored["setAside"].as_str().expect("a folder"));
     assert_eq!(blob_files(&aside), old);
-    assert_eq!(std::fs::read(aside.join("atropos.db-wal")).expect("a log"), b"an old log");
+    assert_eq!(
+        std::fs::read(aside.join("atropos.db-wal")).expect("a log"),
+        b"an old log"
+    );
     assert_eq!(assert_whole(&data_dir), 2);
     assert_eq!(site.serve().documents().len(), 2);
 }
@@ -238,13 +310,21 @@ fn a_restore_that_is_killed_at_any_moment_leaves_nothing_usable_or_the_whole() {
         // As an old database that is moved aside.
         std::fs::write(new.join("atropos.db"), b"old").expect("a file");
         let mut command = atropos(&new);
-        command.args(["restore", text(&to), "--accept-erased-since", "3d", "--set-aside"]);
+        command.args([
+            "restore",
+            text(&to),
+            "--accept-erased-since",
+            "3d",
+            "--set-aside",
+        ]);
         command.stdout(Stdio::null()).stderr(Stdio::null());
         let mut restoring = command.spawn().expect("the binary starts");
         let enough = random.below(DOCUMENTS as u64 + 20) as usize;
         loop {
             let ended = restoring.try_wait().expect("a process").is_some();
-            if ended || blob_files(&new).len() >= enough && new.join("restore-unfinished.json").exists() {
+            if ended
+                || blob_files(&new).len() >= enough && new.join("restore-unfinished.json").exists()
+            {
                 break;
             }
         }
@@ -254,10 +334,13 @@ fn a_restore_that_is_killed_at_any_moment_leaves_nothing_usable_or_the_whole() {
             unfinished += 1;
             for verb in [&["doctor", "--json"][..], &["tenant", "list", "--json"]] {
                 let (exit, code, message) = refusal(&run(&new, verb));
-                assert_eq!((exit, &*code), (Some(3), "unavailable"));
+                assert_eq!((exit, &*code), (Some(3), "unfinished-restore"));
                 assert!(message.contains("not finished"), "{message}");
             }
-            let log = Starting::new(&new, &[], &[]).ready().map(drop).expect_err("no server");
+            let log = Starting::new(&new, &[], &[])
+                .ready()
+                .map(drop)
+                .expect_err("no server");
             assert!(log.contains("not finished"), "{log}");
             let accepting = ["--accept-erased-since", "3d", "--json"];
             let args = [&["restore", text(&other)], &accepting[..]].concat();
@@ -268,18 +351,29 @@ fn a_restore_that_is_killed_at_any_moment_leaves_nothing_usable_or_the_whole() {
             assert_eq!(restored["resumed"], true);
         } else if doctor(&new).0 != Some(0) {
             // Before it was marked, nothing of the old was touched.
-            assert_eq!(std::fs::read(new.join("atropos.db")).expect("a file"), b"old");
+            assert_eq!(
+                std::fs::read(new.join("atropos.db")).expect("a file"),
+                b"old"
+            );
             continue;
         }
         assert_eq!(assert_whole(&new), DOCUMENTS);
         let aside = std::fs::read_dir(&new).expect("a folder").flatten();
         let aside: Vec<_> = aside
-            .filter(|entry| entry.file_name().to_string_lossy().starts_with("set-aside-"))
+            .filter(|entry| {
+                entry
+                    .file_name()
+                    .to_string_lossy()
+                    .starts_with("set-aside-")
+            })
             .collect();
         let [aside] = &aside[..] else {
             panic!("one folder: {aside:?}");
         };
-        assert_eq!(std::fs::read(aside.path().join("atropos.db")).expect("a file"), b"old");
+        assert_eq!(
+            std::fs::read(aside.path().join("atropos.db")).expect("a file"),
+            b"old"
+        );
         std::fs::remove_dir_all(&new).expect("it was there");
     }
 }

@@ -14,8 +14,8 @@ use super::values::duration_ms;
 use super::{Failure, must_exist};
 use crate::config::Config;
 use crate::service::Storage;
-use crate::store::StoreError;
 use crate::store::backup::{Limits, Manifest, take};
+use crate::store::{StoreError, sqlite};
 
 const FIELDS: Columns = &[
     ("BACKUP", "/id"),
@@ -72,6 +72,13 @@ struct Made {
 
 pub(crate) async fn run(typed: Backup, config: Config, json: bool) -> Result<(), Failure> {
     must_exist(&config.data_dir)?;
+    let database = config.data_dir.join(sqlite::FILE);
+    if !database.exists() {
+        return Err(Failure::NotFound {
+            what: "database",
+            name: database.display().to_string(),
+        });
+    }
     private();
     let storage = Storage::open(&config.data_dir)?;
     let folder = typed.folder.clone();

@@ -243,6 +243,7 @@ impl Failure {
                 Unrevised::OtherReport { .. } => (Exit::Refused, "other-report"),
             },
             Self::Store(source) => store_class(source),
+            Self::Service(ServiceError::Backup(source)) => backup_class(source),
             Self::Service(_) | Self::Demo(_) => (Exit::Unavailable, "unavailable"),
             Self::ServerRunning { .. } => (Exit::Unavailable, "server-running"),
             Self::Diverged { .. } => (Exit::Diverged, "diverged"),
@@ -324,8 +325,7 @@ impl Failure {
                         Some("make the data directory writable for this user")
                     }
                     StoreError::Corrupt { .. } => Some(
-                        "restore `atropos.db` from a backup, leave `blobs` as it is, and run \
-                         `atropos doctor`",
+                        "restore a backup with `atropos restore --set-aside`, which keeps what is there",
                     ),
                     StoreError::StrayLog => Some(
                         "if the database was put there by hand, remove `atropos.db-wal` and \
@@ -414,6 +414,7 @@ fn backup_class(error: &BackupError) -> (Exit, &'static str) {
         BackupError::NotEmpty(_)
         | BackupError::Occupied { .. }
         | BackupError::Meddled { .. }
+        | BackupError::Within(_)
         | BackupError::OtherRestore(_) => (Exit::Refused, "not-empty"),
         BackupError::NoBackup(_) => (Exit::Refused, "not-found"),
         BackupError::Unfinished(_) => (Exit::Refused, "backup-unfinished"),
@@ -423,6 +424,8 @@ fn backup_class(error: &BackupError) -> (Exit, &'static str) {
         }
         BackupError::ErasedSince { .. } | BackupError::Ahead(_) => (Exit::Refused, "erased-since"),
         BackupError::TooSlow { .. } => (Exit::Unavailable, "too-slow"),
+        BackupError::Unrestored(_) => (Exit::Unavailable, "unfinished-restore"),
+        BackupError::IsBackup(_) => (Exit::Unavailable, "is-backup"),
         BackupError::Io { .. } => (Exit::Unavailable, "io"),
         BackupError::Copy { source, .. } | BackupError::Store(source) => store_class(source),
     }
@@ -531,7 +534,7 @@ mod tests {
         });
         let text = failure.text();
         assert!(
-            text.contains("remedy: restore `atropos.db` from a backup"),
+            text.contains("remedy: restore a backup with `atropos restore"),
             "{text}"
         );
         assert!(failure.json()["error"]["remedy"].is_string());

@@ -78,7 +78,9 @@ pub(super) async fn run(
                 let mut answer = answer.await;
                 // hyper gives up a connection whose body it could not read to the end, and does not
                 // always know that yet when it writes the headers.
-                if let Ok(answer) = &mut answer && client.has_body_left() {
+                if let Ok(answer) = &mut answer
+                    && client.has_body_left()
+                {
                     let close = HeaderValue::from_static("close");
                     answer.headers_mut().insert(CONNECTION, close);
                 }

@@ -21,7 +21,7 @@
 //! manifest is not either.
 //! **Invariant:** each row of a finished backup has its bytes in it, or is named as missing.
 //! **Invariant:** what was erased before `asOfMs` is in no file of a finished backup.
-//! **Invariant:** a data directory whose restore is not finished is not opened.
+//! **Invariant:** a data directory whose restore is not finished is not opened, nor is a backup itself.
 
 mod list;
 mod manifest;
@@ -36,7 +36,7 @@ use crate::store::StoreError;
 use crate::target::BlobKey;
 
 pub use self::manifest::{LeftOut, Manifest};
-pub use self::restore::{Restored, Terms, is_unfinished, restore};
+pub use self::restore::{Restored, Terms, must_be_usable, restore};
 pub use self::take::{Limits, take};
 pub use self::verify::verify;
 
@@ -117,13 +117,26 @@ pub enum BackupError {
         entry: String,
     },
     /// Somebody opened the database of an unfinished restore.
-    #[error("{path} was changed amid an unfinished restore: it has `{entry}`; empty it, and try again")]
+    #[error(
+        "{path} was changed amid an unfinished restore: it has `{entry}`; empty it, and try again"
+    )]
     Meddled {
         /// The data directory.
         path: PathBuf,
         /// What must not be there.
         entry: String,
     },
+    /// The backup would have to be moved aside with what is around it.
+    #[error("the backup in {0} is in the data directory itself; name another --data-dir")]
+    Within(PathBuf),
+    /// A restore was cut short.
+    #[error(
+        "{0} holds a restore that is not finished; run `atropos restore` again with the same backup"
+    )]
+    Unrestored(PathBuf),
+    /// A backup is no data directory.
+    #[error("{0} is a backup; put it into a data directory with `atropos restore`")]
+    IsBackup(PathBuf),
     /// Another backup was being restored there.
     #[error(
         "{0} holds what an unfinished restore of another backup put there; restore that one, or empty \

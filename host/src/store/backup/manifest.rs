@@ -17,7 +17,7 @@ use crate::target::{BlobKey, Digest};
 const FORMAT: u32 = 1;
 
 /// Its name in the folder of a backup.
-const FILE: &str = "manifest.json";
+pub(super) const FILE: &str = "manifest.json";
 
 /// What a finished backup is.
 #[derive(Clone, Debug, Serialize, Deserialize)]

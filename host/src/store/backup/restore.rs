@@ -9,14 +9,14 @@
 
 use std::fs::File;
 use std::io::{self, Write as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::list::{Line, Reader};
 use super::verify::{self, LIST};
-use super::{BackupError, Manifest, PAGE, Progress, Result, failed, sync_folder};
+use super::{BackupError, Manifest, PAGE, Progress, Result, failed, manifest, sync_folder};
 use crate::store::local::{Checksum, Local};
 use crate::store::sqlite;
 use crate::target::now_ms;
@@ -94,12 +94,22 @@ impl Terms {
     }
 }
 
-/// Whether a data directory holds a restore that is not finished.
+/// Refuses a directory that is a backup, or whose restore is not finished.
 ///
 /// # Errors
-/// It cannot be looked at.
-pub fn is_unfinished(data_dir: &Path) -> io::Result<bool> {
-    data_dir.join(MARK).try_exists()
+/// It is one of them, or cannot be looked at.
+pub fn must_be_usable(data_dir: &Path) -> Result<()> {
+    let refusals: [(&str, fn(PathBuf) -> BackupError); 2] = [
+        (MARK, BackupError::Unrestored),
+        (manifest::FILE, BackupError::IsBackup),
+    ];
+    for (name, refusal) in refusals {
+        let file = data_dir.join(name);
+        if file.try_exists().map_err(failed("look for", &file))? {
+            return Err(refusal(data_dir.to_owned()));
+        }
+    }
+    Ok(())
 }
 
 /// Verifies the backup in `from`, then puts it into the data directory `to`, which the caller keeps servers
@@ -111,6 +121,7 @@ pub fn is_unfinished(data_dir: &Path) -> io::Result<bool> {
 pub fn restore(from: &Path, to: &Path, terms: Terms, progress: Progress<'_>) -> Result<Restored> {
     let manifest = Manifest::read(from)?;
     let age_ms = terms.accept(&manifest)?;
+    must_be_apart(from, to)?;
     let found = Mark::read(to)?;
     match &found {
         Some(mark) if mark.backup != manifest.id => {
@@ -142,6 +153,15 @@ pub fn restore(from: &Path, to: &Path, terms: Terms, progress: Progress<'_>) -> 
         set_aside: mark.set_aside,
         resumed,
     })
+}
+
+/// Refuses a backup that lies in the data directory it is to be put into.
+fn must_be_apart(from: &Path, to: &Path) -> Result<()> {
+    let place = |path: &Path| path.canonicalize().map_err(failed("look for", path));
+    match place(from)?.starts_with(place(to)?) {
+        true => Err(BackupError::Within(from.to_owned())),
+        false => Ok(()),
+    }
 }
 
 /// The names of what is in a data directory, but for what is harmless and what was set aside before.
@@ -205,7 +225,9 @@ impl Mark {
         match std::fs::read(&path) {
             Ok(text) => {
                 let mark = serde_json::from_slice(&text);
-                Ok(Some(mark.map_err(|error| failed("read", &path)(error.into()))?))
+                Ok(Some(
+                    mark.map_err(|error| failed("read", &path)(error.into()))?,
+                ))
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(failed("read", &path)(error)),
@@ -303,9 +325,51 @@ fn put_blob(from: &Path, source: &Local, bytes: &Local, line: &Line) -> Result<(
 
 fn put_rows(from: &Path, to: &Path, manifest: &Manifest) -> Result<()> {
     let (source, place) = (from.join(sqlite::FILE), to.join(sqlite::FILE));
-    let copied = Checksum::of_copy(&source, &place).map_err(failed("copy a database to", &place))?;
+    let copied =
+        Checksum::of_copy(&source, &place).map_err(failed("copy a database to", &place))?;
     match copied == manifest.database {
         true => Ok(()),
-        false => Err(verify::damaged(from, format!("{} has changed", sqlite::FILE))),
+        false => Err(verify::damaged(
+            from,
+            format!("{} has changed", sqlite::FILE),
+        )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_an_age_that_is_known_and_agreed_to_is_accepted() {
+        let manifest = |as_of_ms: u64| {
+            let checksum = serde_json::json!({ "sizeBytes": 0, "sha256": "0".repeat(64) });
+            let manifest = serde_json::json!({
+                "id": Uuid::nil(), "product": "0", "schema": 1, "begunAtMs": 0, "asOfMs": as_of_ms,
+                "endedAtMs": 0, "tenants": 0, "objects": 0, "files": 0, "bytes": 0,
+                "database": checksum, "list": checksum,
+                "leftOut": { "erasedMeanwhile": [], "missing": [], "unreadableRows": 0 },
+            });
+            serde_json::from_value::<Manifest>(manifest).unwrap()
+        };
+        let hour = 3_600_000;
+        let accept = |agreed: Option<u64>, as_of_ms| {
+            let terms = Terms {
+                erased_since_ms: agreed,
+                set_aside: false,
+            };
+            terms.accept(&manifest(as_of_ms))
+        };
+        let an_hour_ago = now_ms() - hour;
+        assert!(accept(Some(2 * hour), an_hour_ago).is_ok());
+        for agreed in [None, Some(hour / 2)] {
+            let refused = accept(agreed, an_hour_ago).unwrap_err();
+            assert!(
+                matches!(refused, BackupError::ErasedSince { .. }),
+                "{refused}"
+            );
+        }
+        let ahead = accept(Some(u64::MAX), now_ms() + hour).unwrap_err();
+        assert!(matches!(ahead, BackupError::Ahead(_)), "{ahead}");
     }
 }

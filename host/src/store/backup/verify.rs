@@ -25,7 +25,8 @@ pub fn verify(folder: &Path, manifest: &Manifest, progress: Progress<'_>) -> Res
     let bytes = bytes(folder)?;
     let (files, size) = listed(folder, &bytes, &folder.join(LIST), progress)?;
     if (files, size) != (manifest.files, manifest.bytes) {
-        let what = format!("{LIST} names {files} files with {size} bytes, not as many as the manifest");
+        let what =
+            format!("{LIST} names {files} files with {size} bytes, not as many as the manifest");
         return Err(damaged(folder, what));
     }
     rows(folder, manifest, &bytes)

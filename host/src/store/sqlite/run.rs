@@ -75,7 +75,10 @@ pub(super) fn refuse_stray_log(path: &Path) -> Result<()> {
     let Ok(mark) = immutable(path).and_then(|database| mark(&database)) else {
         return Ok(());
     };
-    match named.lines().any(|named| named == mark.as_deref().unwrap_or_default()) {
+    match named
+        .lines()
+        .any(|named| named == mark.as_deref().unwrap_or_default())
+    {
         true => Ok(()),
         false => Err(StoreError::StrayLog),
     }
