@@ -321,10 +321,8 @@ fn a_restore_that_is_killed_at_any_moment_leaves_nothing_usable_or_the_whole() {
         let mut restoring = command.spawn().expect("the binary starts");
         let enough = random.below(DOCUMENTS as u64 + 20) as usize;
         loop {
-            let ended = restoring.try_wait().expect("a process").is_some();
-            if ended
-                || blob_files(&new).len() >= enough && new.join("restore-unfinished.json").exists()
-            {
+            let begun = new.join("server.lock").exists() && blob_files(&new).len() >= enough;
+            if begun || restoring.try_wait().expect("a process").is_some() {
                 break;
             }
         }

@@ -325,7 +325,8 @@ impl Failure {
                         Some("make the data directory writable for this user")
                     }
                     StoreError::Corrupt { .. } => Some(
-                        "restore a backup with `atropos restore --set-aside`, which keeps what is there",
+                        "restore it from a backup with `atropos restore --set-aside`, which keeps what is \
+                         there",
                     ),
                     StoreError::StrayLog => Some(
                         "if the database was put there by hand, remove `atropos.db-wal` and \
@@ -534,7 +535,7 @@ mod tests {
         });
         let text = failure.text();
         assert!(
-            text.contains("remedy: restore a backup with `atropos restore"),
+            text.contains("remedy: restore it from a backup with `atropos restore"),
             "{text}"
         );
         assert!(failure.json()["error"]["remedy"].is_string());

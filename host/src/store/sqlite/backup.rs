@@ -201,3 +201,50 @@ pub(super) fn immutable(file: &Path) -> Result<Connection> {
     connection.pragma_update(None, "trusted_schema", false)?;
     Ok(connection)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// More than two looks at whether to go on.
+    const FILL: &str = "
+        CREATE TABLE filling (bytes BLOB);
+        WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 40)
+        INSERT INTO filling SELECT zeroblob(1048576) FROM n;";
+
+    #[test]
+    fn a_copy_is_of_one_moment_and_ends_however_much_is_written_meanwhile() {
+        let dir = tempfile::tempdir().unwrap();
+        let database = Sqlite::open(dir.path()).unwrap();
+        let other = connect(database.readers.path()).unwrap();
+        other.execute_batch(FILL).unwrap();
+        let mut looks = 0;
+        let write = "INSERT INTO instance (name, value) VALUES (?, 'later')";
+        let copied = database
+            .live()
+            .unwrap()
+            .copy(&dir.path().join("copy"), &mut |_| {
+                looks += 1;
+                other.execute(write, [looks.to_string()]).unwrap();
+                looks < 20
+            });
+        let copied = copied.unwrap().expect("it begins anew at each write");
+        assert!(looks >= 2, "{looks}");
+        let later = "SELECT count(*) FROM instance WHERE value = 'later'";
+        let later: i64 = copied.0.query_row(later, [], |row| row.get(0)).unwrap();
+        assert_eq!(later, 0, "it is of another moment");
+    }
+
+    #[test]
+    fn a_sealed_file_is_found_whatever_its_name_and_left_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = dir.path().join("a b?c#d%e&\u{e9}");
+        std::fs::create_dir(&folder).unwrap();
+        drop(Sqlite::open(&folder).unwrap());
+        let sealed = Rows::sealed(&folder.join(super::super::FILE)).unwrap();
+        assert_eq!(sealed.schema().unwrap(), Sqlite::known_schema());
+        assert!(Rows::sealed(&folder.join("nothing")).is_err());
+        let names: Vec<_> = std::fs::read_dir(&folder).unwrap().flatten().collect();
+        assert_eq!(names.len(), 1, "{names:?}");
+    }
+}
