@@ -296,11 +296,12 @@ fn an_upload_under_way_is_not_in_a_backup_and_a_doomed_one_does_not_come_back() 
     let data_dir = site.data_dir();
     let server = site.serve();
     upload(&server, &["whole"]);
+    let half = vec![b'h'; 1 << 20];
     let (request, end) = server.raw_upload("half", 2 << 20);
     let mut connection = server.dial();
     connection.begin(&request);
     connection.send(&request.body);
-    connection.send(&vec![b'h'; 1 << 20]);
+    connection.send(&half);
     wait_until("the upload has a file", || blob_files(&data_dir).len() == 2);
     let resists = server.upload_document("resists", b"resists");
     let file = blob_of(&data_dir, &resists);
@@ -313,7 +314,7 @@ fn an_upload_under_way_is_not_in_a_backup_and_a_doomed_one_does_not_come_back() 
     restore(&to, &new);
     assert_eq!(assert_whole(&new), 1);
     assert_eq!(keys(&new, "shreds").len(), 0);
-    connection.send(&vec![b'h'; 1 << 20]);
+    connection.send(&half);
     connection.send(end);
     assert_eq!(connection.answer().0, Some(200));
 }

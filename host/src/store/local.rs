@@ -10,6 +10,7 @@ mod copy;
 mod inventory;
 
 pub use copy::Checksum;
+pub(super) use copy::Copies;
 
 use std::collections::HashSet;
 use std::io;

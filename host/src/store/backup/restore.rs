@@ -9,7 +9,7 @@
 
 use std::fs::File;
 use std::io::{self, Write as _};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -17,7 +17,7 @@ use uuid::Uuid;
 use super::list::{Line, Reader};
 use super::verify::{self, LIST};
 use super::{BackupError, Manifest, PAGE, Progress, Result, failed, manifest, sync_folder};
-use crate::store::local::{Checksum, Local};
+use crate::store::local::{Checksum, Copies, Local};
 use crate::store::sqlite;
 use crate::target::now_ms;
 
@@ -99,15 +99,15 @@ impl Terms {
 /// # Errors
 /// It is one of them, or cannot be looked at.
 pub fn must_be_usable(data_dir: &Path) -> Result<()> {
-    let refusals: [(&str, fn(PathBuf) -> BackupError); 2] = [
-        (MARK, BackupError::Unrestored),
-        (manifest::FILE, BackupError::IsBackup),
-    ];
-    for (name, refusal) in refusals {
+    let has = |name: &str| {
         let file = data_dir.join(name);
-        if file.try_exists().map_err(failed("look for", &file))? {
-            return Err(refusal(data_dir.to_owned()));
-        }
+        file.try_exists().map_err(failed("look for", &file))
+    };
+    if has(MARK)? {
+        return Err(BackupError::Unrestored(data_dir.to_owned()));
+    }
+    if has(manifest::FILE)? {
+        return Err(BackupError::IsBackup(data_dir.to_owned()));
     }
     Ok(())
 }
@@ -282,16 +282,16 @@ impl Mark {
 /// Puts the bytes in their place: the one place that makes the directory of the bytes.
 fn put_bytes(from: &Path, to: &Path, progress: Progress<'_>) -> Result<()> {
     let source = verify::bytes(from)?;
-    let bytes = Local::open(to)?;
+    let mut copies = Copies::new(Local::open(to)?);
     let mut list = Reader::open(&from.join(LIST))?;
     let mut size = 0;
     loop {
         let lines = list.next(PAGE)?;
         if lines.is_empty() {
-            return Ok(bytes.sync_names()?);
+            return Ok(copies.sync()?);
         }
         for line in lines {
-            put_blob(from, &source, &bytes, &line).map_err(|error| match error {
+            put_blob(from, &source, &mut copies, &line).map_err(|error| match error {
                 BackupError::Store(source) => BackupError::Copy {
                     key: line.key,
                     to: to.to_owned(),
@@ -306,14 +306,14 @@ fn put_bytes(from: &Path, to: &Path, progress: Progress<'_>) -> Result<()> {
 }
 
 /// Copies one blob, unless an earlier try has done so.
-fn put_blob(from: &Path, source: &Local, bytes: &Local, line: &Line) -> Result<()> {
-    let wanted = line.checksum();
+fn put_blob(from: &Path, source: &Local, copies: &mut Copies, line: &Line) -> Result<()> {
+    let (wanted, bytes) = (line.checksum(), copies.place());
     match bytes.checksum(line.key)? {
         Some(found) if found == wanted => return Ok(()),
         Some(_) => bytes.discard(line.key)?,
         None => {}
     }
-    match source.copy_to(bytes, line.key)? {
+    match copies.add(source, line.key)? {
         Some(copied) if copied == wanted => Ok(()),
         Some(copied) => Err(verify::damaged(from, verify::differs(line, &copied))),
         None => {

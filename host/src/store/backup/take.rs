@@ -14,7 +14,7 @@ use super::list::{Line, Reader, Writer};
 use super::manifest::{self, LeftOut, Manifest};
 use super::verify::{self, LIST};
 use super::{BackupError, PAGE, Progress, Result, failed};
-use crate::store::local::{Checksum, Local};
+use crate::store::local::{Checksum, Copies, Local};
 use crate::store::sqlite::{self, Sqlite, backup::Rows};
 use crate::target::{BlobKey, now_ms};
 
@@ -36,7 +36,7 @@ struct Taking<'a> {
     to: &'a Path,
     live: Rows,
     bytes: &'a Local,
-    copy: Local,
+    copies: Copies,
     progress: Progress<'a>,
 }
 
@@ -57,19 +57,21 @@ pub fn take(
     let begun_at_ms = now_ms();
     must_be_empty(to)?;
     manifest::begin(to)?;
-    let taking = Taking {
+    let live = rows.live()?;
+    let mut taking = Taking {
         live: rows.live()?,
         bytes,
-        copy: Local::open(to)?,
+        copies: Copies::new(Local::open(to)?),
         to,
         progress,
     };
     let mut copied = Writer::create(&to.join(COPIED))?;
-    taking.copy_bytes(&taking.live, &mut copied)?;
+    taking.copy_bytes(&live, &mut copied)?;
     let moment = taking.copy_rows(limits)?;
     let (absent, unreadable_rows) = taking.copy_bytes(&moment, &mut copied)?;
     copied.finish()?;
-    verify::listed(to, &taking.copy, &to.join(COPIED), progress)?;
+    taking.copies.sync()?;
+    verify::listed(to, taking.copies.place(), &to.join(COPIED), progress)?;
 
     let as_of_ms = now_ms();
     let mut erased_meanwhile = taking.forget_erased(&moment)?;
@@ -100,7 +102,7 @@ pub fn take(
             unreadable_rows,
         },
     };
-    verify::rows(to, &manifest, &taking.copy)?;
+    verify::rows(to, &manifest, taking.copies.place())?;
     manifest.finish(to)?;
     Ok(manifest)
 }
@@ -117,7 +119,7 @@ fn must_be_empty(folder: &Path) -> Result<()> {
 impl Taking<'_> {
     /// Copies the bytes that these rows name, unless they are copied already. Returns the keys of those that
     /// are not there or have another size, and how many rows cannot be read.
-    fn copy_bytes(&self, rows: &Rows, copied: &mut Writer) -> Result<(Vec<BlobKey>, u64)> {
+    fn copy_bytes(&mut self, rows: &Rows, copied: &mut Writer) -> Result<(Vec<BlobKey>, u64)> {
         let (mut absent, mut unreadable, mut after) = (Vec::new(), 0, None);
         loop {
             let page = rows.blobs(after, PAGE)?;
@@ -127,7 +129,7 @@ impl Taking<'_> {
             };
             after = Some(*last);
             for (key, size_bytes) in page.blobs {
-                if self.copy.size(key)?.is_some() {
+                if self.copies.place().size(key)?.is_some() {
                     continue;
                 }
                 match self.copy_blob(key, size_bytes)? {
@@ -140,15 +142,15 @@ impl Taking<'_> {
     }
 
     /// Copies one blob, if it is there as its row says.
-    fn copy_blob(&self, key: BlobKey, size_bytes: u64) -> Result<Option<Checksum>> {
-        let copied = self.bytes.copy_to(&self.copy, key);
+    fn copy_blob(&mut self, key: BlobKey, size_bytes: u64) -> Result<Option<Checksum>> {
+        let copied = self.copies.add(self.bytes, key);
         let copied = copied.map_err(|source| BackupError::Copy {
             key,
             to: self.to.to_owned(),
             source,
         })?;
         if copied.is_some_and(|found| found.size_bytes != size_bytes) {
-            self.copy.discard(key)?;
+            self.copies.place().discard(key)?;
             return Ok(None);
         }
         Ok(copied)
@@ -192,7 +194,7 @@ impl Taking<'_> {
             let unnamed = moment.unnamed(&keys)?;
             for line in lines {
                 if unnamed.contains(&line.key) {
-                    self.copy.discard(line.key)?;
+                    self.copies.place().discard(line.key)?;
                     erased.push(line.key);
                 } else {
                     kept.push(&line)?;
@@ -216,7 +218,7 @@ impl Taking<'_> {
             let file = self.to.join(name);
             std::fs::remove_file(&file).map_err(failed("remove", &file))?;
         }
-        Ok(self.copy.sync_names()?)
+        Ok(self.copies.place().sync_names()?)
     }
 
     fn checksum(&self, name: &str) -> Result<Checksum> {

@@ -19,6 +19,10 @@ use crate::target::{BlobKey, Digest};
 /// How much of a file is in memory while it is copied.
 const BUFFER: usize = 256 << 10;
 
+/// How many copies, and how many bytes of them, are synced together.
+const AT_ONCE: usize = 64;
+const AT_ONCE_BYTES: u64 = 16 << 20;
+
 /// What tells a file from any other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -71,6 +75,77 @@ fn pour(from: &mut impl Read, to: &mut impl Write) -> io::Result<Checksum> {
     })
 }
 
+/// Blobs on their way into a directory, some of which may not be durable yet.
+///
+/// The volume is synced after some of them. A barrier for each would take several times as long, and a
+/// server on the same disk would wait for each of them.
+pub(in crate::store) struct Copies {
+    to: Local,
+    unsynced: Vec<File>,
+    unsynced_bytes: u64,
+}
+
+impl Copies {
+    pub(in crate::store) fn new(to: Local) -> Self {
+        Self {
+            to,
+            unsynced: Vec::new(),
+            unsynced_bytes: 0,
+        }
+    }
+
+    /// The directory.
+    pub(in crate::store) fn place(&self) -> &Local {
+        &self.to
+    }
+
+    /// Copies a blob, of whose key there is none in the directory. `None` if there is no such blob.
+    pub(in crate::store) fn add(&mut self, from: &Local, key: BlobKey) -> Result<Option<Checksum>> {
+        let Some((mut from, _)) = from.shared.open(key).map_err(store_error)? else {
+            return Ok(None);
+        };
+        let mut file = self.to.shared.create(key).map_err(store_error)?;
+        let checksum = pour(&mut from, &mut file).map_err(store_error)?;
+        self.unsynced.push(file);
+        self.unsynced_bytes += checksum.size_bytes;
+        if self.unsynced.len() >= AT_ONCE || self.unsynced_bytes >= AT_ONCE_BYTES {
+            self.sync_bytes()?;
+        }
+        Ok(Some(checksum))
+    }
+
+    /// Returns once all copies are durable.
+    pub(in crate::store) fn sync(&mut self) -> Result<()> {
+        self.sync_bytes()?;
+        self.to.sync_names()
+    }
+
+    fn sync_bytes(&mut self) -> Result<()> {
+        barrier(&self.to.shared.root, &self.unsynced).map_err(store_error)?;
+        self.unsynced.clear();
+        self.unsynced_bytes = 0;
+        Ok(())
+    }
+}
+
+/// Returns once these files are durable.
+#[cfg(target_os = "linux")]
+fn barrier(root: &Dir, files: &[File]) -> io::Result<()> {
+    // The handle itself is of a kind that cannot be synced.
+    rustix::fs::syncfs(root.open(".")?)?;
+    for file in files {
+        // What is read back comes from the disk then, and what a server reads stays in memory. Nothing depends
+        // on it.
+        let _ = rustix::fs::fadvise(file, 0, None, rustix::fs::Advice::DontNeed);
+    }
+    Ok(())
+}
+
+#[cfg(not(target_os = "linux"))]
+fn barrier(_: &Dir, files: &[File]) -> io::Result<()> {
+    files.iter().try_for_each(File::sync_all)
+}
+
 impl Local {
     /// Opens `blobs/` in a folder and makes nothing. `None` if it is not there.
     pub(in crate::store) fn existing(folder: &Path) -> Result<Option<Self>> {
@@ -79,20 +154,6 @@ impl Local {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(store_error(error)),
         }
-    }
-
-    /// Copies a blob to another directory, where there is none of its key, and returns once its bytes are
-    /// durable there. `None` if there is no such blob.
-    pub(in crate::store) fn copy_to(&self, to: &Self, key: BlobKey) -> Result<Option<Checksum>> {
-        let Some((mut from, _)) = self.shared.open(key).map_err(store_error)? else {
-            return Ok(None);
-        };
-        let copied = to.shared.create(key).and_then(|mut file| {
-            let checksum = pour(&mut from, &mut file)?;
-            file.sync_all()?;
-            Ok(checksum)
-        });
-        copied.map(Some).map_err(store_error)
     }
 
     /// Reads a blob to its end. `None` if there is none.
