@@ -15,6 +15,8 @@
 mod authorization;
 // Policies from their author's hand: new, tried, measured, and in three languages.
 mod authoring;
+// Backups: made beside a load, verified, put back, cut short.
+mod backup;
 // How many deletes tenants and callers may have.
 mod budgets;
 // A mixed load, the power goes, and a model says what may be left.

@@ -18,7 +18,7 @@
 //! | [`guest`] | engine, compiler, images, limits, breakers, plugin, gate, policy: all that touches wasmtime |
 //! | [`platform`] | what an embedder brings |
 //! | [`auth`] | credentials → caller |
-//! | [`store`] | traits, commit, shred, SQLite, local files |
+//! | [`store`] | traits, commit, shred, backup, SQLite, local files |
 //! | [`config`] | what an operator sets, with its defaults |
 //! | [`request`], [`error`] | what is asked, and the closed list of outcomes |
 //! | [`naming`] | who can own an object, and what its id can be |

@@ -14,6 +14,7 @@ use crate::auth::Credentials;
 use crate::config::Config;
 use crate::erase::{Atropos, Platform};
 use crate::guest::{ALLOW_ALL, GuestError};
+use crate::store::backup::{self, BackupError};
 use crate::store::doctor::Doctor;
 use crate::store::local::{Local, place};
 use crate::store::sqlite::Sqlite;
@@ -81,6 +82,9 @@ pub enum ServiceError {
         /// Why.
         source: std::io::Error,
     },
+    /// It is a backup, or a restore into it was cut short.
+    #[error(transparent)]
+    Backup(#[from] BackupError),
     /// The storage in it does not open.
     #[error("cannot open the storage in {path}")]
     Store {
@@ -125,6 +129,7 @@ impl Storage {
             path: data_dir.to_owned(),
             source,
         })?;
+        backup::must_be_usable(data_dir)?;
         let open = || {
             if !Sqlite::exists(data_dir)? && place::has_bytes(data_dir)? {
                 return Err(StoreError::NoDatabase);
@@ -163,6 +168,11 @@ impl Service {
     /// The storage does not open, or the sandbox does not start.
     pub fn open(config: Config) -> Result<Self, ServiceError> {
         let mut service = Self::open_with(Atropos::start, config)?;
+        if let Err(error) = service.storage.rows.begin_run() {
+            // It protects a database that is put back by hand, and nothing else needs it.
+            let error = &error as &dyn std::error::Error;
+            tracing::warn!(error, "the database is not marked as that of this run");
+        }
         let period = Duration::from_millis(service.config.erase.quarantine_ms);
         service.sweep = Sweep::start(service.storage.bytes.clone(), period);
         Ok(service)

@@ -15,7 +15,7 @@ mod barrier;
 
 use std::{fmt, io};
 
-pub use barrier::Barrier;
+pub use barrier::{Barrier, sync_copy};
 
 macro_rules! steps {
     ($($(#[$about:meta])+ $step:ident = $name:literal,)+) => {

@@ -100,6 +100,7 @@ impl Stage {
         let fresh = format!("fresh-{nth}");
         let website = format!("70{nth}");
         let beside = format!("{}-{nth}", self.component);
+        let backup = format!("{}-{verb}-{nth}", self.component);
         let id;
         let photo = [&["photo", PHOTO, "--user", PHOTO_USER][..], &tenant].concat();
         let reason = [&photo[..], &["--reason", "a case"]].concat();
@@ -155,6 +156,11 @@ impl Stage {
             "component check" => &[&self.component],
             "component new" => &[&self.component, "--output", &beside],
             "component choose" => &["default"],
+            "backup" => &[&backup],
+            "restore" => {
+                support::verb(dir, &["backup", &backup]);
+                &[&backup, "--accept-erased-since", "1d"]
+            }
             new => panic!("this table does not know how to run `{new}`"),
         };
         let words = verb.split(' ').chain(rest.iter().copied());
@@ -245,6 +251,13 @@ fn each_verb_serves_whom_the_reviewed_table_says() {
                 let site = Site::new();
                 let up = |credentials| serve(&site.data_dir(), &arguments(0), credentials);
                 (up(none), up(wrong))
+            }
+            "restore" => {
+                let new = |nth| dir.with_file_name(format!("restored-{nth}"));
+                (
+                    run(&new(0), &arguments(0), none),
+                    run(&new(1), &arguments(1), wrong),
+                )
             }
             _ => (
                 run(dir, &arguments(0), none),

@@ -23,6 +23,7 @@ use crate::error::{Reason, Refused};
 use crate::guest::GuestError;
 use crate::replay::ReplayError;
 use crate::service::ServiceError;
+use crate::store::backup::BackupError;
 use crate::store::policies::Unrevised;
 use crate::store::{StoreError, VolumeError};
 use crate::text::{escape, escape_json};
@@ -123,6 +124,9 @@ pub enum Failure {
         /// What to do about them.
         remedy: &'static str,
     },
+    /// There is no backup, or none to restore.
+    #[error(transparent)]
+    Backup(#[from] BackupError),
     /// Recorded decisions did not come out again as they were recorded; the answer shows which.
     #[error("{differing} decisions did not come out as they are recorded")]
     NotReproduced {
@@ -242,9 +246,11 @@ impl Failure {
             },
             Self::Store(source) => store_class(source),
             Self::Service(ServiceError::Store { source, .. }) => store_class(source),
+            Self::Service(ServiceError::Backup(source)) => backup_class(source),
             Self::Service(_) | Self::Demo(_) => (Exit::Unavailable, "unavailable"),
             Self::ServerRunning { .. } => (Exit::Unavailable, "server-running"),
             Self::Diverged { .. } => (Exit::Diverged, "diverged"),
+            Self::Backup(source) => backup_class(source),
             Self::NotReproduced { .. } => (Exit::Refused, "not-reproduced"),
             Self::Replay(source) => match source {
                 ReplayError::Store(source) => store_class(source),
@@ -322,8 +328,12 @@ impl Failure {
                         Some("make the data directory writable for this user")
                     }
                     StoreError::Corrupt { .. } => Some(
-                        "restore `atropos.db` from a backup, leave `blobs` as it is, and run \
-                         `atropos doctor`",
+                        "restore it from a backup with `atropos restore --set-aside`, which keeps what is \
+                         there",
+                    ),
+                    StoreError::StrayLog => Some(
+                        "if the database was put there by hand, remove `atropos.db-wal` and \
+                         `atropos.db-shm`; else put the database back that they belong to",
                     ),
                     StoreError::WrongVolume(VolumeError::Strange) => Some(
                         "mount the volume of `blobs` and try again; if its files are lost for good, \
@@ -418,6 +428,28 @@ fn refused_exit(refused: &Refused) -> Exit {
         | Refused::WrongVolume
         | Refused::WrongDatabase
         | Refused::Unavailable => Exit::Unavailable,
+    }
+}
+
+fn backup_class(error: &BackupError) -> (Exit, &'static str) {
+    match error {
+        BackupError::NotEmpty(_)
+        | BackupError::Occupied { .. }
+        | BackupError::Meddled { .. }
+        | BackupError::Within(_)
+        | BackupError::OtherRestore(_) => (Exit::Refused, "not-empty"),
+        BackupError::NoBackup(_) => (Exit::Refused, "not-found"),
+        BackupError::Unfinished(_) => (Exit::Refused, "backup-unfinished"),
+        BackupError::Newer { .. } => (Exit::Refused, "backup-newer"),
+        BackupError::Manifest { .. } | BackupError::Damaged { .. } => {
+            (Exit::Refused, "backup-damaged")
+        }
+        BackupError::ErasedSince { .. } | BackupError::Ahead(_) => (Exit::Refused, "erased-since"),
+        BackupError::TooSlow { .. } => (Exit::Unavailable, "too-slow"),
+        BackupError::Unrestored(_) => (Exit::Unavailable, "unfinished-restore"),
+        BackupError::IsBackup(_) => (Exit::Unavailable, "is-backup"),
+        BackupError::Io { .. } => (Exit::Unavailable, "io"),
+        BackupError::Copy { source, .. } | BackupError::Store(source) => store_class(source),
     }
 }
 
@@ -527,7 +559,7 @@ mod tests {
         });
         let text = failure.text();
         assert!(
-            text.contains("remedy: restore `atropos.db` from a backup"),
+            text.contains("remedy: restore it from a backup with `atropos restore"),
             "{text}"
         );
         assert!(failure.json()["error"]["remedy"].is_string());

@@ -5,6 +5,7 @@
 //! the way that HTTP goes: a delete typed here is validated, judged and recorded like any other.
 
 mod activity;
+mod backup;
 mod bare;
 mod budget;
 mod chain;
@@ -24,6 +25,7 @@ mod output;
 mod policy;
 mod quarantine;
 mod replay;
+mod restore;
 mod serve;
 mod status;
 mod tenant;
@@ -127,6 +129,10 @@ enum Command {
     /// Show and settle which volume of bytes the database belongs to
     #[command(subcommand)]
     Volume(volume::Verb),
+    /// Copy all rows and bytes to a folder, beside a running server or without one
+    Backup(backup::Backup),
+    /// Put a backup into an empty data directory
+    Restore(restore::Restore),
     /// Judge recorded decisions again: as they were, or by another chain
     Replay(replay::Typed),
     /// Show at a glance what a server does, what is stored, and what resists
@@ -214,6 +220,8 @@ impl Cli {
         let answer = match self.command {
             Command::Serve(typed) => return serve::run(typed, config).await,
             Command::Doctor(typed) => return doctor::run(typed, config, self.global.json).await,
+            Command::Backup(typed) => return backup::run(typed, config, self.global.json).await,
+            Command::Restore(typed) => restore::run(typed, config).await?,
             Command::Policy(verb) => return verb.run(config, self.global.json).await,
             Command::Replay(typed) => return replay::run(typed, config, self.global.json).await,
             Command::Status => status::run(config).await?,

@@ -223,7 +223,7 @@ impl From<StoreError> for Failure {
             ),
             StoreError::WrongVolume(_) => WRONG_VOLUME,
             StoreError::WrongDatabase => WRONG_DATABASE,
-            StoreError::Newer { .. } | StoreError::NoDatabase => BROKEN,
+            StoreError::Newer { .. } | StoreError::NoDatabase | StoreError::StrayLog => BROKEN,
             // Damage may be mended, and a missing reservation made anew.
             StoreError::Corrupt { .. }
             | StoreError::Unavailable(_)

@@ -9,6 +9,7 @@
 //! to be the volume that the rows belong to.
 //! **Invariant:** a file is written only once, by the `put` that created it.
 
+mod copy;
 mod durable;
 mod inventory;
 pub mod marker;
@@ -16,6 +17,9 @@ pub mod place;
 mod quarantine;
 mod reader;
 mod root;
+
+pub use copy::Checksum;
+pub(super) use copy::Copies;
 
 use std::collections::HashSet;
 use std::io;
@@ -84,6 +88,17 @@ impl Local {
         Self {
             shared: Arc::new(Shared {
                 root: Root::new(data_dir, id),
+                lasting: Mutex::default(),
+                removals: Removals::default(),
+            }),
+        }
+    }
+
+    /// The bytes in a directory that belongs to no database.
+    fn apart(root: Dir) -> Self {
+        Self {
+            shared: Arc::new(Shared {
+                root: Root::fixed(root),
                 lasting: Mutex::default(),
                 removals: Removals::default(),
             }),
@@ -204,10 +219,14 @@ impl Shared {
     }
 
     fn open(&self, key: BlobKey) -> io::Result<Option<(Reader, u64)>> {
+        self.open_file(key)?.map(Reader::new).transpose()
+    }
+
+    fn open_file(&self, key: BlobKey) -> io::Result<Option<std::fs::File>> {
         let (shard, name) = at(key);
         let root = self.root.dir()?;
         match root.open(format!("{shard}/{name}")) {
-            Ok(file) => Reader::new(file.into_std()).map(Some),
+            Ok(file) => Ok(Some(file.into_std())),
             Err(error) => self.absent(&root, error).map(|()| None),
         }
     }

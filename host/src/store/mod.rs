@@ -7,6 +7,7 @@
 //! **Invariant:** nothing here knows HTTP or wasmtime, and nothing of one backend shows in a trait.
 //! **Invariant:** every blob that exists is named by a row or by a shred record.
 
+pub mod backup;
 pub mod blobs;
 pub mod budget;
 pub mod catalogue;
@@ -79,6 +80,9 @@ pub enum StoreError {
     /// There are bytes, and no database that could name them.
     #[error("there are bytes in `blobs`, and no database (`atropos.db`) that names them")]
     NoDatabase,
+    /// Beside it lies a write-ahead log that was not written to it.
+    #[error("the write-ahead log beside the database belongs to another database file")]
+    StrayLog,
     /// It was written by a newer version of this program.
     #[error("the storage has schema {found}, and this version knows up to {known}")]
     Newer {

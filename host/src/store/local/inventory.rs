@@ -114,7 +114,7 @@ pub(super) fn walk(blobs: &Dir, each: &mut dyn FnMut(Entry) -> io::Result<()>) -
 
 impl Shared {
     /// The size of a regular file; what a link points to is not looked at.
-    fn size(&self, key: BlobKey) -> io::Result<Option<u64>> {
+    pub(super) fn size(&self, key: BlobKey) -> io::Result<Option<u64>> {
         let (shard, name) = at(key);
         let root = self.root.dir()?;
         match root.symlink_metadata(format!("{shard}/{name}")) {

@@ -45,6 +45,7 @@ pub(super) fn copy(error: &StoreError) -> StoreError {
         StoreError::WrongVolume(wrong) => StoreError::WrongVolume(*wrong),
         StoreError::WrongDatabase => StoreError::WrongDatabase,
         StoreError::NoDatabase => StoreError::NoDatabase,
+        StoreError::StrayLog => StoreError::StrayLog,
         StoreError::Newer { found, known } => StoreError::Newer {
             found: *found,
             known: *known,

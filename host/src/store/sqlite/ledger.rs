@@ -34,19 +34,7 @@ impl Ledger for Sqlite {
     }
 
     async fn totals(&self) -> Result<Totals> {
-        let count = "
-            SELECT (SELECT count(*) FROM tenants) AS tenants,
-                (SELECT count(*) FROM objects) AS objects";
-        let totals = |rows: &Connection| {
-            first(rows, count, [], |row| {
-                Ok(Totals {
-                    tenants: unsigned(row, "tenants")?,
-                    objects: unsigned(row, "objects")?,
-                })
-            })
-        };
-        let totals = self.readers.read_long(totals).await?;
-        Ok(totals.unwrap_or_default())
+        self.readers.read_long(totals).await
     }
 
     async fn unnamed(&self, keys: &[BlobKey]) -> Result<Vec<BlobKey>> {
@@ -97,6 +85,19 @@ impl Ledger for Sqlite {
     }
 }
 
+pub(super) fn totals(rows: &Connection) -> Result<Totals> {
+    let count = "
+        SELECT (SELECT count(*) FROM tenants) AS tenants,
+            (SELECT count(*) FROM objects) AS objects";
+    let totals = first(rows, count, [], |row| {
+        Ok(Totals {
+            tenants: unsigned(row, "tenants")?,
+            objects: unsigned(row, "objects")?,
+        })
+    })?;
+    Ok(totals.unwrap_or_default())
+}
+
 fn named(row: &Row<'_>) -> Result<Named> {
     Ok(Named {
         key: key(row)?,
@@ -111,7 +112,7 @@ fn named(row: &Row<'_>) -> Result<Named> {
     })
 }
 
-fn verify(rows: &Connection) -> Result<Soundness> {
+pub(super) fn verify(rows: &Connection) -> Result<Soundness> {
     let checked = all(rows, "PRAGMA integrity_check(20)", [], |row| {
         Ok(row.get::<_, String>(0)?)
     });

@@ -7,6 +7,7 @@
 //! tried within `CHECKPOINT_AFTER` of every write and again until no reader is in its way.
 
 mod backlog;
+pub mod backup;
 mod budgets;
 mod catalogue;
 mod chains;
@@ -23,6 +24,7 @@ mod readers;
 mod reports;
 mod revisions;
 mod rows;
+mod run;
 mod schema;
 mod shadows;
 mod tenants;
@@ -63,7 +65,7 @@ pub const MEMORY_BYTES: u64 = 64 << 20;
 const OPEN: OpenFlags = OpenFlags::SQLITE_OPEN_READ_WRITE.union(OpenFlags::SQLITE_OPEN_NO_MUTEX);
 
 /// The file in the data directory; SQLite keeps `-wal` and `-shm` beside it.
-const FILE: &str = "atropos.db";
+pub const FILE: &str = "atropos.db";
 
 /// The embedded backend of [`super::Objects`], [`super::Chains`], [`super::Catalogue`],
 /// [`super::Tenants`], [`super::Policies`] and [`super::Ledger`].
@@ -81,9 +83,10 @@ impl Sqlite {
     /// Opens or creates `atropos.db` in the data directory.
     ///
     /// # Errors
-    /// Unwritable, damaged, or of a newer version.
+    /// Unwritable, damaged, of a newer version, or beside a write-ahead log that is not its own.
     pub fn open(data_dir: &Path) -> Result<Self> {
         let path = data_dir.join(FILE);
+        run::refuse_stray_log(&path)?;
         let before = files::identity(&path)?;
         let mut connection = match before {
             Some(_) => connect(&path)?,
