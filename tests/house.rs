@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// From the top down: each may use only what stands after it.
-const DIRECTION: [&str; 23] = [
+const DIRECTION: [&str; 25] = [
     "main",
     "cli",
     "author",
+    "memory",
     "http",
     "demo",
     "status",
@@ -27,6 +28,7 @@ const DIRECTION: [&str; 23] = [
     "text",
     "fair_cache",
     "fair_queue",
+    "background",
     "step",
 ];
 

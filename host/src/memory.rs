@@ -137,7 +137,7 @@ mod tests {
         for part in before.parts() {
             for key in part.set_by {
                 let (section, key) = key.split_once('.').unwrap();
-                let after = budget(&format!("[{section}]\n{key} = 200000000\n"));
+                let after = budget(&format!("[{section}]\n{key} = 300000000\n"));
                 let now = after.parts().iter().find(|now| now.what == part.what);
                 assert!(now.unwrap().bytes > part.bytes, "{section}.{key}");
             }

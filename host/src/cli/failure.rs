@@ -8,6 +8,8 @@
 //! | 3 | unavailable: storage, sandbox, input or output |
 //! | 4 | rows and bytes differ, says `doctor` |
 
+mod remedy;
+
 use std::error::Error;
 use std::fmt::Write as _;
 use std::io::Write as _;
@@ -23,9 +25,9 @@ use crate::error::{Reason, Refused};
 use crate::guest::GuestError;
 use crate::replay::ReplayError;
 use crate::service::ServiceError;
+use crate::store::StoreError;
 use crate::store::backup::BackupError;
 use crate::store::policies::Unrevised;
-use crate::store::{StoreError, VolumeError};
 use crate::text::{escape, escape_json};
 use crate::upload::UploadError;
 
@@ -322,38 +324,7 @@ impl Failure {
         let mut next: Option<&(dyn Error + 'static)> = Some(self);
         while let Some(error) = next {
             if let Some(error) = error.downcast_ref::<StoreError>() {
-                return match error {
-                    StoreError::Full(_) => Some("free some space; nothing was lost"),
-                    StoreError::ReadOnly(_) => {
-                        Some("make the data directory writable for this user")
-                    }
-                    StoreError::Corrupt { .. } => Some(
-                        "restore it from a backup with `atropos restore --set-aside`, which keeps what is \
-                         there",
-                    ),
-                    StoreError::StrayLog => Some(
-                        "if the database was put there by hand, remove `atropos.db-wal` and \
-                         `atropos.db-shm`; else put the database back that they belong to",
-                    ),
-                    StoreError::WrongVolume(VolumeError::Strange) => Some(
-                        "mount the volume of `blobs` and try again; if its files are lost for good, \
-                         `atropos volume adopt --bytes-are-lost`",
-                    ),
-                    StoreError::WrongVolume(_) => Some(
-                        "mount the volume of `blobs`; if what is there is the right one, \
-                         `atropos volume adopt`",
-                    ),
-                    StoreError::WrongDatabase => Some(
-                        "put `atropos.db` and its `-wal` and `-shm` back, or start the server again on \
-                         what is there",
-                    ),
-                    StoreError::NoDatabase => Some(
-                        "restore `atropos.db` from a backup; to begin with an empty one, move `blobs` \
-                         elsewhere first",
-                    ),
-                    StoreError::Newer { .. } => Some("use the version that wrote it, or a newer"),
-                    _ => None,
-                };
+                return remedy::of_storage(error);
             }
             next = error.source();
         }
