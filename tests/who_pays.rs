@@ -61,6 +61,8 @@ enum Control {
     Sync,
     /// Computing, and writing 8 MiB with a sync after each write, one after the other.
     Write,
+    /// Computing, and writing as many bytes as the server did, to files that are removed at once.
+    AsMuch,
 }
 
 impl Control {
@@ -70,6 +72,7 @@ impl Control {
             Self::Compute => None,
             Self::Sync => Some(32 << 10),
             Self::Write => Some(8 << 20),
+            Self::AsMuch => Some(1 << 20),
         }
     }
 }
@@ -153,7 +156,7 @@ const ROWS: [Row; 14] = [
         by: "40 uploads at once of 1 MiB, which break off",
         callers: 40,
         attack: |street, _| street.break_off(),
-        control: Control::Sync,
+        control: Control::AsMuch,
         config: "",
         policy: None,
     },
@@ -433,6 +436,16 @@ impl Street {
         })
     }
 
+    /// How many bytes the server has written.
+    fn written(&self) -> u64 {
+        let figures = std::fs::read_to_string(format!("/proc/{}/io", self.server.pid()));
+        let figures = figures.expect("figures");
+        let written = figures
+            .lines()
+            .find_map(|line| line.strip_prefix("wchar: "));
+        written.expect("a figure").parse().expect("a number")
+    }
+
     /// Seconds of processor time that the server and this process have used.
     fn computed(&self) -> f64 {
         seconds(Path::new("/proc/self/stat"))
@@ -487,6 +500,14 @@ fn write_and_sync(file: &Path, bytes: usize) {
     file.sync_data().expect("a disk");
 }
 
+/// Writes so many bytes, removes them, and waits until the pause is over since it began.
+fn write_and_remove(file: &Path, bytes: usize, pause: Duration) {
+    let begun = Instant::now();
+    std::fs::write(file, vec![1; bytes]).expect("room");
+    std::fs::remove_file(file).expect("a file");
+    std::thread::sleep(pause.saturating_sub(begun.elapsed()));
+}
+
 fn p99(took: &mut [Duration]) -> f64 {
     took.sort();
     took[(took.len() - 1) * 99 / 100].as_secs_f64() * 1000.0
@@ -509,14 +530,19 @@ fn what_an_attack_costs_another_tenant_beside_as_much_work_of_another_process() 
             let idle = street.computed();
             calm.extend(street.beside(0, |_| {}));
             let idle = street.computed() - idle;
-            let busy = street.computed();
+            let (busy, written_before) = (street.computed(), street.written());
             attacked.extend(street.beside(row.callers, |caller| (row.attack)(&street, caller)));
             let cost = (street.computed() - busy - idle).max(0.0) / PERIOD.as_secs_f64();
             let part = (cost / cores as f64).min(1.0);
             let bytes = row.control.bytes();
+            let written = (street.written() - written_before) as f64;
+            let pause = PERIOD.mul_f64((1 << 20) as f64 / written.max(1.0));
             let threads = cores + usize::from(bytes.is_some());
             elsewhere.extend(street.beside(threads, |thread| match bytes {
-                Some(bytes) if thread == cores => write_and_sync(&scratch, bytes),
+                Some(bytes) if thread == cores => match row.control {
+                    Control::AsMuch => write_and_remove(&scratch, bytes, pause),
+                    _ => write_and_sync(&scratch, bytes),
+                },
                 _ => compute(part),
             }));
         }

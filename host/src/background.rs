@@ -8,9 +8,14 @@ use std::future::Future;
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::task::JoinError;
 
-/// How much less of a contended core these threads get: about a third of what a serving thread gets, so
-/// that a guest still keeps to a deadline that its fuel allows it to keep.
-const NICENESS: i32 = 5;
+/// How much less of a contended core threads get than those that serve.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Priority {
+    /// About a third, so that a guest still keeps to a deadline that its fuel allows it to keep.
+    Lower = 5,
+    /// About a tenth.
+    Low = 10,
+}
 
 /// Threads of low priority, which end when this is dropped.
 pub(crate) struct Background {
@@ -24,12 +29,12 @@ impl Background {
     ///
     /// # Errors
     /// The machine has no more threads or file descriptors.
-    pub(crate) fn start(threads: usize) -> std::io::Result<Self> {
+    pub(crate) fn start(threads: usize, priority: Priority) -> std::io::Result<Self> {
         let runtime = Builder::new_multi_thread()
             .worker_threads(1)
             .max_blocking_threads(threads.max(1))
             .thread_name("atropos-background")
-            .on_thread_start(lower_priority)
+            .on_thread_start(move || lower(priority))
             .enable_all()
             .build()?;
         Ok(Self {
@@ -73,9 +78,9 @@ impl Drop for Background {
 
 /// On Linux this is of the calling thread alone. Where it is not to be had, the threads are like any
 /// other.
-fn lower_priority() {
+fn lower(priority: Priority) {
     if cfg!(target_os = "linux") {
-        let _ = rustix::process::nice(NICENESS);
+        let _ = rustix::process::nice(priority as i32);
     }
 }
 
@@ -87,7 +92,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_panic_ends_its_own_job_and_no_thread() {
-        let background = Background::start(1).unwrap();
+        let background = Background::start(1, Priority::Lower).unwrap();
         for _ in 0..3 {
             assert!(background.compute(|| panic!("as a test")).await.is_err());
             assert!(background.run(async { panic!("as a test") }).await.is_err());
@@ -100,8 +105,8 @@ mod tests {
     #[tokio::test]
     async fn the_threads_that_serve_come_first() {
         let niceness = || rustix::process::nice(0).unwrap();
-        let background = Background::start(1).unwrap();
-        let lower = (niceness() + NICENESS).min(19);
+        let background = Background::start(1, Priority::Lower).unwrap();
+        let lower = (niceness() + Priority::Lower as i32).min(19);
         assert_eq!(background.compute(niceness).await.unwrap(), lower);
         let both = async move { (niceness(), spawn_blocking(niceness).await) };
         let (awaits, blocks) = background.run(both).await.unwrap();

@@ -10,6 +10,7 @@
 //! **Invariant:** of the requests of one caller that have the same key, one at most has an effect, and
 //! only who is authenticated, and let through by the plugin, learns what became of it.
 
+mod crowds;
 mod repeats;
 
 use std::sync::Arc;
@@ -27,6 +28,7 @@ use crate::store::commit::{CommitError, Committer};
 use crate::store::decision::Decision;
 use crate::target::Kind;
 
+use self::crowds::Crowds;
 use self::repeats::Repeats;
 
 pub use crate::platform::Platform;
@@ -94,6 +96,7 @@ impl Atropos {
             sandbox: Sandbox::start(&platform, config)?,
             repeats: Repeats::new(platform, &config.erase),
             committer,
+            crowds: Crowds::new(),
             crowded: AtomicU32::new(0),
         };
         Ok(Self {
@@ -153,6 +156,7 @@ struct Flow {
     sandbox: Sandbox,
     committer: Committer,
     repeats: Repeats,
+    crowds: Crowds,
     /// For how many requests there was no room.
     crowded: AtomicU32,
 }
@@ -167,10 +171,16 @@ impl Flow {
         for _ in 0..DECISIONS {
             // The instances are gone when this is done: waiting for the disk takes no place in the
             // sandbox.
+            let turn = self.crowds.give_way(|| request.credential()).await;
             let served = self.sandbox.serve(request).await;
+            drop(turn);
             if served.crowded {
                 tokio::time::sleep(self.crowded_pause()).await;
             }
+            let _refusal = match &served.staged {
+                Ok(_) => None,
+                Err(_) => Some(self.crowds.refused(request.credential())),
+            };
             let once = self.repeats.once(request, key, &served);
             self.record(served.unused).await?;
             if let Some(answer) = self.repeats.first(once.as_ref()).await {

@@ -20,7 +20,7 @@ use tokio::time::timeout;
 use super::breakers::Subject;
 use super::failure::{GuestError, source};
 use super::policy::{Policy, Run};
-use crate::background::Background;
+use crate::background::{Background, Priority};
 use crate::config::{Config, GuestLimits};
 use crate::error::FaultKind;
 use crate::fair_queue::{FairQueue, Full, Place, Room, Slot};
@@ -61,7 +61,7 @@ impl SlowPolicies {
         let longest_run = config.allowance().most.deadline_ms;
         let longest_wait = longest_run.saturating_add(config.plugin.deadline_ms);
         let threads = (cores / 2).max(1);
-        let started = Background::start(threads);
+        let started = Background::start(threads, Priority::Lower);
         Ok(Self {
             threads: started.map_err(|error| GuestError::Threads(source(error)))?,
             slots: FairQueue::new(threads, room.clone()),

@@ -11,7 +11,7 @@ use std::thread::available_parallelism;
 
 use tokio::task::{JoinError, spawn_blocking};
 
-use crate::background::Background;
+use crate::background::{Background, Priority};
 use crate::fair_queue::{FairQueue, Full, Room, Slot};
 use crate::store::{Activity, Catalogue, ObjectPage, Page, StoreError, Stored};
 use crate::target::{Caller, CallerKind, Kind, TenantId};
@@ -54,7 +54,7 @@ impl Lists {
         Ok(Self {
             catalogue,
             queue: FairQueue::new(slots, Room::new(WAITING)),
-            threads: Arc::new(Background::start(slots)?),
+            threads: Arc::new(Background::start(slots, Priority::Low)?),
         })
     }
 
