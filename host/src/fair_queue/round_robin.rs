@@ -14,7 +14,7 @@ use tokio::sync::Notify;
 use super::{Key, Place, Room};
 
 /// How many items of one key are taken together with those of others.
-const OF_EACH: usize = 32;
+const OF_EACH: usize = 16;
 
 /// The end into which items are put. Cheap to clone.
 pub struct Sender<K: Key, T>(Arc<Open<K, T>>);
