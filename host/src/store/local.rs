@@ -25,11 +25,13 @@ use std::collections::HashSet;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
+use std::thread::available_parallelism;
 
 use async_trait::async_trait;
 use cap_std::fs::{Dir, OpenOptions};
 use parking_lot::Mutex;
 use tokio::io::{AsyncBufReadExt as _, AsyncRead, AsyncWriteExt as _, BufReader};
+use tokio::sync::Semaphore;
 use tokio::task::spawn_blocking;
 
 use super::volume::{Claims, VolumeError, VolumeId};
@@ -62,6 +64,9 @@ struct Shared {
     /// The directories whose own entries are durable.
     lasting: Mutex<HashSet<String>>,
     removals: Removals,
+    /// As many writes of uploads at once as there are cores: each takes a thread, and more of them would
+    /// take the cores from the threads that serve.
+    writes: Semaphore,
 }
 
 /// The directory of a blob, and its name in there.
@@ -90,6 +95,7 @@ impl Local {
                 root: Root::new(data_dir, id),
                 lasting: Mutex::default(),
                 removals: Removals::default(),
+                writes: Semaphore::new(available_parallelism().map_or(1, usize::from)),
             }),
         }
     }
@@ -101,6 +107,7 @@ impl Local {
                 root: Root::fixed(root),
                 lasting: Mutex::default(),
                 removals: Removals::default(),
+                writes: Semaphore::new(available_parallelism().map_or(1, usize::from)),
             }),
         }
     }
@@ -132,7 +139,8 @@ impl Blobs for Local {
         let file = self.blocking(move |shared| shared.create(key)).await?;
         let mut file = tokio::fs::File::from_std(file);
         file.set_max_buf_size(WRITE_BUFFER);
-        let size = copy(content, &mut file).await.map_err(store_error)?;
+        let copied = copy(content, &mut file, &self.shared.writes).await;
+        let size = copied.map_err(store_error)?;
         let file = file.into_std().await;
         step::pass(Step::PutSync).await?;
         self.blocking(move |_| Barrier::File.sync(&file)).await?;
@@ -323,6 +331,7 @@ fn create_dir(parent: &Dir, name: &str) -> io::Result<bool> {
 async fn copy(
     content: &mut (dyn AsyncRead + Send + Unpin),
     file: &mut tokio::fs::File,
+    writes: &Semaphore,
 ) -> io::Result<u64> {
     let mut content = BufReader::with_capacity(WRITE_BUFFER, content);
     let mut size = 0;
@@ -331,13 +340,16 @@ async fn copy(
         if some.is_empty() {
             break;
         }
+        // Never closed; were it, there would be no turns.
+        let turn = writes.acquire().await.ok();
         file.write_all(some).await?;
+        file.flush().await?;
+        drop(turn);
         let taken = some.len();
         size += taken as u64;
         step::pass(Step::PutWrite).await?;
         content.consume(taken);
     }
-    file.flush().await?;
     Ok(size)
 }
 
