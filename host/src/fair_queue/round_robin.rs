@@ -217,7 +217,7 @@ mod tests {
         send('a', 100);
         send('b', 100);
         taken.clear();
-        assert_eq!(receiver.recv_many(&mut taken, 40).await, 40);
+        assert_eq!(receiver.recv_many(&mut taken, OF_EACH).await, OF_EACH);
     }
 
     #[tokio::test]
