@@ -1,8 +1,8 @@
 //! A queue that takes turns between keys: one of each, then the next of each.
 //!
 //! **Invariant:** an item waits for at most as many items of another key as are before it of its own.
-//! **Invariant:** of items that are taken together, no more than [`OF_EACH`] are of one key unless all
-//! are, so that what is done with them at once takes no longer than that for whoever is among them.
+//! **Invariant:** of items that are taken together, no more than 16 are of one key unless all are. So what
+//! is done with all of them at once is done soon for whoever has one among them.
 //! **Invariant:** each item has places in a [`Room`], by its size, so that one key never fills the queue.
 
 use std::collections::{HashMap, VecDeque};
