@@ -153,8 +153,8 @@ const ROWS: [Row; 14] = [
     },
     Row {
         part: "memory (uploads)",
-        by: "40 uploads at once of 1 MiB, which break off",
-        callers: 40,
+        by: "32 uploads at once of 1 MiB, which break off",
+        callers: 32 / AT_ONCE,
         attack: |street, _| street.break_off(),
         control: Control::AsMuch,
         config: "",
@@ -337,15 +337,17 @@ impl Street {
         drop(request.bearer_auth(&self.server.token).json(&body).send());
     }
 
-    /// Sends a part of an upload and hangs up.
+    /// Sends a part of each of several uploads and hangs up.
     fn break_off(&self) {
         let (request, _) = self.server.raw_upload("a.bin", 8 << 20);
-        let mut connection = self.server.dial();
         let head = request.head.replace("Expect: 100-continue\r\n", "");
-        let part = vec![7; 1 << 20];
-        for bytes in [head.as_bytes(), &request.body, &part] {
-            if connection.try_send(bytes).is_err() {
-                return;
+        let part = vec![7; 64 << 10];
+        let mut connections: Vec<Raw> = (0..AT_ONCE).map(|_| self.server.dial()).collect();
+        let begin = [head.as_bytes(), &request.body];
+        for bytes in begin.into_iter().chain([&*part; 16]) {
+            for connection in &mut connections {
+                // One that was refused is closed.
+                let _ = connection.try_send(bytes);
             }
         }
     }
