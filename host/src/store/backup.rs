@@ -29,9 +29,12 @@ mod restore;
 mod take;
 mod verify;
 
-use std::io;
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
+use serde::Serialize;
+
+use crate::step::sync_copy;
 use crate::store::StoreError;
 use crate::target::BlobKey;
 
@@ -177,9 +180,23 @@ fn failed(what: &'static str, path: &Path) -> impl FnOnce(io::Error) -> BackupEr
     move |source| BackupError::Io { what, path, source }
 }
 
+/// Writes a file of this name, or over one that is there: whole or not at all, and durably.
+fn put_json(folder: &Path, name: &str, document: &impl Serialize) -> Result<()> {
+    let (path, new) = (folder.join(name), folder.join(format!("{name}.new")));
+    let write = || {
+        let mut file = std::fs::File::create(&new)?;
+        serde_json::to_writer_pretty(&mut file, document)?;
+        file.write_all(b"\n")?;
+        sync_copy(&file)?;
+        std::fs::rename(&new, &path)
+    };
+    write().map_err(failed("write", &path))?;
+    sync_folder(folder)
+}
+
 /// Returns once the names in a folder are durable.
 fn sync_folder(folder: &Path) -> Result<()> {
-    let synced = std::fs::File::open(folder).and_then(|folder| crate::step::sync_copy(&folder));
+    let synced = std::fs::File::open(folder).and_then(|folder| sync_copy(&folder));
     synced.map_err(failed("sync", folder))
 }
 

@@ -2,15 +2,13 @@
 //!
 //! **Invariant:** a manifest is replaced whole, and a finished one bears a digest of what it says.
 
-use std::fs::File;
-use std::io::{self, Write as _};
+use std::io;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::{BackupError, Result, failed, sync_folder};
-use crate::step::sync_copy;
+use super::{BackupError, Result, failed, put_json};
 use crate::store::local::Checksum;
 use crate::target::{BlobKey, Digest};
 
@@ -83,8 +81,9 @@ struct Document {
 
 /// Says that a backup is being made in this folder.
 pub(super) fn begin(folder: &Path) -> Result<()> {
-    put(
+    put_json(
         folder,
+        FILE,
         &Head {
             format: FORMAT,
             finished: false,
@@ -133,8 +132,9 @@ impl Manifest {
     /// Says that the backup is finished. The last thing that is done to it.
     pub(super) fn finish(&self, folder: &Path) -> Result<()> {
         let sha256 = digest(self).map_err(|error| failed("write", folder)(error.into()))?;
-        put(
+        put_json(
             folder,
+            FILE,
             &Document {
                 format: FORMAT,
                 finished: true,
@@ -147,17 +147,4 @@ impl Manifest {
 
 fn digest(manifest: &Manifest) -> serde_json::Result<Digest> {
     Ok(Digest::of(&serde_json::to_vec(manifest)?))
-}
-
-fn put(folder: &Path, document: &impl Serialize) -> Result<()> {
-    let (path, new) = (folder.join(FILE), folder.join("manifest.new"));
-    let write = || {
-        let mut file = File::create(&new)?;
-        serde_json::to_writer_pretty(&mut file, document)?;
-        file.write_all(b"\n")?;
-        sync_copy(&file)?;
-        std::fs::rename(&new, &path)
-    };
-    write().map_err(failed("write", &path))?;
-    sync_folder(folder)
 }

@@ -7,8 +7,7 @@
 //! **Invariant:** nothing that was in the directory is removed or written over: it is moved aside, if that
 //! was asked for, or the restore is refused.
 
-use std::fs::File;
-use std::io::{self, Write as _};
+use std::io;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
@@ -16,8 +15,9 @@ use uuid::Uuid;
 
 use super::list::{Line, Reader};
 use super::verify::{self, LIST};
-use super::{BackupError, Manifest, PAGE, Progress, Result, failed, manifest, sync_folder};
-use crate::step::sync_copy;
+use super::{
+    BackupError, Manifest, PAGE, Progress, Result, failed, manifest, put_json, sync_folder,
+};
 use crate::store::local::{Checksum, Copies, Local};
 use crate::store::sqlite;
 use crate::target::now_ms;
@@ -236,16 +236,7 @@ impl Mark {
     }
 
     fn write(&self, data_dir: &Path) -> Result<()> {
-        let (path, new) = (data_dir.join(MARK), data_dir.join(format!("{MARK}.new")));
-        let write = || {
-            let mut file = File::create(&new)?;
-            serde_json::to_writer(&mut file, self)?;
-            file.write_all(b"\n")?;
-            sync_copy(&file)?;
-            std::fs::rename(&new, &path)
-        };
-        write().map_err(failed("write", &path))?;
-        sync_folder(data_dir)
+        put_json(data_dir, MARK, self)
     }
 
     /// Moves aside what was in the directory, as far as that is not done.
