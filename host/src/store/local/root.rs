@@ -33,7 +33,6 @@ pub(super) struct Root {
     missed: AtomicBool,
 }
 
-#[derive(Clone)]
 struct Open {
     dir: Arc<Dir>,
     identity: Identity,
@@ -75,12 +74,18 @@ impl Root {
             return Ok(Arc::clone(dir));
         }
         let found = self.told(self.identity())?;
-        if let Some(open) = &*self.open.read()
-            && open.identity == found
-        {
+        let is_there = |open: &&Open| open.identity == found;
+        if let Some(open) = self.open.read().as_ref().filter(is_there) {
             return Ok(Arc::clone(&open.dir));
         }
-        self.told(self.reopen())
+        let mut open = self.open.write();
+        // Another caller may have opened it meanwhile: to open it once more would tell all that use its
+        // directory that it was moved.
+        if let Some(open) = open.as_ref().filter(is_there) {
+            return Ok(Arc::clone(&open.dir));
+        }
+        let opened = open.insert(self.told(self.reopen())?);
+        Ok(Arc::clone(&opened.dir))
     }
 
     /// The directory, with its marker read again.
@@ -113,17 +118,15 @@ impl Root {
         Ok((found.dev(), found.ino()))
     }
 
-    fn reopen(&self) -> io::Result<Arc<Dir>> {
+    fn reopen(&self) -> io::Result<Open> {
         let outside = Dir::open_ambient_dir(&self.data_dir, ambient_authority())?;
         let dir = outside.open_dir(BLOBS).map_err(missing)?;
         self.check(&dir)?;
         let found = dir.dir_metadata()?;
-        let open = Open {
+        Ok(Open {
             dir: Arc::new(dir),
             identity: (found.dev(), found.ino()),
-        };
-        *self.open.write() = Some(open.clone());
-        Ok(open.dir)
+        })
     }
 
     fn check(&self, dir: &Dir) -> io::Result<()> {

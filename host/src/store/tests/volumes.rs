@@ -80,6 +80,22 @@ async fn a_blob_whose_volume_goes_while_it_is_written_is_not_durable() {
 }
 
 #[tokio::test]
+async fn many_that_look_at_a_place_first_and_at_once_find_it_the_same() {
+    for _ in 0..50 {
+        let backend = Backend::embedded().await;
+        let looks: Vec<_> = (0..8)
+            .map(|_| {
+                let blobs = Arc::clone(&backend.blobs);
+                tokio::spawn(async move { blobs.is_absent(BlobKey::random()).await })
+            })
+            .collect();
+        for look in looks {
+            assert!(look.await.unwrap().unwrap());
+        }
+    }
+}
+
+#[tokio::test]
 async fn bytes_are_removed_where_the_path_leads_and_not_where_it_led() {
     let backend = Backend::embedded().await;
     let (key, aside) = (BlobKey::random(), backend.dir.path().join("aside"));
