@@ -77,7 +77,7 @@ impl Control {
     }
 }
 
-const ROWS: [Row; 14] = [
+const ROWS: [Row; 15] = [
     Row {
         part: "serving threads",
         by: "8 callers who list 100,000 documents, the last page of one",
@@ -155,7 +155,20 @@ const ROWS: [Row; 14] = [
         part: "memory (uploads)",
         by: "32 uploads at once of 1 MiB, which break off",
         callers: 32 / AT_ONCE,
-        attack: |street, _| street.break_off(),
+        attack: |street, _| {
+            for begun in street.begin_uploads() {
+                begun.hang_up().answer();
+            }
+        },
+        control: Control::AsMuch,
+        config: "",
+        policy: None,
+    },
+    Row {
+        part: "places (uploads)",
+        by: "uploads of 1 MiB as fast as 2 callers can send, which break off",
+        callers: 2,
+        attack: |street, _| drop(street.begin_uploads()),
         control: Control::AsMuch,
         config: "",
         policy: None,
@@ -337,8 +350,8 @@ impl Street {
         drop(request.bearer_auth(&self.server.token).json(&body).send());
     }
 
-    /// Sends a part of each of several uploads and hangs up.
-    fn break_off(&self) {
+    /// Sends a part of each of several uploads.
+    fn begin_uploads(&self) -> Vec<Raw> {
         let (request, _) = self.server.raw_upload("a.bin", 8 << 20);
         let head = request.head.replace("Expect: 100-continue\r\n", "");
         let part = vec![7; 64 << 10];
@@ -350,6 +363,7 @@ impl Street {
                 let _ = connection.try_send(bytes);
             }
         }
+        connections
     }
 
     fn upload_photo(&self, bytes: &[u8]) {

@@ -164,6 +164,13 @@ impl Raw {
         error.is_some_and(|error| error.kind() == std::io::ErrorKind::ConnectionReset)
     }
 
+    /// Sends nothing more: what was begun breaks off where it is.
+    pub(crate) fn hang_up(self) -> Self {
+        // The server may have been first.
+        let _ = self.stream.shutdown(std::net::Shutdown::Write);
+        self
+    }
+
     /// Everything that the server says until it hangs up, and the status among it.
     pub(crate) fn answer(mut self) -> (Option<u16>, String) {
         let mut bytes = Vec::new();

@@ -17,6 +17,7 @@ pub mod place;
 mod quarantine;
 mod reader;
 mod root;
+mod writes;
 
 pub use copy::Checksum;
 pub(super) use copy::Copies;
@@ -25,13 +26,11 @@ use std::collections::HashSet;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
-use std::thread::available_parallelism;
 
 use async_trait::async_trait;
 use cap_std::fs::{Dir, OpenOptions};
 use parking_lot::Mutex;
-use tokio::io::{AsyncBufReadExt as _, AsyncRead, AsyncWriteExt as _, BufReader};
-use tokio::sync::Semaphore;
+use tokio::io::AsyncRead;
 use tokio::task::spawn_blocking;
 
 use super::volume::{Claims, VolumeError, VolumeId};
@@ -40,15 +39,11 @@ use crate::step::{self, Barrier, Step};
 use crate::target::BlobKey;
 use durable::Removals;
 use reader::Reader;
-
-use self::root::Root;
+use root::Root;
+use writes::Writes;
 
 /// How much of a blob is in memory while it is read.
 const BUFFER: usize = 256 << 10;
-
-/// How much of a blob is in memory while it is written, twice: on its way to the file, and in its turn
-/// to be written. Whoever sends slowly has it for as long as the upload takes.
-const WRITE_BUFFER: usize = 64 << 10;
 
 /// How many removals one thread does in a row; a longer list is spread over several.
 const REMOVALS: usize = 64;
@@ -64,9 +59,7 @@ struct Shared {
     /// The directories whose own entries are durable.
     lasting: Mutex<HashSet<String>>,
     removals: Removals,
-    /// As many writes of uploads at once as there are cores: each takes a thread, and more of them would
-    /// take the cores from the threads that serve.
-    writes: Semaphore,
+    writes: Writes,
 }
 
 /// The directory of a blob, and its name in there.
@@ -95,7 +88,7 @@ impl Local {
                 root: Root::new(data_dir, id),
                 lasting: Mutex::default(),
                 removals: Removals::default(),
-                writes: Semaphore::new(available_parallelism().map_or(1, usize::from)),
+                writes: Writes::new(),
             }),
         }
     }
@@ -107,7 +100,7 @@ impl Local {
                 root: Root::fixed(root),
                 lasting: Mutex::default(),
                 removals: Removals::default(),
-                writes: Semaphore::new(available_parallelism().map_or(1, usize::from)),
+                writes: Writes::new(),
             }),
         }
     }
@@ -137,11 +130,8 @@ impl Local {
 impl Blobs for Local {
     async fn put(&self, key: BlobKey, content: &mut (dyn AsyncRead + Send + Unpin)) -> Result<u64> {
         let file = self.blocking(move |shared| shared.create(key)).await?;
-        let mut file = tokio::fs::File::from_std(file);
-        file.set_max_buf_size(WRITE_BUFFER);
-        let copied = copy(content, &mut file, &self.shared.writes).await;
-        let size = copied.map_err(store_error)?;
-        let file = file.into_std().await;
+        let written = self.shared.writes.write(content, file).await;
+        let (file, size) = written.map_err(store_error)?;
         step::pass(Step::PutSync).await?;
         self.blocking(move |_| Barrier::File.sync(&file)).await?;
         step::pass(Step::PutDirectory).await?;
@@ -326,31 +316,6 @@ fn create_dir(parent: &Dir, name: &str) -> io::Result<bool> {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
         Err(error) => Err(error),
     }
-}
-
-async fn copy(
-    content: &mut (dyn AsyncRead + Send + Unpin),
-    file: &mut tokio::fs::File,
-    writes: &Semaphore,
-) -> io::Result<u64> {
-    let mut content = BufReader::with_capacity(WRITE_BUFFER, content);
-    let mut size = 0;
-    loop {
-        let some = content.fill_buf().await?;
-        if some.is_empty() {
-            break;
-        }
-        // Never closed; were it, there would be no turns.
-        let turn = writes.acquire().await.ok();
-        file.write_all(some).await?;
-        file.flush().await?;
-        drop(turn);
-        let taken = some.len();
-        size += taken as u64;
-        step::pass(Step::PutWrite).await?;
-        content.consume(taken);
-    }
-    Ok(size)
 }
 
 fn store_error(error: io::Error) -> StoreError {
