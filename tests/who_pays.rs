@@ -8,7 +8,7 @@
 //! for everybody in either, so what counts is the ratio of the last two.
 
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use atropos_test_guests as guests;
@@ -61,8 +61,9 @@ enum Control {
     Sync,
     /// Computing, and writing 8 MiB with a sync after each write, one after the other.
     Write,
-    /// Computing, and writing as many bytes as the server did, to files that are removed at once.
-    AsMuch,
+    /// Computing, and writing as many bytes as the server did, to files of which so many are kept, as
+    /// the server keeps those of uploads under way.
+    AsMuch(usize),
 }
 
 impl Control {
@@ -72,7 +73,7 @@ impl Control {
             Self::Compute => None,
             Self::Sync => Some(32 << 10),
             Self::Write => Some(8 << 20),
-            Self::AsMuch => Some(1 << 20),
+            Self::AsMuch(_) => Some(1 << 20),
         }
     }
 }
@@ -160,7 +161,7 @@ const ROWS: [Row; 15] = [
                 begun.hang_up().answer();
             }
         },
-        control: Control::AsMuch,
+        control: Control::AsMuch(32),
         config: "",
         policy: None,
     },
@@ -169,7 +170,7 @@ const ROWS: [Row; 15] = [
         by: "uploads of 1 MiB as fast as 2 callers can send, which break off",
         callers: 2,
         attack: |street, _| drop(street.begin_uploads()),
-        control: Control::AsMuch,
+        control: Control::AsMuch(1024),
         config: "",
         policy: None,
     },
@@ -516,11 +517,13 @@ fn write_and_sync(file: &Path, bytes: usize) {
     file.sync_data().expect("a disk");
 }
 
-/// Writes so many bytes, removes them, and waits until the pause is over since it began.
-fn write_and_remove(file: &Path, bytes: usize, pause: Duration) {
+/// Writes so many bytes in place of the file that has this number, if there is one, and waits until the
+/// pause is over since it began.
+fn write_one_of(folder: &Path, number: usize, bytes: usize, pause: Duration) {
     let begun = Instant::now();
+    let file = folder.join(number.to_string());
+    let _ = std::fs::remove_file(&file);
     std::fs::write(file, vec![1; bytes]).expect("room");
-    std::fs::remove_file(file).expect("a file");
     std::thread::sleep(pause.saturating_sub(begun.elapsed()));
 }
 
@@ -541,6 +544,8 @@ fn what_an_attack_costs_another_tenant_beside_as_much_work_of_another_process() 
         let street = Street::new(row);
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let scratch = street.site.folder().join("scratch");
+        std::fs::create_dir(&scratch).expect("a folder");
+        let written_files = AtomicUsize::new(0);
         let (mut calm, mut attacked, mut elsewhere) = (Vec::new(), Vec::new(), Vec::new());
         for _ in 0..ROUNDS {
             let idle = street.computed();
@@ -556,8 +561,11 @@ fn what_an_attack_costs_another_tenant_beside_as_much_work_of_another_process() 
             let threads = cores + usize::from(bytes.is_some());
             elsewhere.extend(street.beside(threads, |thread| match bytes {
                 Some(bytes) if thread == cores => match row.control {
-                    Control::AsMuch => write_and_remove(&scratch, bytes, pause),
-                    _ => write_and_sync(&scratch, bytes),
+                    Control::AsMuch(kept) => {
+                        let number = written_files.fetch_add(1, Ordering::Relaxed);
+                        write_one_of(&scratch, number % kept, bytes, pause);
+                    }
+                    _ => write_and_sync(&scratch.join("synced"), bytes),
                 },
                 _ => compute(part),
             }));

@@ -8,6 +8,12 @@ use atropos::step;
 use clap::Parser as _;
 use tracing_subscriber::EnvFilter;
 
+/// How many tasks a thread polls before it looks what sockets have to say, and before it looks for tasks
+/// that other threads have woken (the database's, say). By default it is 61 of each: a request then waits
+/// behind so many of whoever floods the server, at each of its steps.
+const POLLS_BEFORE_EVENTS: u32 = 11;
+const POLLS_BEFORE_OTHERS: u32 = 5;
+
 fn main() -> ExitCode {
     let _told = step::listen();
     let cli = match Cli::try_parse() {
@@ -33,6 +39,8 @@ fn run(cli: Cli) -> Result<(), Failure> {
     start_telemetry(&cli.log(&config))?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
+        .event_interval(POLLS_BEFORE_EVENTS)
+        .global_queue_interval(POLLS_BEFORE_OTHERS)
         .build()
         .map_err(|source| Failure::Io {
             what: "cannot start the runtime".to_owned(),
