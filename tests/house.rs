@@ -224,6 +224,11 @@ fn whatever_is_made_durable_is_made_so_by_a_named_barrier() {
         for call in ["sync_all(", "sync_data(", "fsync(", "fdatasync("] {
             assert!(!text.contains(call), "{file} calls {call}…)");
         }
+        let copies = file.starts_with("store/backup") || file == "store/local/copy.rs";
+        assert!(
+            copies || !text.contains("sync_copy("),
+            "{file} makes no copy"
+        );
     }
     let code: String = sources.into_values().collect();
     for barrier in atropos::step::Barrier::ALL {

@@ -1,305 +1,225 @@
 //! The power is lost: what the kernel had not written is gone, too, and whatever was answered holds.
 //!
-//! Rows and bytes are each on a file system of their own, in an image file, which commits by itself
-//! only after minutes. The server is killed, the images are copied at once, and the copies are served
-//! from: what is in them is what was made durable.
+//! The server is killed, and what was made durable by then is served from. On ext4, rows and bytes are each
+//! on a file system of their own, in an image file, which commits by itself only after minutes: the images
+//! are copied at once. As ext4 keeps more than fsync(2) promises, both are also put on a file system that
+//! keeps no more.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod compiled;
+mod ground;
+mod operations;
+mod world;
+
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
 
 use atropos::step::Barrier;
-use atropos::target::Kind;
 
-use crate::support::asking::{Answer, ask};
-use crate::support::machine::Disk;
 use crate::support::random::Random;
-use crate::support::site::{Site, blob_files, database, keys, wait_until};
 use crate::support::written::assert_written;
-use crate::support::{Server, Starting, at_once_while, run};
-
-const CLIENTS: usize = 8;
-
-/// How many objects are uploaded in one round, in which half of those that are there are deleted.
-const UPLOADS: usize = 24;
-
-/// No deadline interferes, and what takes long is no fault.
-const CONFIG: &str = "[plugin]\ndeadline-ms = 60000\n[policy]\ndeadline-ms = 60000\n\
-    [http]\nrequest-timeout-ms = 60000\nheader-timeout-ms = 600000\n[log]\nfilter = \"warn\"\n";
+use ground::Place;
+use operations::{
+    ADOPTION, BACKUP, EXPIRY, FIRST_START, NEW_DIRECTORY, OPERATIONS, Operation, QUARANTINE,
+    RELEASE, afterwards, amid_each,
+};
+use world::World;
 
 /// What must not be found afterwards.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Loss {
+    Start,
     Database,
     Undone,
     Upload,
     Unnamed,
+    Moved,
+    Unmoved,
+    Period,
+    Backup,
     Doctor,
 }
 
 impl Loss {
     fn words(self) -> &'static str {
         match self {
+            Self::Start => "no server starts",
             Self::Database => "the database is damaged",
             Self::Undone => "a delete that was answered is undone",
             Self::Upload => "an upload that was answered is lost",
             Self::Unnamed => "bytes that nothing names",
+            Self::Moved => "a file that was moved is lost",
+            Self::Unmoved => "a file that was moved is where it was",
+            Self::Period => "a file in quarantine is erased too soon",
+            Self::Backup => "a backup that was finished cannot be restored",
             Self::Doctor => "the doctor finds something",
         }
     }
 }
 
-/// Each fsync, what it protects, and what is found without it; nothing, where ext4 keeps more than
-/// fsync(2) promises.
-const BARRIERS: [(Barrier, &str, Option<&[Loss]>); 6] = [
-    (
-        Barrier::File,
-        "the bytes of an uploaded file (`store/local.rs`, `put`)",
-        Some(&[Loss::Upload]),
-    ),
-    (
-        Barrier::Entry,
-        "the entry of an uploaded file in its directory (`store/local.rs`, `put`)",
-        None,
-    ),
-    (
-        Barrier::Directory,
-        "the entries of `blobs/` and of the directories in it (`store/local.rs`, `put` and `open`)",
-        None,
-    ),
-    (
-        Barrier::Removals,
-        "the absence of a removed file (`store/local.rs`, `sync_removals`)",
-        Some(&[Loss::Unnamed]),
-    ),
-    (
-        Barrier::Commit,
-        "a committed transaction, in the log of the database (SQLite, `synchronous`)",
-        Some(&[Loss::Undone, Loss::Upload]),
-    ),
-    (
-        Barrier::Checkpoint,
-        "the database, before its log is emptied (SQLite, `wal_checkpoint`)",
-        Some(&[Loss::Database, Loss::Undone, Loss::Upload]),
-    ),
+/// When the power is lost.
+#[derive(Clone, Copy)]
+enum Cut {
+    /// While clients upload and delete, again and again.
+    Amid,
+    /// Once this was answered.
+    After(Operation),
+}
+
+/// What is known of an fsync.
+struct Known {
+    barrier: Barrier,
+    protects: &'static str,
+    /// Each of these shows it.
+    cuts: &'static [Cut],
+    /// What is found without it: nothing, where ext4 keeps more than fsync(2) promises.
+    on_ext4: &'static [Loss],
+    on_forgetful: &'static [Loss],
+}
+
+const BARRIERS: [Known; 15] = [
+    Known {
+        barrier: Barrier::File,
+        protects: "the bytes of an uploaded file (`store/local.rs`, `put`)",
+        cuts: &[Cut::Amid],
+        on_ext4: &[Loss::Upload],
+        on_forgetful: &[Loss::Upload],
+    },
+    Known {
+        barrier: Barrier::Entry,
+        protects: "the entry of an uploaded file in its directory (`store/local.rs`, `put`)",
+        cuts: &[Cut::Amid],
+        on_ext4: &[],
+        on_forgetful: &[Loss::Upload],
+    },
+    Known {
+        barrier: Barrier::Directory,
+        protects: "the entry of a directory in `blobs/` (`store/local.rs`, `make_directory`)",
+        cuts: &[Cut::Amid, Cut::After(QUARANTINE), Cut::After(RELEASE)],
+        on_ext4: &[],
+        on_forgetful: &[Loss::Upload, Loss::Moved],
+    },
+    Known {
+        barrier: Barrier::Folder,
+        protects: "the entry of a data directory or of a backup (`store/local/place.rs`, `make_folder`)",
+        cuts: &[Cut::After(NEW_DIRECTORY), Cut::After(BACKUP)],
+        on_ext4: &[],
+        on_forgetful: &[Loss::Upload, Loss::Backup],
+    },
+    Known {
+        barrier: Barrier::Blobs,
+        protects: "the entry of `blobs/` (`store/local/place.rs`, `make`)",
+        cuts: &[Cut::After(FIRST_START)],
+        on_ext4: &[],
+        on_forgetful: &[],
+    },
+    Known {
+        barrier: Barrier::Marker,
+        protects: "the bytes of a volume's marker (`store/local/marker.rs`, `write`)",
+        cuts: &[Cut::After(FIRST_START)],
+        on_ext4: &[Loss::Start],
+        on_forgetful: &[Loss::Start],
+    },
+    Known {
+        barrier: Barrier::MarkerEntry,
+        protects: "the entry of a volume's marker (`store/local/marker.rs`, `write`)",
+        cuts: &[Cut::After(ADOPTION)],
+        on_ext4: &[Loss::Start],
+        on_forgetful: &[Loss::Start],
+    },
+    Known {
+        barrier: Barrier::Run,
+        protects: "the bytes of the file that names the marks of a run (`store/sqlite/run.rs`, `write`)",
+        cuts: &[Cut::Amid],
+        on_ext4: &[],
+        on_forgetful: &[Loss::Start],
+    },
+    Known {
+        barrier: Barrier::RunEntry,
+        protects: "the entry of that file (`store/sqlite/run.rs`, `write`)",
+        cuts: &[Cut::Amid],
+        on_ext4: &[],
+        on_forgetful: &[Loss::Start],
+    },
+    Known {
+        barrier: Barrier::Arrival,
+        protects: "when a file came to the quarantine (`store/local/quarantine.rs`, `came`)",
+        cuts: &[Cut::After(QUARANTINE)],
+        on_ext4: &[],
+        on_forgetful: &[Loss::Period],
+    },
+    Known {
+        barrier: Barrier::MovedTo,
+        protects: "the new entry of a moved file (`store/local/quarantine.rs`)",
+        cuts: &[Cut::After(QUARANTINE), Cut::After(RELEASE)],
+        on_ext4: &[],
+        on_forgetful: &[Loss::Moved],
+    },
+    Known {
+        barrier: Barrier::MovedFrom,
+        protects: "the absence of its old entry (`store/local/quarantine.rs`)",
+        cuts: &[Cut::After(QUARANTINE), Cut::After(RELEASE)],
+        on_ext4: &[],
+        on_forgetful: &[Loss::Unmoved],
+    },
+    Known {
+        barrier: Barrier::Removals,
+        protects: "the absence of a removed file (`store/local.rs`, `sync_removals`, and \
+                   `store/local/quarantine.rs`, `expire`)",
+        cuts: &[Cut::Amid, Cut::After(EXPIRY)],
+        on_ext4: &[Loss::Unnamed],
+        on_forgetful: &[Loss::Unnamed],
+    },
+    Known {
+        barrier: Barrier::Commit,
+        protects: "a committed transaction, in the log of the database (SQLite, `synchronous`)",
+        cuts: &[Cut::Amid],
+        on_ext4: &[Loss::Undone, Loss::Upload],
+        on_forgetful: &[Loss::Undone, Loss::Upload],
+    },
+    Known {
+        barrier: Barrier::Checkpoint,
+        protects: "the database, before its log is emptied (SQLite, `wal_checkpoint`)",
+        cuts: &[Cut::Amid],
+        on_ext4: &[Loss::Start, Loss::Database, Loss::Undone, Loss::Upload],
+        on_forgetful: &[Loss::Start, Loss::Database, Loss::Undone, Loss::Upload],
+    },
 ];
 
-/// A site on two disks, and what its clients were told.
-struct World {
-    // Dropped in this order: nothing is left in the folder that is mounted or in use.
-    server: Server,
-    disks: Vec<Disk>,
-    site: Site,
-    /// What tests leave out.
-    points: String,
-    live: BTreeMap<String, Vec<u8>>,
-    gone: BTreeSet<String>,
-    /// What was uploaded at any time, by its content.
-    known: BTreeSet<Vec<u8>>,
-}
-
-impl World {
-    fn new(points: &str) -> Option<Self> {
-        let mut site = Site::unmade();
-        let image = |name: &str| site.folder().join(name);
-        let data_dir = site.data_dir();
-        let rows = Disk::make(&image("rows"), &data_dir)?;
-        let bytes = Disk::make(&image("bytes"), &data_dir.join("blobs"))?;
-        site.make();
-        let server = serve(&site, points).expect("a server");
-        // What was compiled is not made durable, and need not be compiled in each round.
-        rows.sync();
-        bytes.sync();
-        Some(Self {
-            site,
-            disks: vec![rows, bytes],
-            server,
-            points: points.to_owned(),
-            live: BTreeMap::new(),
-            gone: BTreeSet::new(),
-            known: BTreeSet::new(),
-        })
-    }
-
-    /// Uploads and deletes until the power is lost, and says what must not be found then.
-    fn round(mut self, random: &mut Random) -> (Option<Self>, BTreeSet<Loss>) {
-        let contents: Vec<_> = (0..UPLOADS).map(|_| content(random)).collect();
-        self.known.extend(contents.iter().cloned());
-        let doomed: Vec<_> = self
-            .live
-            .keys()
-            .take(self.live.len() / 2)
-            .cloned()
-            .collect();
-        let uploads = contents.into_iter().map(Deed::Upload);
-        let deletes = doomed.into_iter().map(Deed::Delete);
-        // What is uploaded last makes durable what was removed before.
-        let deeds: Vec<_> = match random.below(2) {
-            0 => uploads.chain(deletes).collect(),
-            _ => deletes.chain(uploads).collect(),
-        };
-        let enough = random.below(deeds.len() as u64 + 1) as usize;
-        let then = Duration::from_millis(random.below(900));
-        let answered = AtomicUsize::new(0);
-        let ask = |deed: &Deed| {
-            let answer = deed.ask(&self.server);
-            answered.fetch_add(usize::from(answer.is_some()), Ordering::SeqCst);
-            answer
-        };
-        let answers = at_once_while(CLIENTS, &deeds, ask, || {
-            while answered.load(Ordering::SeqCst) < enough {
-                std::thread::sleep(Duration::from_micros(200));
-            }
-            std::thread::sleep(then);
-            self.server.signal("KILL");
-        });
-        let Self {
-            site,
-            disks,
-            server,
-            points,
-            ..
-        } = self;
-        server.kill();
-        let disks = Disk::cut(disks);
-        let mut unsure = BTreeSet::new();
-        for (deed, answer) in deeds.into_iter().zip(answers) {
-            match (deed, answer) {
-                (Deed::Upload(content), Some((200, body))) => {
-                    let guid = serde_json::from_str(&body).expect("a GUID");
-                    self.live.insert(guid, content);
-                }
-                (Deed::Upload(_), None) => {}
-                (Deed::Delete(guid), Some((200, _))) => {
-                    self.live.remove(&guid);
-                    self.gone.insert(guid);
-                }
-                (Deed::Delete(guid), None) => {
-                    unsure.insert(guid);
-                }
-                (_, other) => panic!("{other:?}"),
-            }
-        }
-        let Ok(server) = serve(&site, &points) else {
-            return (None, BTreeSet::from([Loss::Database]));
-        };
-        let mut world = Self {
-            site,
-            disks,
-            server,
-            points,
-            live: self.live,
-            gone: self.gone,
-            known: self.known,
-        };
-        let losses = world.check(&unsure);
-        (Some(world), losses)
-    }
-
-    fn check(&mut self, unsure: &BTreeSet<String>) -> BTreeSet<Loss> {
-        let mut losses = BTreeSet::new();
-        let data_dir = self.site.data_dir();
-        let erased = "SELECT count(*) FROM shreds WHERE event IS NOT NULL";
-        wait_until("what was erased is removed", || {
-            let left = database(&data_dir).query_row(erased, [], |row| row.get::<_, i64>(0));
-            left.expect("a number") == 0
-        });
-        let listed: BTreeSet<_> = self.server.documents().into_iter().collect();
-        for guid in &self.gone {
-            if listed.contains(guid) {
-                losses.insert(Loss::Undone);
-            }
-        }
-        // Of what was not answered, each is whole or gone.
-        for guid in unsure {
-            if !listed.contains(guid) {
-                self.live.remove(guid);
-                self.gone.insert(guid.clone());
-            }
-        }
-        for (guid, content) in &self.live {
-            if self.server.document(guid).as_ref() != Some(content) {
-                losses.insert(Loss::Upload);
-            }
-        }
-        for guid in listed {
-            match self.server.document(&guid) {
-                Some(content) if self.known.contains(&content) => {
-                    self.live.insert(guid, content);
-                }
-                _ => _ = losses.insert(Loss::Upload),
-            }
-        }
-        let named = &keys(&data_dir, "blobs") | &keys(&data_dir, "shreds");
-        if !named.is_superset(&blob_files(&data_dir)) {
-            losses.insert(Loss::Unnamed);
-        }
-        if !run(&data_dir, &["doctor"]).status.success() {
-            losses.insert(Loss::Doctor);
-        }
-        losses
-    }
-}
-
-fn serve(site: &Site, points: &str) -> Result<Server, String> {
-    let file = site.folder().join("atropos.toml");
-    std::fs::write(&file, CONFIG).expect("a configuration");
-    let file = file.to_str().expect("a path in UTF-8");
-    let variables = [("FAILPOINTS", points)];
-    let started = Starting::new(&site.data_dir(), &["--config", file], &variables).ready();
-    started.map(|mut server| {
-        server.token.clone_from(&site.token);
-        server
-    })
-}
-
-/// What a client does.
-enum Deed {
-    Upload(Vec<u8>),
-    Delete(String),
-}
-
-impl Deed {
-    fn ask(&self, server: &Server) -> Answer {
-        match self {
-            Self::Upload(content) => ask(server.upload(Kind::Document, "a name", content)),
-            Self::Delete(guid) => ask(server.deletion(Kind::Document, guid)),
-        }
-    }
-}
-
-/// Something that was never uploaded before.
-fn content(random: &mut Random) -> Vec<u8> {
-    let word = format!("{:016x};", random.below(u64::MAX));
-    word.repeat(1 + random.below(4000) as usize).into_bytes()
-}
-
-#[test]
-fn whatever_was_answered_holds_when_the_power_is_lost() {
+/// Loses the power so often, and says what is lost.
+fn whatever_was_answered_holds(place: Place) {
     let mut random = Random::from_environment("power");
     let rounds = std::env::var("ATROPOS_ROUNDS");
     let rounds: usize = rounds.map_or(10, |rounds| rounds.parse().expect("a number"));
-    let Some(mut world) = World::new("") else {
+    let Some(mut world) = World::new(place, "") else {
         return;
     };
     for round in 0..rounds {
         let (next, losses) = world.round(&mut random);
-        assert_eq!(losses, BTreeSet::new(), "round {round}");
+        assert_eq!(losses, BTreeSet::new(), "round {round} on {place:?}");
         world = next.expect("a server");
         let (live, gone) = (world.live.len(), world.gone.len());
-        eprintln!("round {round}: {live} objects live, {gone} gone");
+        eprintln!("round {round} on {place:?}: {live} objects live, {gone} gone");
     }
 }
 
-/// Loses the power with one fsync left out, until all is found that is to be, or so often in vain.
-fn without(barrier: Barrier, expected: Option<&[Loss]>) -> Option<BTreeSet<Loss>> {
+#[test]
+fn whatever_was_answered_holds_when_the_power_is_lost() {
+    whatever_was_answered_holds(Place::Ext4);
+}
+
+#[test]
+fn whatever_was_answered_holds_where_nothing_lasts_that_was_not_synced() {
+    whatever_was_answered_holds(Place::Forgetful);
+}
+
+/// Loses the power with something left out, until something is found that is to be, or so often in vain.
+fn amid(barrier: Barrier, place: Place, expected: &[Loss]) -> Option<BTreeSet<Loss>> {
     // What is looked for in vain is looked for less often.
-    let rounds = if expected.is_some() { 12 } else { 4 };
+    let rounds = if expected.is_empty() { 4 } else { 12 };
     let mut random = Random::from_environment(barrier.name());
-    let points = format!("{barrier}=return", barrier = barrier.name());
+    let points = left_out(barrier);
     let mut found = BTreeSet::new();
-    let mut world = Some(World::new(&points)?);
+    let mut world = Some(World::new(place, &points)?);
     for _ in 0..rounds {
         world = match world {
             Some(world) => {
@@ -308,51 +228,120 @@ fn without(barrier: Barrier, expected: Option<&[Loss]>) -> Option<BTreeSet<Loss>
                 // What is lost is lost: it would be found again and again.
                 next.filter(|_| losses.is_empty())
             }
-            None => World::new(&points),
+            None => World::new(place, &points),
         };
-        if expected.is_some_and(|expected| expected.iter().any(|loss| found.contains(loss))) {
+        if expected.iter().any(|loss| found.contains(loss)) {
             break;
         }
     }
     Some(found)
 }
 
+/// What leaves out an fsync.
+fn left_out(barrier: Barrier) -> String {
+    format!("{barrier}=return", barrier = barrier.name())
+}
+
+/// What is found without an fsync, in words. Where nothing is kept but what fsync(2) promises, each cut
+/// must find something.
+fn noticed(known: &Known, place: Place) -> Option<String> {
+    let name = known.barrier.name();
+    let expected = match place {
+        Place::Ext4 => known.on_ext4,
+        Place::Forgetful => known.on_forgetful,
+    };
+    let is_any = |found: &BTreeSet<Loss>| expected.iter().any(|loss| found.contains(loss));
+    let mut all = BTreeSet::new();
+    for cut in known.cuts {
+        let begun = std::time::Instant::now();
+        let found = match cut {
+            Cut::Amid => amid(known.barrier, place, expected)?,
+            Cut::After(operation) => afterwards(*operation, place, &left_out(known.barrier))?,
+        };
+        eprintln!("{name} on {place:?}: {found:?} {:?}", begun.elapsed());
+        let each = matches!(place, Place::Forgetful) && !expected.is_empty();
+        assert!(
+            !each || is_any(&found),
+            "nobody notices on {place:?} that {name} is left out"
+        );
+        all.extend(found);
+    }
+    if expected.is_empty() {
+        assert_eq!(all, BTreeSet::new(), "{name} is noticed on {place:?}");
+        return Some("nothing".to_owned());
+    }
+    assert!(
+        is_any(&all),
+        "nobody notices on {place:?} that {name} is left out"
+    );
+    let words: Vec<_> = expected.iter().map(|loss| loss.words()).collect();
+    Some(words.join(", or "))
+}
+
+#[test]
+fn whatever_was_done_holds_when_the_power_is_lost_after_the_answer() {
+    for place in [Place::Forgetful, Place::Ext4] {
+        for operation in OPERATIONS {
+            let Some(losses) = afterwards(operation, place, "") else {
+                break;
+            };
+            assert_eq!(losses, BTreeSet::new(), "{} on {place:?}", operation.name);
+        }
+    }
+}
+
+#[test]
+fn whatever_is_being_done_loses_nothing_wherever_the_power_is_lost_amid_it() {
+    for operation in OPERATIONS {
+        for (fsyncs, losses) in amid_each(operation).into_iter().enumerate() {
+            let name = operation.name;
+            assert_eq!(losses, BTreeSet::new(), "{name}, after {fsyncs} fsyncs");
+        }
+    }
+}
+
 #[test]
 fn each_fsync_that_is_left_out_shows_when_the_power_is_lost() {
-    let covered: Vec<_> = BARRIERS.iter().map(|(barrier, ..)| *barrier).collect();
+    let covered: Vec<_> = BARRIERS.iter().map(|known| known.barrier).collect();
     assert_eq!(covered, Barrier::ALL, "a row for each fsync");
-    let mut table = String::from(
-        "# What a loss of power takes when an fsync is left out\n\n\
-         Written by the test in `power.rs`; `ATROPOS_BLESS=1` writes it anew.\n\n\
-         | fsync | what it makes durable | found without it |\n|---|---|---|\n",
-    );
-    for (barrier, protects, expected) in BARRIERS {
-        let Some(found) = without(barrier, expected) else {
-            return;
-        };
-        eprintln!("{}: {found:?}", barrier.name());
-        let noticed = match expected {
-            Some(expected) => {
-                let any = expected.iter().any(|loss| found.contains(loss));
-                assert!(any, "nobody notices that {} is left out", barrier.name());
-                let words: Vec<_> = expected.iter().map(|loss| loss.words()).collect();
-                words.join(", or ")
-            }
-            None => {
-                assert_eq!(found, BTreeSet::new(), "{} is noticed", barrier.name());
-                "nothing on ext4".to_owned()
-            }
-        };
-        let name = barrier.name();
-        writeln!(table, "| `{name}` | {protects} | {noticed} |").expect("text");
+    let mut table = String::from(HEAD);
+    let column = |place| {
+        let noticed = BARRIERS.iter().map(move |known| noticed(known, place));
+        noticed.collect::<Option<Vec<_>>>()
+    };
+    // Most of the time is waited.
+    let (ext4, forgetful) = std::thread::scope(|scope| {
+        let ext4 = scope.spawn(|| column(Place::Ext4));
+        let forgetful = column(Place::Forgetful);
+        (ext4.join().expect("it ended"), forgetful)
+    });
+    let Some((ext4, forgetful)) = ext4.zip(forgetful) else {
+        return;
+    };
+    for ((known, ext4), forgetful) in BARRIERS.iter().zip(ext4).zip(forgetful) {
+        let (name, protects) = (known.barrier.name(), known.protects);
+        writeln!(table, "| `{name}` | {protects} | {ext4} | {forgetful} |").expect("text");
     }
     table += KEPT;
     assert_written("tests/power.md", &table);
 }
 
-/// Why those are kept whose absence ext4 makes up for.
+const HEAD: &str = "# What a loss of power takes when an fsync is left out
+
+Written by the test in `power.rs`; `ATROPOS_BLESS=1` writes it anew.
+
+Each fsync is left out on ext4, and on a file system that keeps no more than fsync(2) promises
+(`support/forgetful.rs`): the content of a file once the file is synced, the entries of a directory once that
+directory is, and nothing else. ext4 keeps more. It makes the entry of a new file durable, and those of new
+directories above it, when the file itself is synced; other file systems need not do so.
+
+| fsync | what it makes durable | found without it on ext4 | found without it where nothing else is kept |
+|---|---|---|---|
+";
+
+/// Why one is kept whose absence nothing shows.
 const KEPT: &str = "
-ext4 makes the entries of a new file durable, and those of new directories above it, when the file itself
-is synced. fsync(2) promises that to nobody who does not sync the directory, and other file systems need
-not do it. So both are kept; where there is nothing left to write, they cost a flush.
+Nothing shows the absence of `sync.blobs`, as SQLite syncs the directory of its log, which `blobs/` is in, when
+a connection first syncs the log. It promises that to nobody, so this fsync is kept. It is made when `blobs/`
+is new, and costs a flush.
 ";

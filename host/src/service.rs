@@ -125,7 +125,7 @@ impl Storage {
         data_dir: &Path,
         bytes: impl FnOnce(&Sqlite) -> Result<Local, StoreError>,
     ) -> Result<Self, ServiceError> {
-        std::fs::create_dir_all(data_dir).map_err(|source| ServiceError::DataDir {
+        place::make_folder(data_dir).map_err(|source| ServiceError::DataDir {
             path: data_dir.to_owned(),
             source,
         })?;

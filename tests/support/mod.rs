@@ -14,6 +14,8 @@ pub(crate) mod site;
 pub(crate) mod demo;
 // Small volumes, files that cannot be changed, other clocks.
 pub(crate) mod machine;
+// A file system that keeps no more than fsync(2) promises.
+pub(crate) mod forgetful;
 // Requests that may get no answer.
 pub(crate) mod asking;
 // Files that tests write and people review.

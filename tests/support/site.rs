@@ -16,6 +16,7 @@ pub(crate) const CLIENT: &str = "crm";
 /// A data directory with one tenant and nothing else, kept while servers come and go.
 pub(crate) struct Site {
     folder: TempDir,
+    data_dir: PathBuf,
     pub(crate) token: String,
 }
 
@@ -28,8 +29,15 @@ impl Site {
 
     /// A site whose data directory is not there yet.
     pub(crate) fn unmade() -> Self {
+        Self::unmade_in("")
+    }
+
+    /// The same, whose data directory is to be in this folder of the site's own, which is not there either.
+    pub(crate) fn unmade_in(name: &str) -> Self {
+        let folder = tempfile::tempdir().expect("a directory");
         Self {
-            folder: tempfile::tempdir().expect("a directory"),
+            data_dir: folder.path().join(name).join("data"),
+            folder,
             token: String::new(),
         }
     }
@@ -45,13 +53,13 @@ impl Site {
         self.token = secret(&run(&["token", "issue", CLIENT]));
     }
 
-    /// The folder that nobody but the test writes to; the data directory is in it.
+    /// The folder that nobody but the test writes to; the data directory is beneath it.
     pub(crate) fn folder(&self) -> &Path {
         self.folder.path()
     }
 
     pub(crate) fn data_dir(&self) -> PathBuf {
-        self.folder.path().join("data")
+        self.data_dir.clone()
     }
 
     pub(crate) fn serve(&self) -> Server {

@@ -9,6 +9,7 @@ use std::thread::sleep;
 use std::time::Duration;
 
 use super::Failure;
+use crate::store::local::place;
 
 /// Whoever only looks whether there is a server holds the lock for an instant; a server that starts
 /// just then tries so often, with such a pause.
@@ -29,7 +30,7 @@ impl ServerLock {
             what: format!("cannot lock {}", path.display()),
             source,
         };
-        std::fs::create_dir_all(data_dir).map_err(failed)?;
+        place::make_folder(data_dir).map_err(failed)?;
         let mut options = File::options();
         let file = options.read(true).write(true).create(true).truncate(false);
         let mut file = file.open(&path).map_err(failed)?;

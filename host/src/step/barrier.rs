@@ -35,13 +35,31 @@ macro_rules! barriers {
 }
 
 barriers! {
-    /// The bytes of a file, before its row is written or its name changes.
+    /// The bytes of a file, before its row is written.
     File = "sync.file",
-    /// The entry of a file in its directory, before its row is written or it counts as moved.
+    /// The entry of a file in its directory, before its row is written.
     Entry = "sync.entry",
-    /// The entry of a directory in which files are, before a row of one is written.
+    /// The entry of a directory in which files are, before one is put into it.
     Directory = "sync.directory",
-    /// The absence of removed files, before their shred records are struck off.
+    /// The entry of a data directory, or of a backup, before anything is put into it.
+    Folder = "sync.folder",
+    /// The entry of the directory of the bytes, before anything is put into it.
+    Blobs = "sync.blobs",
+    /// The bytes of a volume's marker, before it gets its name.
+    Marker = "sync.marker",
+    /// The entry of a volume's marker, before the volume counts as marked.
+    MarkerEntry = "sync.marker-entry",
+    /// The bytes of the file that names the marks of a run, before it gets its name.
+    Run = "sync.run",
+    /// The entry of that file, before the database bears the mark.
+    RunEntry = "sync.run-entry",
+    /// When a file comes to the quarantine, before it is moved there.
+    Arrival = "sync.arrival",
+    /// The new entry of a file that is moved, before the absence of its old one.
+    MovedTo = "sync.moved-to",
+    /// The absence of its old entry, before it counts as moved.
+    MovedFrom = "sync.moved-from",
+    /// The absence of removed files, before their shred records are struck off or they count as erased.
     Removals = "sync.removals",
     /// The log of the database at each commit, before a write is answered.
     Commit = "sync.commit",

@@ -46,9 +46,9 @@ pub fn write(blobs: &Dir, id: VolumeId) -> io::Result<()> {
     options.write(true).create_new(true);
     let mut file = blobs.open_with(&new, &options)?.into_std();
     let written = writeln!(file, "{id}")
-        .and_then(|()| Barrier::File.sync(&file))
+        .and_then(|()| Barrier::Marker.sync(&file))
         .and_then(|()| blobs.rename(&new, blobs, MARKER))
-        .and_then(|()| Barrier::Entry.sync(&blobs.open(".")?.into_std()));
+        .and_then(|()| Barrier::MarkerEntry.sync(&blobs.open(".")?.into_std()));
     if written.is_err() {
         let _ = blobs.remove_file(&new);
     }

@@ -1,6 +1,7 @@
 //! How a data directory's rows and its directory `blobs` come to know each other: when it is opened, and
 //! when an operator says that they belong together.
 
+use std::fs::File;
 use std::io;
 use std::path::Path;
 
@@ -16,6 +17,39 @@ use crate::store::volume::{self, Bond, Claims, VolumeError, VolumeId};
 
 /// How many files are looked up among the rows at once.
 const BATCH: usize = 1000;
+
+/// Makes sure of a data directory, or of the folder of a backup, that lasts, and of the directories above it.
+/// Until one does, nothing is put into it: of an empty one it is not known.
+///
+/// # Errors
+/// It cannot be made, or is no directory.
+pub fn make_folder(path: &Path) -> io::Result<()> {
+    let is_new = match std::fs::read_dir(path) {
+        Ok(mut entries) => match entries.next() {
+            Some(_) => return Ok(()),
+            None => false,
+        },
+        Err(error) if error.kind() == io::ErrorKind::NotFound => true,
+        Err(error) => return Err(error),
+    };
+    let above = match path.parent() {
+        Some(above) if above == Path::new("") => Path::new("."),
+        Some(above) => above,
+        None => return Ok(()),
+    };
+    if is_new {
+        make_folder(above)?;
+        match std::fs::create_dir(path) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+            _ => {}
+        }
+    }
+    match File::open(above).and_then(|above| Barrier::Folder.sync(&above)) {
+        // Whoever made it looks after it, if that is not this user.
+        Err(error) if !is_new && error.kind() == io::ErrorKind::PermissionDenied => Ok(()),
+        synced => synced,
+    }
+}
 
 /// The id of the volume in this data directory, which rows and directory know when this returns. The
 /// directory is made only if no row names a blob that should be in it.
@@ -104,7 +138,7 @@ pub fn has_bytes(data_dir: &Path) -> Result<bool> {
 fn make(outside: &Dir) -> io::Result<()> {
     create_dir(outside, BLOBS)?;
     if outside.open_dir(BLOBS)?.entries()?.next().is_none() {
-        Barrier::Directory.sync(&outside.open(".")?.into_std())?;
+        Barrier::Blobs.sync(&outside.open(".")?.into_std())?;
     }
     Ok(())
 }

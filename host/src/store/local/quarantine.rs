@@ -1,6 +1,9 @@
 //! [`Quarantine`] of local files: `blobs/quarantine/<32 digits>` of the key, on whatever volume `blobs` is.
 //! When a file came is its time of modification.
+//!
+//! **Invariant:** a file on its way there, or back, is in one of both places, wherever the power is lost.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -49,7 +52,7 @@ impl Shared {
         let root = self.root.proved()?;
         self.make_directory(&root, QUARANTINE)?;
         let quarantine = root.open_dir(QUARANTINE)?;
-        let mut moved = 0;
+        let (mut moved, mut left) = (0, BTreeSet::new());
         for key in keys {
             let (shard, name) = at(*key);
             let Some(directory) = there(root.open_dir(&shard))? else {
@@ -61,10 +64,14 @@ impl Shared {
             // Durable first, or a file that came just now might look as if its period were over.
             came(file, at_ms)?;
             directory.rename(&name, &quarantine, key.to_string())?;
-            sync(&directory)?;
+            left.insert(shard);
             moved += 1;
         }
-        sync(&quarantine)?;
+        // A file is never in neither directory, whatever a power cut leaves.
+        sync(Barrier::MovedTo, &quarantine)?;
+        for shard in left {
+            sync(Barrier::MovedFrom, &root.open_dir(shard)?)?;
+        }
         Ok(moved)
     }
 
@@ -73,7 +80,7 @@ impl Shared {
         let Some(quarantine) = open(&root)? else {
             return Ok(0);
         };
-        let mut moved = 0;
+        let (mut moved, mut reached) = (0, BTreeSet::new());
         for key in keys {
             let (shard, name) = at(*key);
             self.make_directory(&root, &shard)?;
@@ -83,11 +90,14 @@ impl Shared {
                 continue;
             }
             if there(quarantine.rename(key.to_string(), &directory, &name))?.is_some() {
-                sync(&directory)?;
+                reached.insert(shard);
                 moved += 1;
             }
         }
-        sync(&quarantine)?;
+        for shard in reached {
+            sync(Barrier::MovedTo, &root.open_dir(shard)?)?;
+        }
+        sync(Barrier::MovedFrom, &quarantine)?;
         Ok(moved)
     }
 
@@ -107,7 +117,7 @@ impl Shared {
             }
         }
         if removed > 0 {
-            sync(&quarantine)?;
+            sync(Barrier::Removals, &quarantine)?;
         }
         Ok(removed)
     }
@@ -154,7 +164,7 @@ fn list(quarantine: &Dir) -> io::Result<Vec<Quarantined>> {
 fn came(file: File, at_ms: u64) -> io::Result<()> {
     let file = file.into_std();
     file.set_modified(UNIX_EPOCH + Duration::from_millis(at_ms))?;
-    Barrier::File.sync(&file)
+    Barrier::Arrival.sync(&file)
 }
 
 /// Milliseconds since the epoch.
@@ -163,8 +173,8 @@ pub(super) fn ms(time: SystemTime) -> u64 {
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
-fn sync(directory: &Dir) -> io::Result<()> {
-    Barrier::Entry.sync(&directory.open(".")?.into_std())
+fn sync(barrier: Barrier, directory: &Dir) -> io::Result<()> {
+    barrier.sync(&directory.open(".")?.into_std())
 }
 
 /// What is there; `None` if nothing is.

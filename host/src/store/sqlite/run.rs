@@ -24,7 +24,7 @@ use uuid::Uuid;
 use super::backup::immutable;
 use super::rows::{execute, first};
 use super::{Sqlite, connect};
-use crate::step::sync_copy;
+use crate::step::Barrier;
 use crate::store::{Result, StoreError};
 
 /// The row of `instance` that names the run.
@@ -110,10 +110,10 @@ fn write(path: &Path, marks: &[&str]) -> io::Result<()> {
     for mark in marks {
         writeln!(written, "{mark}")?;
     }
-    sync_copy(&written)?;
+    Barrier::Run.sync(&written)?;
     std::fs::rename(new, &file)?;
     match file.parent() {
-        Some(folder) => sync_copy(&File::open(folder)?),
+        Some(folder) => Barrier::RunEntry.sync(&File::open(folder)?),
         None => Ok(()),
     }
 }
