@@ -77,6 +77,8 @@ mod races;
 mod reading;
 // The power is lost: what the kernel had not written is gone, too.
 mod power;
+// Data directories, which are for their owner alone.
+mod private;
 // Recorded decisions, judged again.
 mod replay;
 // Files that nothing names: set aside, brought back, and erased when their period is over.

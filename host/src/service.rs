@@ -17,11 +17,12 @@ use crate::guest::{ALLOW_ALL, GuestError};
 use crate::store::backup::{self, BackupError};
 use crate::store::doctor::Doctor;
 use crate::store::local::{Local, place};
-use crate::store::sqlite::Sqlite;
+use crate::store::sqlite::{self, Sqlite};
 use crate::store::tenants::NewTenant;
 use crate::store::volume::Claims as _;
 use crate::store::{
     Blobs, Catalogue, ChainEntry, Chains, NewComponent, Objects, Policies, StoreError, Tenants,
+    private,
 };
 use crate::target::{Subdomain, Tenant, WebsiteId, now_ms};
 use crate::upload::Uploads;
@@ -125,11 +126,15 @@ impl Storage {
         data_dir: &Path,
         bytes: impl FnOnce(&Sqlite) -> Result<Local, StoreError>,
     ) -> Result<Self, ServiceError> {
-        std::fs::create_dir_all(data_dir).map_err(|source| ServiceError::DataDir {
+        let unusable = |source| ServiceError::DataDir {
             path: data_dir.to_owned(),
             source,
-        })?;
+        };
+        private::make_folder(data_dir).map_err(unusable)?;
         backup::must_be_usable(data_dir)?;
+        if data_dir.join(sqlite::FILE).exists() {
+            private::narrow(data_dir).map_err(unusable)?.tell(data_dir);
+        }
         let open = || {
             if !Sqlite::exists(data_dir)? && place::has_bytes(data_dir)? {
                 return Err(StoreError::NoDatabase);

@@ -16,6 +16,7 @@ use super::verify::{self, LIST};
 use super::{BackupError, PAGE, Progress, Result, failed};
 use crate::step::sync_copy;
 use crate::store::local::{Checksum, Copies, Local};
+use crate::store::private;
 use crate::store::sqlite::{self, Sqlite, backup::Rows};
 use crate::target::{BlobKey, now_ms};
 
@@ -109,7 +110,7 @@ pub fn take(
 }
 
 fn must_be_empty(folder: &Path) -> Result<()> {
-    std::fs::create_dir_all(folder).map_err(failed("create", folder))?;
+    private::make_folder(folder).map_err(failed("create", folder))?;
     let mut entries = std::fs::read_dir(folder).map_err(failed("read", folder))?;
     match entries.next() {
         None => Ok(()),

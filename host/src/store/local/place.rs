@@ -8,11 +8,11 @@ use cap_std::ambient_authority;
 use cap_std::fs::Dir;
 
 use super::root::BLOBS;
-use super::{create_dir, inventory, marker, store_error};
+use super::{inventory, marker, store_error};
 use crate::step::Barrier;
-use crate::store::Result;
 use crate::store::ledger::Entry;
 use crate::store::volume::{self, Bond, Claims, VolumeError, VolumeId};
+use crate::store::{Result, private};
 
 /// How many files are looked up among the rows at once.
 const BATCH: usize = 1000;
@@ -102,7 +102,7 @@ pub fn has_bytes(data_dir: &Path) -> Result<bool> {
 /// Makes sure of a directory `blobs` that lasts. Until it does, nothing is put into it: of an empty one
 /// it is not known.
 fn make(outside: &Dir) -> io::Result<()> {
-    create_dir(outside, BLOBS)?;
+    private::make_folder_in(outside, BLOBS)?;
     if outside.open_dir(BLOBS)?.entries()?.next().is_none() {
         Barrier::Directory.sync(&outside.open(".")?.into_std())?;
     }
