@@ -1,11 +1,17 @@
 //! Everything put together over one data directory: what `serve` and every CLI verb stand on.
 //!
+//! ```text
+//! Storage (rows and bytes) ◄─ DataDirectory (all that runs no guest) ◄─ Service (the flow, with its sandbox)
+//! ```
+//!
 //! **Invariant:** who only looks opens the [`Storage`], on which nothing is at work.
+//! **Invariant:** who runs no guest opens the [`DataDirectory`], which reserves nothing for any.
 
 mod backlog;
 mod lists;
 mod sweep;
 
+use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,6 +21,7 @@ use crate::config::Config;
 use crate::erase::{Atropos, Platform};
 use crate::guest::{ALLOW_ALL, GuestError};
 use crate::store::backup::{self, BackupError};
+use crate::store::commit::Committer;
 use crate::store::doctor::Doctor;
 use crate::store::local::{Local, place};
 use crate::store::sqlite::{self, Sqlite};
@@ -35,10 +42,19 @@ pub use self::lists::{ListError, Lists};
 /// The parts of a running service. Cheap to clone.
 #[derive(Clone)]
 pub struct Service {
-    /// What was set.
-    pub config: Arc<Config>,
+    /// All that runs no guest.
+    pub data: DataDirectory,
     /// The flow of a delete.
     pub atropos: Atropos,
+    /// What empties the quarantine; nothing beside a server.
+    sweep: Sweep,
+}
+
+/// What works on an open data directory without running a guest. Cheap to clone.
+#[derive(Clone)]
+pub struct DataDirectory {
+    /// What was set.
+    pub config: Arc<Config>,
     /// Who is asking.
     pub credentials: Credentials,
     /// Tenants, keys, clients, budgets.
@@ -59,8 +75,15 @@ pub struct Service {
     pub uploads: Uploads,
     /// Rows and bytes as they are.
     pub storage: Storage,
-    /// What empties the quarantine; nothing beside a server.
-    sweep: Sweep,
+}
+
+/// A service is its data directory, and more.
+impl Deref for Service {
+    type Target = DataDirectory;
+
+    fn deref(&self) -> &DataDirectory {
+        &self.data
+    }
 }
 
 /// Rows and bytes of one data directory. Cheap to clone.
@@ -165,59 +188,24 @@ pub fn images(data_dir: &Path) -> PathBuf {
     data_dir.join("components")
 }
 
-impl Service {
-    /// Opens the data directory, making it if need be, and starts the parts. Needs a tokio runtime that has
-    /// timers.
+impl DataDirectory {
+    /// Opens the data directory, making it if need be.
     ///
     /// # Errors
-    /// The storage does not open, or the sandbox does not start.
+    /// The storage does not open.
     pub fn open(config: Config) -> Result<Self, ServiceError> {
-        let mut service = Self::open_with(Atropos::start, config)?;
-        if let Err(error) = service.storage.rows.begin_run() {
-            // It protects a database that is put back by hand, and nothing else needs it.
-            let error = &error as &dyn std::error::Error;
-            tracing::warn!(error, "the database is not marked as that of this run");
-        }
-        let period = Duration::from_millis(service.config.erase.quarantine_ms);
-        service.sweep = Sweep::start(service.storage.bytes.clone(), period);
-        Ok(service)
-    }
-
-    /// The same beside a server, whose erasures under way are left to it.
-    ///
-    /// # Errors
-    /// As of [`Service::open`].
-    pub fn open_beside(config: Config) -> Result<Self, ServiceError> {
-        Self::open_with(Atropos::start_beside, config)
-    }
-
-    fn open_with(
-        start: fn(Platform, &Config) -> Result<Atropos, GuestError>,
-        mut config: Config,
-    ) -> Result<Self, ServiceError> {
         let storage = Storage::open(&config.data_dir)?;
-        config.components.cache = Some(images(&config.data_dir));
         let rows = Arc::clone(&storage.rows);
         let blobs: Arc<dyn Blobs> = Arc::new(storage.bytes.clone());
-        let credentials = Credentials::new(rows.clone(), &config.auth);
-        let platform = Platform {
-            authority: Arc::new(credentials.clone()),
-            objects: rows.clone() as Arc<dyn Objects>,
-            chains: rows.clone(),
-            blobs: Arc::clone(&blobs),
-            shadows: Some(rows.clone()),
-        };
         Ok(Self {
-            atropos: start(platform, &config)?,
-            credentials,
+            credentials: Credentials::new(rows.clone(), &config.auth),
             tenants: rows.clone(),
             policies: rows.clone(),
             chains: rows.clone(),
             catalogue: rows.clone(),
             lists: Lists::new(rows.clone()).map_err(ServiceError::Threads)?,
             backlogs: Backlogs::new(rows.clone()),
-            uploads: Uploads::new(rows.clone(), Arc::clone(&blobs), &config.upload),
-            sweep: Sweep::default(),
+            uploads: Uploads::new(rows, Arc::clone(&blobs), &config.upload),
             storage,
             blobs,
             config: Arc::new(config),
@@ -249,11 +237,15 @@ impl Service {
         self.tenants.create_tenant(new).await
     }
 
-    /// Takes on nothing new, and returns when what is under way has been committed and the files
-    /// are free of it.
-    pub async fn stop(&self) {
-        self.sweep.stop().await;
-        self.atropos.stop().await;
+    /// Removes bytes that are due beside a server or without one, until it is stopped.
+    pub fn start_removals(&self) -> Committer {
+        let rows = Arc::clone(&self.storage.rows);
+        let (blobs, config) = (Arc::clone(&self.blobs), &self.config);
+        Committer::start_beside(rows, blobs, &config.erase, config.budget)
+    }
+
+    /// Frees the files of all that was deleted.
+    pub async fn close(&self) {
         if let Err(error) = self.storage.rows.checkpoint().await {
             let error = &error as &dyn std::error::Error;
             // A server or verb beside this one reads; whoever is last makes up for it.
@@ -262,5 +254,61 @@ impl Service {
                 "deleted rows stay in the files until the next checkpoint"
             );
         }
+    }
+}
+
+impl Service {
+    /// Opens the data directory, making it if need be, and starts the parts. Needs a tokio runtime that has
+    /// timers.
+    ///
+    /// # Errors
+    /// The storage does not open, or the sandbox does not start.
+    pub fn open(config: Config) -> Result<Self, ServiceError> {
+        let mut service = Self::open_with(Atropos::start, config)?;
+        if let Err(error) = service.storage.rows.begin_run() {
+            // It protects a database that is put back by hand, and nothing else needs it.
+            let error = &error as &dyn std::error::Error;
+            tracing::warn!(error, "the database is not marked as that of this run");
+        }
+        let period = Duration::from_millis(service.config.erase.quarantine_ms);
+        service.sweep = Sweep::start(service.storage.bytes.clone(), period);
+        Ok(service)
+    }
+
+    /// The same beside a server, whose erasures under way are left to it.
+    ///
+    /// # Errors
+    /// As of [`Service::open`].
+    pub fn open_beside(config: Config) -> Result<Self, ServiceError> {
+        Self::open_with(Atropos::start_beside, config)
+    }
+
+    fn open_with(
+        start: fn(Platform, &Config) -> Result<Atropos, GuestError>,
+        mut config: Config,
+    ) -> Result<Self, ServiceError> {
+        config.components.cache = Some(images(&config.data_dir));
+        let data = DataDirectory::open(config)?;
+        let rows = &data.storage.rows;
+        let platform = Platform {
+            authority: Arc::new(data.credentials.clone()),
+            objects: rows.clone() as Arc<dyn Objects>,
+            chains: rows.clone(),
+            blobs: Arc::clone(&data.blobs),
+            shadows: Some(rows.clone()),
+        };
+        Ok(Self {
+            atropos: start(platform, &data.config)?,
+            sweep: Sweep::default(),
+            data,
+        })
+    }
+
+    /// Takes on nothing new, and returns when what is under way has been committed and the files
+    /// are free of it.
+    pub async fn stop(&self) {
+        self.sweep.stop().await;
+        self.atropos.stop().await;
+        self.data.close().await;
     }
 }

@@ -12,8 +12,9 @@ use tokio::sync::oneshot;
 use super::lock::ServerLock;
 use super::{Failure, Global, descriptors};
 use crate::config::Config;
+use crate::guest::NotWarm;
 use crate::memory::MemoryBudget;
-use crate::service::Service;
+use crate::service::{Service, ServiceError};
 use crate::status::{Socket, Teller};
 use crate::{demo, http};
 
@@ -114,9 +115,13 @@ async fn ready(typed: &Serve, service: &Service) -> Result<Ready, Failure> {
     let listener = bind(listen).map_err(unbound)?;
     let address = listener.local_addr().map_err(unbound)?;
     let base = format!("http://{address}");
-    if let Err(refused) = service.atropos.sandbox().warm_up().await {
+    match service.atropos.sandbox().warm_up().await {
+        Ok(()) => {}
+        Err(NotWarm::Machine(error)) => return Err(ServiceError::Guest(error).into()),
         // Choosing another plugin mends it while the server runs.
-        tracing::error!(%refused, "no delete can be served now");
+        Err(NotWarm::Plugin(refused)) => {
+            tracing::error!(%refused, "no delete can be served now");
+        }
     }
     let tour = match typed.demo {
         true => Some(furnish(service, &base).await?),
