@@ -118,6 +118,10 @@ pub struct Http {
     pub photo_errors_as_200: bool,
     /// How long a bearer token from `/oauth/token` is valid.
     pub token_lifetime_ms: u64,
+    /// How many descriptors connections and the files behind them may take together. The program knows by
+    /// what the system allows it; without, none is counted.
+    #[serde(skip)]
+    pub descriptors: Option<u32>,
 }
 
 impl Default for Http {
@@ -130,6 +134,7 @@ impl Default for Http {
             shutdown_timeout_ms: 30_000,
             photo_errors_as_200: false,
             token_lifetime_ms: 3_600_000,
+            descriptors: None,
         }
     }
 }
@@ -290,8 +295,8 @@ pub struct Components {
     #[serde(skip)]
     pub worker: Option<PathBuf>,
     /// The folder of what is kept on disk; without it nothing is. It holds native code that this
-    /// process will run: nobody else may write it. Not read from a file: a [`Service`] names one in
-    /// its data directory.
+    /// process will run: nobody else may write it. The temporary files of compilations lie there, too.
+    /// Not read from a file: a [`Service`] names one in its data directory.
     ///
     /// [`Service`]: crate::service::Service
     #[serde(skip)]

@@ -8,6 +8,7 @@
 //! **Invariant:** who runs no guest opens the [`DataDirectory`], which reserves nothing for any.
 
 mod backlog;
+mod descriptors;
 mod lists;
 mod sweep;
 
@@ -37,6 +38,7 @@ use crate::upload::Uploads;
 use self::sweep::Sweep;
 
 pub use self::backlog::Backlogs;
+pub use self::descriptors::{Descriptor, Descriptors, NoneLeft};
 pub use self::lists::{ListError, Lists};
 
 /// The parts of a running service. Cheap to clone.
@@ -46,6 +48,8 @@ pub struct Service {
     pub data: DataDirectory,
     /// The flow of a delete.
     pub atropos: Atropos,
+    /// The descriptors of connections, and of the files behind them.
+    pub descriptors: Descriptors,
     /// What empties the quarantine; nothing beside a server.
     sweep: Sweep,
 }
@@ -299,6 +303,7 @@ impl Service {
         };
         Ok(Self {
             atropos: start(platform, &data.config)?,
+            descriptors: Descriptors::new(data.config.http.descriptors),
             sweep: Sweep::default(),
             data,
         })

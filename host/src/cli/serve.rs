@@ -76,7 +76,7 @@ pub(crate) async fn run(typed: Serve, mut config: Config) -> Result<(), Failure>
     if let Err(error) = http::install_metrics() {
         tracing::warn!(%error, "there are no metrics");
     }
-    config.http.max_connections = descriptors::enough_for(config.http.max_connections);
+    descriptors::share(&mut config.http);
     let memory = MemoryBudget::of(&config);
     tracing::info!(
         at_most_mib = memory.total().div_ceil(1 << 20),
