@@ -112,7 +112,8 @@ pub struct Http {
     pub header_timeout_ms: u64,
     /// How long a client may take to read an answer, downloads included.
     pub response_timeout_ms: u64,
-    /// How long requests under way may take to end after a stop signal.
+    /// How long requests under way may take to end after a stop signal. Then they are cut off, and what
+    /// is left to do takes a second or two: container runtimes give ten to all of it.
     pub shutdown_timeout_ms: u64,
     /// Answers 200 to every photo call, for clients that look at `Response` and not at the status.
     pub photo_errors_as_200: bool,
@@ -131,7 +132,7 @@ impl Default for Http {
             request_timeout_ms: 30_000,
             header_timeout_ms: 10_000,
             response_timeout_ms: 3_600_000,
-            shutdown_timeout_ms: 30_000,
+            shutdown_timeout_ms: 7_000,
             photo_errors_as_200: false,
             token_lifetime_ms: 3_600_000,
             descriptors: None,

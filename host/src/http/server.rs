@@ -28,7 +28,7 @@ use socket2::SockRef;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 
-use super::connections::{Dismissal, IdleConnections, Metered, RequestBody, Source};
+use super::connections::{Cut, Dismissal, IdleConnections, Metered, RequestBody, Source};
 use crate::config;
 use crate::service::Descriptors;
 
@@ -61,6 +61,7 @@ pub(super) async fn run(
     let idle = Arc::new(IdleConnections::default());
     let response_timeout = Duration::from_millis(config.response_timeout_ms);
     let mut connections = JoinSet::new();
+    let cut = Arc::new(Cut::default());
     // Taken before the next connection is accepted, and kept by it.
     let mut descriptor = None;
     // A file waits for the descriptor of some connection.
@@ -123,11 +124,15 @@ pub(super) async fn run(
         let stream = Metered::new(stream, Arc::clone(&client));
         let connection = http.serve_connection(TokioIo::new(stream), service);
         let connection = graceful.watch(connection);
+        let watched = cut.watch(&client);
         let descriptor = descriptor.take();
         connections.spawn(async move {
             let _descriptor = descriptor;
+            let mut connection = pin!(connection);
+            // Dropped before the connection, which it tells about.
+            let _watched = watched;
             tokio::select! {
-                ended = connection => if let Err(error) = ended {
+                ended = &mut connection => if let Err(error) = ended {
                     tracing::debug!(%error, "a connection broke off");
                 },
                 why = client.dismissed(response_timeout) => {
@@ -144,16 +149,14 @@ pub(super) async fn run(
     }
     drop(listener);
     let patience = Duration::from_millis(config.shutdown_timeout_ms);
-    if tokio::time::timeout(patience, graceful.shutdown())
-        .await
-        .is_err()
-    {
-        tracing::warn!(
-            connections = connections.len(),
-            "cut off after the shutdown timeout"
-        );
+    let stopped = tokio::time::timeout(patience, graceful.shutdown()).await;
+    if stopped.is_err() {
+        cut.begin();
     }
     connections.shutdown().await;
+    if stopped.is_err() {
+        cut.tell(config.shutdown_timeout_ms);
+    }
 }
 
 /// Has the kernel send at once, and hold little that it has not sent: that can be sent still when the
