@@ -168,6 +168,8 @@ fn verbs_that_run_no_guest_need_no_address_space_for_any() {
 #[test]
 fn where_there_is_no_address_space_for_the_pool_verbs_run_guests_without_it() {
     let site = Site::new();
+    // What comes with the program is compiled from here on: a delete does not wait for that.
+    assert_eq!(site.serve().stop(), Some(0));
     let (mine, guid) = (component(&site, "mine"), crate::support::GUID);
     let (policy, user) = (format!("--policy={mine}"), DOCUMENT_USER.to_string());
     let file = site.folder().join("a.txt");
