@@ -14,7 +14,7 @@ use tokio::net::TcpSocket;
 use crate::memory::kib;
 use crate::support::raw::Raw;
 use crate::support::site::{Site, blob_files, wait_until};
-use crate::support::{DOCUMENT_USER, SITE_KEY, Server, TENANT, WEBSITE, eventually};
+use crate::support::{DOCUMENT_USER, SITE_KEY, Server, TENANT, WEBSITE, at_once, eventually};
 
 const MANY: usize = 10_000;
 /// Of the server's memory, for a connection on which nothing is asked.
@@ -198,6 +198,64 @@ fn when_all_connections_are_taken_whoever_asks_nothing_makes_room() {
     assert!(said.contains("request-timeout"), "{said}");
     assert_eq!(server.document(&guid), Some(b"kept".to_vec()));
     drop(held);
+}
+
+/// A download takes two descriptors, and an upload, too.
+#[test]
+fn files_of_many_readers_take_no_descriptor_from_anybody_else() {
+    if !may_open(4096) {
+        return;
+    }
+    let site = Site::new();
+    let server = site.serve_after("ulimit -n 1024", &[]).expect("a server");
+    // More than the kernel holds for a reader.
+    let large = server.upload_document("large.bin", &vec![7; 16 << 20]);
+    let small = server.upload_document("small.bin", &vec![7; 1 << 20]);
+    let doomed: Vec<_> = (0..3)
+        .map(|nth| server.upload_document(&format!("{nth}.txt"), b"bytes"))
+        .collect();
+    let path =
+        |guid: &str| format!("/api/library/documents/file/get/{TENANT}/{DOCUMENT_USER}/{guid}");
+
+    let download = server.raw_get(&path(&large));
+    let mut readers: Vec<_> = (0..760).map(|_| server.dial()).collect();
+    for reader in &mut readers {
+        // Whoever was let go for another cannot be written to.
+        let _ = reader.try_send(&download);
+    }
+    let upload = |nth: usize| {
+        let (request, _) = server.raw_upload(&format!("{nth}.bin"), 1 << 20);
+        let mut upload = server.dial();
+        let _ = upload.try_send(&request.head);
+        let _ = upload.try_send(&request.body);
+        let _ = upload.try_send([7; 4096]);
+        upload
+    };
+    let writers: Vec<_> = (0..64).map(upload).collect();
+    for guid in &doomed {
+        server.assert_alive();
+        let delete = server.raw_delete(guid);
+        let mut deleting = server.dial();
+        deleting.send([delete.head.as_bytes(), &delete.body].concat());
+        let said = deleting.answer().1;
+        assert!(said.contains(" 200 OK"), "{said}");
+    }
+    assert!(server.connections() <= 576, "{}", server.connections());
+    drop((readers, writers));
+
+    // Connections that do without a file leave theirs to others.
+    let download = server.raw_get(&path(&small));
+    let read = |_: &()| {
+        let mut reader = server.dial();
+        reader.send(&download);
+        let length = reader.next_head();
+        reader.read_exactly(length).len()
+    };
+    for length in at_once(300, &[(); 300], read) {
+        assert_eq!(length, 1 << 20);
+    }
+    let log = server.log();
+    assert!(!log.contains("os error 24"), "too many open files: {log}");
 }
 
 /// Requests that are begun, each sent on so many connections, up to a point from which no more comes

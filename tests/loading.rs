@@ -262,6 +262,27 @@ async fn a_compiler_that_does_not_end_is_ended_at_the_deadline() {
 }
 
 #[tokio::test]
+async fn a_compiler_is_heard_however_much_it_says() {
+    let folder = tempfile::tempdir().expect("a directory");
+    let say = "echo first; head -c 1000000 /dev/zero | tr '\\0' x";
+    for (status, kind) in [(1, "no WebAssembly"), (3, "cannot be used")] {
+        let stage = stage(Components {
+            worker: Some(script(&folder, &format!("{{ {say}; }} >&2\nexit {status}"))),
+            deadline_ms: 20_000,
+            ..Components::default()
+        });
+        let refused = check(&stage, ALLOW_ALL.1).await.expect_err(kind);
+        let line = one_line(&refused);
+        match status {
+            1 => assert!(matches!(refused, GuestError::Compile(_)), "{line}"),
+            _ => assert!(matches!(refused, GuestError::Compiler(_)), "{line}"),
+        }
+        assert!(line.contains(": first"), "{line}");
+        assert!(line.len() < 5000, "{}", line.len());
+    }
+}
+
+#[tokio::test]
 async fn when_as_many_wait_as_may_one_more_is_told_to_try_again() {
     let folder = tempfile::tempdir().expect("a directory");
     let stage = Arc::new(stage(Components {

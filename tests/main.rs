@@ -27,6 +27,8 @@ mod chains;
 mod clocks;
 // The command line: exit codes, JSON, secrets, and the server beside it.
 mod commands;
+// A machine that denies: directories, executable memory, address space.
+mod constrained;
 // The contract: what may change of it, what is kept of it, and who meets it.
 mod contract;
 // The power goes in the middle.
@@ -77,6 +79,8 @@ mod races;
 mod reading;
 // The power is lost: what the kernel had not written is gone, too.
 mod power;
+// Data directories, which are for their owner alone.
+mod private;
 // Recorded decisions, judged again.
 mod replay;
 // Files that nothing names: set aside, brought back, and erased when their period is over.

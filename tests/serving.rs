@@ -49,6 +49,64 @@ fn a_stop_lets_requests_under_way_end() {
 }
 
 #[test]
+fn whoever_hangs_up_the_terminal_stops_the_server_as_sigterm_does() {
+    let site = Site::new();
+    let mut server = site.serve();
+    let base = server.base.clone();
+    let (upload, end) = server.raw_upload("late.txt", 4);
+    let mut uploading = server.dial();
+    uploading.begin(&upload);
+    uploading.send(&upload.body);
+    server.signal("HUP");
+    wait_until("the port is closed", || !Server::listens(&base));
+    uploading.send(format!("late{end}"));
+    let (uploaded, said) = uploading.answer();
+    assert_eq!(uploaded, Some(200), "{said}");
+    support::eventually("it ends", || server.ended().then_some(()));
+    assert!(server.log().contains("stopping once"), "{}", server.log());
+    // As `nohup` starts it, it goes on.
+    let mut server = site.serve_after("trap '' HUP", &[]).expect("a server");
+    server.signal("HUP");
+    let kept = server.document(&server.documents()[0]);
+    assert_eq!(kept, Some(b"late".to_vec()));
+    server.signal("TERM");
+    support::eventually("it ends", || server.ended().then_some(()));
+    assert_eq!(server.log().matches("stopping once").count(), 1);
+}
+
+#[test]
+fn a_stop_lasts_as_long_as_it_may_and_tells_what_it_cuts_off() {
+    // Container runtimes kill after ten seconds.
+    let http = atropos::config::Config::default().http;
+    assert!(http.shutdown_timeout_ms <= 8000);
+    let site = Site::new();
+    let mut server = site.serve_with("[http]\nshutdown-timeout-ms = 300\n");
+    let guid = server.upload_document("large.bin", &vec![7; 32 << 20]);
+    let path = format!(
+        "/api/library/documents/file/get/{}/{}/{guid}",
+        support::TENANT,
+        support::DOCUMENT_USER
+    );
+    let mut downloads: Vec<_> = (0..2).map(|_| server.dial()).collect();
+    for download in &mut downloads {
+        let token = format!("Authorization: Bearer {}", server.token);
+        download.send(format!("GET {path} HTTP/1.1\r\nHost: x\r\n{token}\r\n\r\n"));
+        assert_eq!(download.next_head(), 32 << 20);
+    }
+    let (upload, _) = server.raw_upload("half.bin", 8 << 20);
+    let mut uploading = server.dial();
+    uploading.begin(&upload);
+    uploading.send(&upload.body);
+    server.signal("TERM");
+    support::eventually("it ends", || server.ended().then_some(()));
+    let cut = "downloads=2 receiving=1 others=0";
+    wait_until("it is told", || server.log().contains(cut));
+    for download in downloads {
+        assert!(download.answer().1.len() < 32 << 20, "it was whole");
+    }
+}
+
+#[test]
 fn a_stop_amid_many_deletes_answers_each_with_the_truth() {
     let site = Site::new();
     let server = site.serve();

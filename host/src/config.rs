@@ -112,12 +112,17 @@ pub struct Http {
     pub header_timeout_ms: u64,
     /// How long a client may take to read an answer, downloads included.
     pub response_timeout_ms: u64,
-    /// How long requests under way may take to end after a stop signal.
+    /// How long requests under way may take to end after a stop signal. Then they are cut off, and what
+    /// is left to do takes a second or two: container runtimes give ten to all of it.
     pub shutdown_timeout_ms: u64,
     /// Answers 200 to every photo call, for clients that look at `Response` and not at the status.
     pub photo_errors_as_200: bool,
     /// How long a bearer token from `/oauth/token` is valid.
     pub token_lifetime_ms: u64,
+    /// How many descriptors connections and the files behind them may take together. The program knows by
+    /// what the system allows it; without, none is counted.
+    #[serde(skip)]
+    pub descriptors: Option<u32>,
 }
 
 impl Default for Http {
@@ -127,9 +132,10 @@ impl Default for Http {
             request_timeout_ms: 30_000,
             header_timeout_ms: 10_000,
             response_timeout_ms: 3_600_000,
-            shutdown_timeout_ms: 30_000,
+            shutdown_timeout_ms: 7_000,
             photo_errors_as_200: false,
             token_lifetime_ms: 3_600_000,
+            descriptors: None,
         }
     }
 }
@@ -290,8 +296,8 @@ pub struct Components {
     #[serde(skip)]
     pub worker: Option<PathBuf>,
     /// The folder of what is kept on disk; without it nothing is. It holds native code that this
-    /// process will run: nobody else may write it. Not read from a file: a [`Service`] names one in
-    /// its data directory.
+    /// process will run: nobody else may write it. The temporary files of compilations lie there, too.
+    /// Not read from a file: a [`Service`] names one in its data directory.
     ///
     /// [`Service`]: crate::service::Service
     #[serde(skip)]

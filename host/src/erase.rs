@@ -75,34 +75,36 @@ impl Atropos {
     /// # Errors
     /// The engine cannot be set up on this machine, or the built-in plugin does not load.
     pub fn start(platform: Platform, config: &Config) -> Result<Self, GuestError> {
+        let sandbox = Sandbox::start(&platform, config)?;
         let (objects, blobs) = (platform.objects.clone(), platform.blobs.clone());
         let committer = Committer::start(objects, blobs, &config.erase, config.budget);
-        Self::over(committer, platform, config)
+        Ok(Self::over(committer, sandbox, platform, config))
     }
 
     /// The same beside another one over the same platform, whose erasures under way are left to it:
-    /// no recovery.
+    /// no recovery. For a few deletes, for which less address space is enough.
     ///
     /// # Errors
     /// As of [`Atropos::start`].
     pub fn start_beside(platform: Platform, config: &Config) -> Result<Self, GuestError> {
+        let sandbox = Sandbox::start_for_few(&platform, config)?;
         let (objects, blobs) = (platform.objects.clone(), platform.blobs.clone());
         let committer = Committer::start_beside(objects, blobs, &config.erase, config.budget);
-        Self::over(committer, platform, config)
+        Ok(Self::over(committer, sandbox, platform, config))
     }
 
-    fn over(committer: Committer, platform: Platform, config: &Config) -> Result<Self, GuestError> {
+    fn over(committer: Committer, sandbox: Sandbox, platform: Platform, config: &Config) -> Self {
         let flow = Flow {
-            sandbox: Sandbox::start(&platform, config)?,
+            sandbox,
             repeats: Repeats::new(platform, &config.erase),
             committer,
             crowds: Crowds::new(),
             crowded: AtomicU32::new(0),
         };
-        Ok(Self {
+        Self {
             flow: Arc::new(flow),
             under_way: TaskTracker::new(),
-        })
+        }
     }
 
     /// Erases what the request names, or says why not. Success means that the row is gone and its

@@ -1,11 +1,18 @@
 //! Everything put together over one data directory: what `serve` and every CLI verb stand on.
 //!
+//! ```text
+//! Storage (rows and bytes) ◄─ DataDirectory (all that runs no guest) ◄─ Service (the flow, with its sandbox)
+//! ```
+//!
 //! **Invariant:** who only looks opens the [`Storage`], on which nothing is at work.
+//! **Invariant:** who runs no guest opens the [`DataDirectory`], which reserves nothing for any.
 
 mod backlog;
+mod descriptors;
 mod lists;
 mod sweep;
 
+use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,13 +22,15 @@ use crate::config::Config;
 use crate::erase::{Atropos, Platform};
 use crate::guest::{ALLOW_ALL, GuestError};
 use crate::store::backup::{self, BackupError};
+use crate::store::commit::Committer;
 use crate::store::doctor::Doctor;
 use crate::store::local::{Local, place};
-use crate::store::sqlite::Sqlite;
+use crate::store::sqlite::{self, Sqlite};
 use crate::store::tenants::NewTenant;
 use crate::store::volume::Claims as _;
 use crate::store::{
     Blobs, Catalogue, ChainEntry, Chains, NewComponent, Objects, Policies, StoreError, Tenants,
+    private,
 };
 use crate::target::{Subdomain, Tenant, WebsiteId, now_ms};
 use crate::upload::Uploads;
@@ -29,15 +38,27 @@ use crate::upload::Uploads;
 use self::sweep::Sweep;
 
 pub use self::backlog::Backlogs;
+pub use self::descriptors::{Descriptor, Descriptors, NoneLeft};
 pub use self::lists::{ListError, Lists};
 
 /// The parts of a running service. Cheap to clone.
 #[derive(Clone)]
 pub struct Service {
-    /// What was set.
-    pub config: Arc<Config>,
+    /// All that runs no guest.
+    pub data: DataDirectory,
     /// The flow of a delete.
     pub atropos: Atropos,
+    /// The descriptors of connections, and of the files behind them.
+    pub descriptors: Descriptors,
+    /// What empties the quarantine; nothing beside a server.
+    sweep: Sweep,
+}
+
+/// What works on an open data directory without running a guest. Cheap to clone.
+#[derive(Clone)]
+pub struct DataDirectory {
+    /// What was set.
+    pub config: Arc<Config>,
     /// Who is asking.
     pub credentials: Credentials,
     /// Tenants, keys, clients, budgets.
@@ -58,8 +79,15 @@ pub struct Service {
     pub uploads: Uploads,
     /// Rows and bytes as they are.
     pub storage: Storage,
-    /// What empties the quarantine; nothing beside a server.
-    sweep: Sweep,
+}
+
+/// A service is its data directory, and more.
+impl Deref for Service {
+    type Target = DataDirectory;
+
+    fn deref(&self) -> &DataDirectory {
+        &self.data
+    }
 }
 
 /// Rows and bytes of one data directory. Cheap to clone.
@@ -125,11 +153,15 @@ impl Storage {
         data_dir: &Path,
         bytes: impl FnOnce(&Sqlite) -> Result<Local, StoreError>,
     ) -> Result<Self, ServiceError> {
-        place::make_folder(data_dir).map_err(|source| ServiceError::DataDir {
+        let unusable = |source| ServiceError::DataDir {
             path: data_dir.to_owned(),
             source,
-        })?;
+        };
+        place::make_folder(data_dir).map_err(unusable)?;
         backup::must_be_usable(data_dir)?;
+        if data_dir.join(sqlite::FILE).exists() {
+            private::narrow(data_dir).map_err(unusable)?.tell(data_dir);
+        }
         let open = || {
             if !Sqlite::exists(data_dir)? && place::has_bytes(data_dir)? {
                 return Err(StoreError::NoDatabase);
@@ -158,6 +190,75 @@ impl Storage {
 /// Where compiled components are kept in a data directory.
 pub fn images(data_dir: &Path) -> PathBuf {
     data_dir.join("components")
+}
+
+impl DataDirectory {
+    /// Opens the data directory, making it if need be.
+    ///
+    /// # Errors
+    /// The storage does not open.
+    pub fn open(config: Config) -> Result<Self, ServiceError> {
+        let storage = Storage::open(&config.data_dir)?;
+        let rows = Arc::clone(&storage.rows);
+        let blobs: Arc<dyn Blobs> = Arc::new(storage.bytes.clone());
+        Ok(Self {
+            credentials: Credentials::new(rows.clone(), &config.auth),
+            tenants: rows.clone(),
+            policies: rows.clone(),
+            chains: rows.clone(),
+            catalogue: rows.clone(),
+            lists: Lists::new(rows.clone()).map_err(ServiceError::Threads)?,
+            backlogs: Backlogs::new(rows.clone()),
+            uploads: Uploads::new(rows, Arc::clone(&blobs), &config.upload),
+            storage,
+            blobs,
+            config: Arc::new(config),
+        })
+    }
+
+    /// Creates a tenant whose chain is, visibly, the built-in `allow-all`. `by` says who creates it, for
+    /// the history of its chain.
+    ///
+    /// # Errors
+    /// [`StoreError::Taken`] if subdomain or website is.
+    pub async fn create_tenant(
+        &self,
+        subdomain: Subdomain,
+        website_id: WebsiteId,
+        by: String,
+    ) -> Result<Tenant, StoreError> {
+        let ((name, bytes), at_ms) = (ALLOW_ALL, now_ms());
+        let component = NewComponent::new(name, bytes, at_ms);
+        let allow_all = ChainEntry::new(name, bytes, "{}");
+        self.policies.add_component(component).await?;
+        let new = NewTenant {
+            subdomain,
+            website_id,
+            chain: vec![allow_all],
+            at_ms,
+            by,
+        };
+        self.tenants.create_tenant(new).await
+    }
+
+    /// Removes bytes that are due beside a server or without one, until it is stopped.
+    pub fn start_removals(&self) -> Committer {
+        let rows = Arc::clone(&self.storage.rows);
+        let (blobs, config) = (Arc::clone(&self.blobs), &self.config);
+        Committer::start_beside(rows, blobs, &config.erase, config.budget)
+    }
+
+    /// Frees the files of all that was deleted.
+    pub async fn close(&self) {
+        if let Err(error) = self.storage.rows.checkpoint().await {
+            let error = &error as &dyn std::error::Error;
+            // A server or verb beside this one reads; whoever is last makes up for it.
+            tracing::info!(
+                error,
+                "deleted rows stay in the files until the next checkpoint"
+            );
+        }
+    }
 }
 
 impl Service {
@@ -190,58 +291,22 @@ impl Service {
         start: fn(Platform, &Config) -> Result<Atropos, GuestError>,
         mut config: Config,
     ) -> Result<Self, ServiceError> {
-        let storage = Storage::open(&config.data_dir)?;
         config.components.cache = Some(images(&config.data_dir));
-        let rows = Arc::clone(&storage.rows);
-        let blobs: Arc<dyn Blobs> = Arc::new(storage.bytes.clone());
-        let credentials = Credentials::new(rows.clone(), &config.auth);
+        let data = DataDirectory::open(config)?;
+        let rows = &data.storage.rows;
         let platform = Platform {
-            authority: Arc::new(credentials.clone()),
+            authority: Arc::new(data.credentials.clone()),
             objects: rows.clone() as Arc<dyn Objects>,
             chains: rows.clone(),
-            blobs: Arc::clone(&blobs),
+            blobs: Arc::clone(&data.blobs),
             shadows: Some(rows.clone()),
         };
         Ok(Self {
-            atropos: start(platform, &config)?,
-            credentials,
-            tenants: rows.clone(),
-            policies: rows.clone(),
-            chains: rows.clone(),
-            catalogue: rows.clone(),
-            lists: Lists::new(rows.clone()).map_err(ServiceError::Threads)?,
-            backlogs: Backlogs::new(rows.clone()),
-            uploads: Uploads::new(rows.clone(), Arc::clone(&blobs), &config.upload),
+            atropos: start(platform, &data.config)?,
+            descriptors: Descriptors::new(data.config.http.descriptors),
             sweep: Sweep::default(),
-            storage,
-            blobs,
-            config: Arc::new(config),
+            data,
         })
-    }
-
-    /// Creates a tenant whose chain is, visibly, the built-in `allow-all`. `by` says who creates it, for
-    /// the history of its chain.
-    ///
-    /// # Errors
-    /// [`StoreError::Taken`] if subdomain or website is.
-    pub async fn create_tenant(
-        &self,
-        subdomain: Subdomain,
-        website_id: WebsiteId,
-        by: String,
-    ) -> Result<Tenant, StoreError> {
-        let ((name, bytes), at_ms) = (ALLOW_ALL, now_ms());
-        let component = NewComponent::new(name, bytes, at_ms);
-        let allow_all = ChainEntry::new(name, bytes, "{}");
-        self.policies.add_component(component).await?;
-        let new = NewTenant {
-            subdomain,
-            website_id,
-            chain: vec![allow_all],
-            at_ms,
-            by,
-        };
-        self.tenants.create_tenant(new).await
     }
 
     /// Takes on nothing new, and returns when what is under way has been committed and the files
@@ -249,13 +314,6 @@ impl Service {
     pub async fn stop(&self) {
         self.sweep.stop().await;
         self.atropos.stop().await;
-        if let Err(error) = self.storage.rows.checkpoint().await {
-            let error = &error as &dyn std::error::Error;
-            // A server or verb beside this one reads; whoever is last makes up for it.
-            tracing::info!(
-                error,
-                "deleted rows stay in the files until the next checkpoint"
-            );
-        }
+        self.data.close().await;
     }
 }

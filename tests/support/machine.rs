@@ -12,6 +12,20 @@ pub(crate) fn missing(name: &str, why: &str) {
     eprintln!("SKIPPED: {name}: {why}");
 }
 
+/// The command, run after these words of a shell, such as `ulimit -v 4194304` or `umask 022`.
+pub(crate) fn after(words: &str, command: &Command) -> Command {
+    let mut under = Command::new("sh");
+    under.args(["-c", &format!("{words} && exec \"$@\""), "sh"]);
+    under.arg(command.get_program()).args(command.get_args());
+    for (name, value) in command.get_envs() {
+        match value {
+            Some(value) => under.env(name, value),
+            None => under.env_remove(name),
+        };
+    }
+    under
+}
+
 /// Whether a command succeeds.
 fn done(program: &str, args: &[&str]) -> bool {
     let output = Command::new(program).args(args).output();

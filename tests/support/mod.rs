@@ -249,19 +249,29 @@ pub(crate) struct Starting {
 impl Starting {
     /// Starts it with these variables in its environment.
     pub(crate) fn new(data_dir: &Path, args: &[&str], variables: &[(&str, &str)]) -> Self {
-        let mut child = atropos(data_dir)
+        let mut command = Self::command(data_dir, args);
+        command.envs(variables.iter().copied());
+        Self::run(command, data_dir, args.contains(&"--demo"))
+    }
+
+    /// What starts one.
+    pub(crate) fn command(data_dir: &Path, args: &[&str]) -> Command {
+        let mut command = atropos(data_dir);
+        command
             .args(["serve", "--listen", "127.0.0.1:0"])
-            .args(args)
-            .envs(variables.iter().copied())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("the binary starts");
+            .args(args);
+        command
+    }
+
+    /// Starts it by a command.
+    pub(crate) fn run(mut command: Command, data_dir: &Path, demo: bool) -> Self {
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().expect("the binary starts");
         Self {
             log: collect(child.stderr.take().expect("a pipe")),
             child,
             data_dir: data_dir.to_owned(),
-            demo: args.contains(&"--demo"),
+            demo,
         }
     }
 

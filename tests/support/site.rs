@@ -2,13 +2,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use std::process::Output;
 use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, OpenFlags};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use super::{DOCUMENT_USER, PATIENCE, Server, TENANT, WEBSITE, files, verb};
+use super::machine::after;
+use super::{DOCUMENT_USER, PATIENCE, Server, Starting, TENANT, WEBSITE, atropos, files, verb};
 
 /// The API client whose token a [`Site`] has.
 pub(crate) const CLIENT: &str = "crm";
@@ -80,6 +82,23 @@ impl Site {
         let mut server = Server::start_in(&self.data_dir(), &args, more);
         server.token.clone_from(&self.token);
         server
+    }
+}
+
+impl Site {
+    /// Serves after these words of a shell, such as `ulimit -n 1024`; what it logged, if it does not.
+    pub(crate) fn serve_after(&self, words: &str, args: &[&str]) -> Result<Server, String> {
+        let command = after(words, &Starting::command(&self.data_dir(), args));
+        let mut server = Starting::run(command, &self.data_dir(), false).ready()?;
+        server.token.clone_from(&self.token);
+        Ok(server)
+    }
+
+    /// Runs a verb after these words of a shell.
+    pub(crate) fn run_after(&self, words: &str, args: &[&str]) -> Output {
+        let mut verb = atropos(&self.data_dir());
+        verb.args(args).arg("--json");
+        after(words, &verb).output().expect("a shell runs")
     }
 }
 

@@ -4,7 +4,7 @@ use clap::Args;
 
 use super::output::{Answer, Columns};
 use super::{Failure, tenant, values};
-use crate::service::Service;
+use crate::service::DataDirectory;
 use crate::target::Subdomain;
 
 const COLUMNS: Columns = &[
@@ -27,10 +27,10 @@ pub(crate) struct List {
     paging: values::Paging,
 }
 
-pub(crate) async fn run(list: List, service: &Service) -> Result<Answer, Failure> {
-    let tenant = tenant::named(service, &list.tenant).await?.id;
+pub(crate) async fn run(list: List, data: &DataDirectory) -> Result<Answer, Failure> {
+    let tenant = tenant::named(data, &list.tenant).await?.id;
     let page = list.paging.into();
-    let listed = service
+    let listed = data
         .catalogue
         .activity(tenant, None, &list.user, page)
         .await?;

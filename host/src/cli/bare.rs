@@ -33,7 +33,7 @@ pub(crate) fn sandbox(config: &Config) -> Result<Sandbox, Failure> {
         blobs: nothing,
         shadows: None,
     };
-    Ok(Sandbox::start(&platform, &config).map_err(ServiceError::Guest)?)
+    Ok(Sandbox::start_for_few(&platform, &config).map_err(ServiceError::Guest)?)
 }
 
 /// A platform on which nobody is known and nothing is there.

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::output::{Answer, Columns};
 use super::{Failure, tenant};
-use crate::service::Service;
+use crate::service::DataDirectory;
 use crate::store::budget::{Limit, Spent};
 use crate::target::{Scope, Subdomain, Window, now_ms};
 
@@ -102,13 +102,13 @@ struct Row {
     until_ms: Option<u64>,
 }
 
-pub(crate) async fn run(verb: Verb, service: &Service) -> Result<Answer, Failure> {
+pub(crate) async fn run(verb: Verb, data: &DataDirectory) -> Result<Answer, Failure> {
     match verb {
         Verb::Show { tenant } => {
-            let tenant = tenant::named(service, &tenant).await?.id;
-            let limits = service.tenants.limits(tenant).await?;
-            let spent = service.tenants.spent(tenant, now_ms()).await?;
-            let configured = &service.config.budget;
+            let tenant = tenant::named(data, &tenant).await?.id;
+            let limits = data.tenants.limits(tenant).await?;
+            let spent = data.tenants.spent(tenant, now_ms()).await?;
+            let configured = &data.config.budget;
             let deletes = |scope, window| configured.deletes(scope, window);
             Answer::table(&rows(deletes, &limits, &spent), COLUMNS)
         }
@@ -123,8 +123,8 @@ pub(crate) async fn run(verb: Verb, service: &Service) -> Result<Answer, Failure
                 deletes: rate.deletes,
             };
             let limits: Vec<Limit> = rates.iter().map(limit).collect();
-            let id = tenant::named(service, &tenant).await?.id;
-            service.tenants.set_limits(id, &limits).await?;
+            let id = tenant::named(data, &tenant).await?.id;
+            data.tenants.set_limits(id, &limits).await?;
             Answer::line(&limits, format!("set for {tenant}"))
         }
     }

@@ -7,7 +7,7 @@ use super::key::Shown;
 use super::output::{Answer, Columns};
 use super::{Failure, tenant};
 use crate::auth::Issued;
-use crate::service::Service;
+use crate::service::DataDirectory;
 use crate::store::ClientInfo;
 use crate::store::tenants::NewCredential;
 use crate::target::{Permission, Subdomain};
@@ -53,7 +53,7 @@ Example:
     List,
 }
 
-pub(crate) async fn run(verb: Verb, service: &Service) -> Result<Answer, Failure> {
+pub(crate) async fn run(verb: Verb, data: &DataDirectory) -> Result<Answer, Failure> {
     match verb {
         Verb::Create { id, label } => {
             let mut issued = Issued::new(&label, None);
@@ -61,7 +61,7 @@ pub(crate) async fn run(verb: Verb, service: &Service) -> Result<Answer, Failure
                 id,
                 ..issued.stored
             };
-            service.tenants.add_client(issued.stored.clone()).await?;
+            data.tenants.add_client(issued.stored.clone()).await?;
             Shown::answer(issued, "secret")
         }
         Verb::Grant {
@@ -70,8 +70,8 @@ pub(crate) async fn run(verb: Verb, service: &Service) -> Result<Answer, Failure
             permissions,
             nothing: _,
         } => {
-            let tenant = tenant::named(service, &tenant).await?;
-            service.tenants.grant(&id, tenant.id, &permissions).await?;
+            let tenant = tenant::named(data, &tenant).await?;
+            data.tenants.grant(&id, tenant.id, &permissions).await?;
             let value = json!({
                 "client": id, "tenant": tenant.subdomain, "permissions": permissions,
             });
@@ -82,7 +82,7 @@ pub(crate) async fn run(verb: Verb, service: &Service) -> Result<Answer, Failure
             Answer::line(&value, line)
         }
         Verb::List => {
-            let clients = service.tenants.clients().await?;
+            let clients = data.tenants.clients().await?;
             let rows = clients.iter().map(row).collect::<Vec<_>>();
             Answer::table(&clients, COLUMNS)?.seen_as(&rows)
         }

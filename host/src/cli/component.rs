@@ -8,7 +8,7 @@ use serde_json::json;
 use super::bare::sandbox;
 use super::limits::{Limits, within_ceiling};
 use super::output::{Answer, Columns};
-use super::{ComponentError, Failure, with_service};
+use super::{ComponentError, Failure, with_directory, with_service};
 use crate::config::Config;
 use crate::guest::{Report, component_of};
 use crate::service::Service;
@@ -91,6 +91,14 @@ pub(crate) async fn run(verb: Verb, config: Config) -> Result<Answer, Failure> {
             let value = json!({ "digest": Digest::of(&bytes), "sizeBytes": bytes.len() });
             Answer::line(&value, format!("{} bytes written", bytes.len()))
         }
+        Verb::Choose { plugin } if plugin == Path::new("default") => {
+            with_directory(config, async |data| {
+                data.policies.choose_plugin(None).await?;
+                let value = json!({ "plugin": null });
+                Answer::line(&value, "the built-in plugin serves")
+            })
+            .await
+        }
         Verb::Choose { plugin } => {
             with_service(config, async |service| choose(&plugin, service).await).await
         }
@@ -98,11 +106,6 @@ pub(crate) async fn run(verb: Verb, config: Config) -> Result<Answer, Failure> {
 }
 
 async fn choose(plugin: &Path, service: &Service) -> Result<Answer, Failure> {
-    if plugin == Path::new("default") {
-        service.policies.choose_plugin(None).await?;
-        let value = json!({ "plugin": null });
-        return Answer::line(&value, "the built-in plugin serves");
-    }
     let bytes = read(plugin).await?;
     let limits = PolicyLimits::default();
     let report = check(service, &bytes, plugin.display(), DELETION_PLUGIN, limits).await?;

@@ -12,7 +12,7 @@ use uuid::Uuid;
 use self::record::Record;
 use super::output::{Answer, Columns};
 use super::{Failure, tenant, values};
-use crate::service::Service;
+use crate::service::DataDirectory;
 use crate::store::decision::{Decision, Verdict};
 use crate::store::{Order, Stretch, Wanted};
 use crate::target::{Digest, Kind, Subdomain, Tenant};
@@ -154,7 +154,7 @@ pub(crate) struct Sought {
 impl Sought {
     /// Whose decisions, and which. Names are brought into the form in which they are stored where the
     /// kind tells which that is.
-    async fn wanted(self, service: &Service) -> Result<(Tenant, Wanted), Failure> {
+    async fn wanted(self, data: &DataDirectory) -> Result<(Tenant, Wanted), Failure> {
         let (mut user, mut object) = (self.user, self.object);
         if let Some(kind) = self.kind {
             user = user.map(|user| values::owner(kind, &user)).transpose()?;
@@ -172,36 +172,36 @@ impl Sought {
             since_ms: self.span.since,
             until_ms: self.span.until,
         };
-        Ok((tenant::named(service, &self.tenant).await?, wanted))
+        Ok((tenant::named(data, &self.tenant).await?, wanted))
     }
 }
 
-pub(crate) async fn run(verb: Verb, service: &Service) -> Result<Answer, Failure> {
+pub(crate) async fn run(verb: Verb, data: &DataDirectory) -> Result<Answer, Failure> {
     match verb {
         Verb::List {
             sought,
             after,
             limit,
         } => {
-            let (tenant, wanted) = sought.wanted(service).await?;
+            let (tenant, wanted) = sought.wanted(data).await?;
             let stretch = Stretch {
                 order: Order::LatestFirst,
                 after,
                 limit,
             };
-            let decisions = service.catalogue.decisions(tenant.id, &wanted, stretch);
+            let decisions = data.catalogue.decisions(tenant.id, &wanted, stretch);
             let decisions = decisions.await?.into_iter().map(Record::of);
             Answer::table(&decisions.collect::<Vec<_>>(), ROW)
         }
         Verb::Show(named) => {
-            let record = Record::of(one(service, named).await?);
+            let record = Record::of(one(data, named).await?);
             let answer = Answer::sheet(&record, FIELDS, "/reviews", REVIEWS)?;
             answer.seen_as(&record.seen())
         }
         Verb::Explain(named) => {
-            let decision = one(service, named).await?;
+            let decision = one(data, named).await?;
             let (tenant, number) = (decision.target().tenant, decision.chain_revision);
-            let revision = service.policies.revision(tenant, number).await?;
+            let revision = data.policies.revision(tenant, number).await?;
             let explanation = explain::explain(&decision, revision.as_ref());
             let text = explanation.text();
             Answer::line(&explanation, text)
@@ -211,15 +211,15 @@ pub(crate) async fn run(verb: Verb, service: &Service) -> Result<Answer, Failure
             after,
             output,
         } => {
-            let (tenant, wanted) = sought.wanted(service).await?;
-            export::run(service, tenant.id, &wanted, after, output).await
+            let (tenant, wanted) = sought.wanted(data).await?;
+            export::run(data, tenant.id, &wanted, after, output).await
         }
     }
 }
 
-async fn one(service: &Service, named: Named) -> Result<Decision, Failure> {
-    let tenant = tenant::named(service, &named.tenant).await?;
-    let decision = service.catalogue.decision(tenant.id, named.id).await?;
+async fn one(data: &DataDirectory, named: Named) -> Result<Decision, Failure> {
+    let tenant = tenant::named(data, &named.tenant).await?;
+    let decision = data.catalogue.decision(tenant.id, named.id).await?;
     decision.ok_or_else(|| Failure::NotFound {
         what: "decision",
         name: named.id.to_string(),

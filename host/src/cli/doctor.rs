@@ -7,7 +7,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 
 use super::output::{Answer, Columns};
-use super::{Failure, with_service};
+use super::{Failure, with_directory};
 use crate::config::Config;
 use crate::service::Storage;
 use crate::store::doctor::{Doubt, Instead, Report, Treatment};
@@ -75,10 +75,7 @@ pub(crate) async fn run(typed: Doctor, config: Config, json: bool) -> Result<(),
         // Where nothing is at work, nothing changes.
         false => examine(&Storage::open(&config.data_dir)?, treatment).await?,
         true => {
-            with_service(config, async |service| {
-                examine(&service.storage, treatment).await
-            })
-            .await?
+            with_directory(config, async |data| examine(&data.storage, treatment).await).await?
         }
     };
     answer(&report)?.print(json)?;

@@ -326,6 +326,9 @@ impl Failure {
             if let Some(error) = error.downcast_ref::<StoreError>() {
                 return remedy::of_storage(error);
             }
+            if let Some(error) = error.downcast_ref::<GuestError>() {
+                return error.remedy();
+            }
             next = error.source();
         }
         None

@@ -6,7 +6,7 @@ use serde_json::json;
 use super::Failure;
 use super::object::Named;
 use super::output::Answer;
-use crate::service::Service;
+use crate::service::DataDirectory;
 use crate::target::now_ms;
 
 #[derive(Debug, Subcommand)]
@@ -29,11 +29,11 @@ Example:
     },
 }
 
-pub(crate) async fn run(verb: Verb, service: &Service) -> Result<Answer, Failure> {
+pub(crate) async fn run(verb: Verb, data: &DataDirectory) -> Result<Answer, Failure> {
     match verb {
         Verb::Place { named, reason } => {
-            let target = named.target(service).await?;
-            let hold = service
+            let target = named.target(data).await?;
+            let hold = data
                 .catalogue
                 .place_hold(&target, &reason, now_ms())
                 .await?;
@@ -41,8 +41,8 @@ pub(crate) async fn run(verb: Verb, service: &Service) -> Result<Answer, Failure
             Answer::line(&value, format!("placed hold {hold} on {}", target.id))
         }
         Verb::Release { named } => {
-            let target = named.target(service).await?;
-            let released = service.catalogue.release_holds(&target).await?;
+            let target = named.target(data).await?;
+            let released = data.catalogue.release_holds(&target).await?;
             let value = json!({ "released": released, "object": target.id });
             let line = match released {
                 0 => format!("there was no hold on {}", target.id),

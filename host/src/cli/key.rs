@@ -6,7 +6,7 @@ use serde::Serialize;
 use super::output::{Answer, Columns};
 use super::{Failure, tenant, values};
 use crate::auth::Issued;
-use crate::service::Service;
+use crate::service::DataDirectory;
 use crate::target::{Subdomain, now_ms};
 
 const COLUMNS: Columns = &[
@@ -70,27 +70,26 @@ impl Shown {
     }
 }
 
-pub(crate) async fn run(verb: Verb, service: &Service) -> Result<Answer, Failure> {
+pub(crate) async fn run(verb: Verb, data: &DataDirectory) -> Result<Answer, Failure> {
     match verb {
         Verb::Issue {
             tenant,
             label,
             lifetime,
         } => {
-            let tenant = tenant::named(service, &tenant).await?;
+            let tenant = tenant::named(data, &tenant).await?;
             let issued = Issued::new(&label, lifetime);
-            service
-                .tenants
+            data.tenants
                 .add_key(tenant.id, issued.stored.clone())
                 .await?;
             Shown::answer(issued, "key")
         }
         Verb::List { tenant } => {
-            let tenant = tenant::named(service, &tenant).await?;
-            Answer::table(&service.tenants.keys(tenant.id).await?, COLUMNS)
+            let tenant = tenant::named(data, &tenant).await?;
+            Answer::table(&data.tenants.keys(tenant.id).await?, COLUMNS)
         }
         Verb::Revoke { id } => {
-            service.tenants.revoke_key(&id, now_ms()).await?;
+            data.tenants.revoke_key(&id, now_ms()).await?;
             revoked(&id)
         }
     }

@@ -1,6 +1,7 @@
 //! One server per data directory: whoever holds the lock on `server.lock` is it.
 //!
-//! The lock is the operating system's, so a server that was killed leaves none behind.
+//! The lock is the operating system's, so a server that was killed leaves none behind. Whoever can open
+//! the file can hold the lock: it is for its owner alone.
 
 use std::fs::{File, TryLockError};
 use std::io::{self, Read as _, Seek as _, Write as _};
@@ -9,7 +10,7 @@ use std::thread::sleep;
 use std::time::Duration;
 
 use super::Failure;
-use crate::store::local::place;
+use crate::store::{local::place, private};
 
 /// Whoever only looks whether there is a server holds the lock for an instant; a server that starts
 /// just then tries so often, with such a pause.
@@ -31,9 +32,10 @@ impl ServerLock {
             source,
         };
         place::make_folder(data_dir).map_err(failed)?;
-        let mut options = File::options();
-        let file = options.read(true).write(true).create(true).truncate(false);
-        let mut file = file.open(&path).map_err(failed)?;
+        let file = private::file().read(true).truncate(false).open(&path);
+        let mut file = file.map_err(failed)?;
+        // Before it is tried: whoever could open one of an earlier version could keep servers out.
+        private::narrow_file(&file);
         let mut locked = file.try_lock();
         for _ in 1..TRIES {
             if !matches!(locked, Err(TryLockError::WouldBlock)) {
@@ -89,6 +91,9 @@ fn write_process(file: &mut File) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs::Permissions;
+    use std::os::unix::fs::PermissionsExt as _;
+
     use super::*;
     use crate::cli::Exit;
 
@@ -109,5 +114,18 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         std::fs::write(dir.path().join("server.lock"), "999999999\n").unwrap();
         assert!(ServerLock::take(dir.path()).is_ok());
+    }
+
+    #[test]
+    fn a_lock_file_that_anybody_may_open_is_closed_to_others_even_while_it_is_held() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("server.lock");
+        std::fs::write(&path, "").unwrap();
+        std::fs::set_permissions(&path, Permissions::from_mode(0o644)).unwrap();
+        let stranger = File::open(&path).unwrap();
+        stranger.try_lock_shared().unwrap();
+        assert!(ServerLock::take(dir.path()).is_err());
+        let mode = path.metadata().unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
     }
 }

@@ -41,7 +41,7 @@ pub use self::failure::{ComponentError, Exit, Failure, SettingsRefusal};
 use self::output::Answer;
 use crate::config::{Config, Log};
 use crate::guest::{self, COMPILE_VERB};
-use crate::service::Service;
+use crate::service::{DataDirectory, Service};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -115,6 +115,9 @@ enum Command {
     Serve(serve::Serve),
     #[command(flatten)]
     Verb(Verb),
+    /// Delete one photo or document for good, as a caller would over HTTP
+    #[command(subcommand)]
+    Delete(delete::Verb),
     /// Try policies; list them; assign and show the chain of a tenant
     #[command(subcommand)]
     Policy(policy::Command),
@@ -147,7 +150,7 @@ enum Command {
     },
 }
 
-/// What works on an open data directory.
+/// What works on an open data directory and runs no guest.
 #[derive(Debug, Subcommand)]
 enum Verb {
     /// Create and list tenants
@@ -168,9 +171,6 @@ enum Verb {
     /// Place and release legal holds
     #[command(subcommand)]
     Hold(hold::Verb),
-    /// Delete one photo or document for good, as a caller would over HTTP
-    #[command(subcommand)]
-    Delete(delete::Verb),
     /// Show what happened to the objects of a user
     Activity(activity::List),
     /// Limit how many deletes a tenant and its callers may have
@@ -233,8 +233,11 @@ impl Cli {
                 deadline_ms,
             } => std::process::exit(guest::compile(memory_bytes, deadline_ms)),
             Command::Component(verb) => component::run(verb, config).await?,
+            Command::Delete(verb) => {
+                with_service(config, async |service| delete::run(verb, service).await).await?
+            }
             Command::Verb(verb) => {
-                with_service(config, async |service| verb.run(service).await).await?
+                with_directory(config, async |data| verb.run(data).await).await?
             }
         };
         answer.print(self.global.json)
@@ -242,18 +245,17 @@ impl Cli {
 }
 
 impl Verb {
-    async fn run(self, service: &Service) -> Result<Answer, Failure> {
+    async fn run(self, data: &DataDirectory) -> Result<Answer, Failure> {
         match self {
-            Self::Tenant(verb) => tenant::run(verb, service).await,
-            Self::Key(verb) => key::run(verb, service).await,
-            Self::Client(verb) => client::run(verb, service).await,
-            Self::Token(verb) => token::run(verb, service).await,
-            Self::Object(verb) => object::run(verb, service).await,
-            Self::Hold(verb) => hold::run(verb, service).await,
-            Self::Delete(verb) => delete::run(verb, service).await,
-            Self::Activity(list) => activity::run(list, service).await,
-            Self::Budget(verb) => budget::run(verb, service).await,
-            Self::Decision(verb) => decision::run(verb, service).await,
+            Self::Tenant(verb) => tenant::run(verb, data).await,
+            Self::Key(verb) => key::run(verb, data).await,
+            Self::Client(verb) => client::run(verb, data).await,
+            Self::Token(verb) => token::run(verb, data).await,
+            Self::Object(verb) => object::run(verb, data).await,
+            Self::Hold(verb) => hold::run(verb, data).await,
+            Self::Activity(list) => activity::run(list, data).await,
+            Self::Budget(verb) => budget::run(verb, data).await,
+            Self::Decision(verb) => decision::run(verb, data).await,
         }
     }
 }
@@ -278,7 +280,20 @@ fn must_exist(data_dir: &Path) -> Result<(), Failure> {
     }
 }
 
-/// Opens the data directory for one verb, and lets what the verb began be committed.
+/// Opens the data directory for one verb that runs no guest. Meanwhile bytes are removed that are due.
+async fn with_directory<T>(
+    config: Config,
+    verb: impl AsyncFnOnce(&DataDirectory) -> Result<T, Failure>,
+) -> Result<T, Failure> {
+    let data = DataDirectory::open(config)?;
+    let removals = data.start_removals();
+    let answer = verb(&data).await;
+    removals.stop().await;
+    data.close().await;
+    answer
+}
+
+/// The same for a verb that runs guests, and lets what the verb began be committed.
 async fn with_service<T>(
     config: Config,
     verb: impl AsyncFnOnce(&Service) -> Result<T, Failure>,

@@ -9,7 +9,7 @@ use tokio::io::AsyncRead;
 
 use super::output::{Answer, Columns};
 use super::{Failure, tenant, values};
-use crate::service::Service;
+use crate::service::DataDirectory;
 use crate::store::catalogue::Change;
 use crate::store::{ObjectPage, Page, Position, Rendition, Start, Stored};
 use crate::target::{Kind, Malformed, Object, Subdomain, Target};
@@ -139,9 +139,9 @@ pub(crate) struct Named {
 }
 
 impl Named {
-    pub(crate) async fn target(&self, service: &Service) -> Result<Target, Failure> {
+    pub(crate) async fn target(&self, data: &DataDirectory) -> Result<Target, Failure> {
         Ok(Target {
-            tenant: tenant::named(service, &self.tenant).await?.id,
+            tenant: tenant::named(data, &self.tenant).await?.id,
             kind: self.kind,
             owner: values::owner(self.kind, &self.user)?,
             id: values::id(self.kind, &self.id)?,
@@ -149,10 +149,10 @@ impl Named {
     }
 }
 
-pub(crate) async fn run(verb: Verb, service: &Service) -> Result<Answer, Failure> {
+pub(crate) async fn run(verb: Verb, data: &DataDirectory) -> Result<Answer, Failure> {
     match verb {
         Verb::Put(typed) => {
-            let stored = put(typed, service).await?;
+            let stored = put(typed, data).await?;
             let shown = Shown::of(stored);
             Answer::line(&shown, shown.id.clone())
         }
@@ -163,7 +163,7 @@ pub(crate) async fn run(verb: Verb, service: &Service) -> Result<Answer, Failure
             paging,
             after,
         } => {
-            let tenant = tenant::named(service, &tenant).await?.id;
+            let tenant = tenant::named(data, &tenant).await?.id;
             let user = user.map(|user| values::owner(kind, &user)).transpose()?;
             let mut page = ObjectPage::from(Page::from(paging));
             if let Some((owner, after)) = user.clone().zip(after) {
@@ -171,17 +171,14 @@ pub(crate) async fn run(verb: Verb, service: &Service) -> Result<Answer, Failure
                 let usage = |malformed: Malformed| Failure::Usage(malformed.to_string());
                 page.start = Start::After(position.map_err(usage)?);
             }
-            let listed = service
+            let listed = data
                 .catalogue
                 .list(tenant, kind, user.as_deref(), page)
                 .await?;
             Answer::table(&listed.into_iter().map(Shown::of).collect::<Vec<_>>(), ROW)
         }
         Verb::Show { named } => {
-            let stored = service
-                .catalogue
-                .show(&named.target(service).await?)
-                .await?;
+            let stored = data.catalogue.show(&named.target(data).await?).await?;
             let stored = stored.ok_or_else(|| Failure::NotFound {
                 what: named.kind.as_str(),
                 name: named.id.clone(),
@@ -201,22 +198,22 @@ pub(crate) async fn run(verb: Verb, service: &Service) -> Result<Answer, Failure
                 },
                 retain_until_ms: retain_until.map(|date| date.0),
             };
-            let target = named.target(service).await?;
-            service.catalogue.change(&target, change).await?;
+            let target = named.target(data).await?;
+            data.catalogue.change(&target, change).await?;
             let value = serde_json::json!({ "changed": target.id });
             Answer::line(&value, format!("changed {}", target.id))
         }
     }
 }
 
-async fn put(typed: Put, service: &Service) -> Result<Stored, Failure> {
+async fn put(typed: Put, data: &DataDirectory) -> Result<Stored, Failure> {
     let file_name = typed
         .file
         .file_name()
         .map(|name| name.to_string_lossy().into_owned());
     let id = typed.id.map(|id| values::id(typed.kind, &id)).transpose()?;
     let new = NewUpload {
-        tenant: tenant::named(service, &typed.tenant).await?.id,
+        tenant: tenant::named(data, &typed.tenant).await?.id,
         owner: values::owner(typed.kind, &typed.user)?,
         id,
         name: typed.name.or(file_name).unwrap_or_default(),
@@ -233,8 +230,8 @@ async fn put(typed: Put, service: &Service) -> Result<Stored, Failure> {
     let mut content = bar.wrap_async_read(file);
     let content: &mut (dyn AsyncRead + Send + Unpin) = &mut content;
     let stored = match typed.kind {
-        Kind::Photo => service.uploads.photo(new, content).await,
-        Kind::Document => service.uploads.document(new, content).await,
+        Kind::Photo => data.uploads.photo(new, content).await,
+        Kind::Document => data.uploads.document(new, content).await,
     };
     bar.finish_and_clear();
     stored.map_err(|source| Failure::Upload {

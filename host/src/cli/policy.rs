@@ -18,9 +18,9 @@ use super::chain::Link;
 use super::limits::Limits;
 use super::output::Answer;
 use super::values::{self, Paging};
-use super::{Failure, tenant, with_service};
+use super::{Failure, tenant, with_directory, with_service};
 use crate::config::Config;
-use crate::service::Service;
+use crate::service::DataDirectory;
 use crate::target::Subdomain;
 
 use self::change::Change;
@@ -47,10 +47,7 @@ impl Command {
             Self::Test(typed) => test::run(typed, config, json).await,
             Self::Run(typed) => run::run(typed, config).await?.print(json),
             Self::Bench(typed) => bench::run(typed, config, json).await,
-            Self::OfChains(verb) => {
-                let answer = with_service(config, async |service| run(verb, service).await);
-                answer.await?.print(json)
-            }
+            Self::OfChains(verb) => run_on_chains(verb, config).await?.print(json),
         }
     }
 }
@@ -89,6 +86,13 @@ pub(crate) enum Verb {
         #[arg(long)]
         shadow: bool,
     },
+    #[command(flatten)]
+    OfRevisions(OfRevisions),
+}
+
+/// What works on the chains that there are, and loads no component.
+#[derive(Debug, Subcommand)]
+pub(crate) enum OfRevisions {
     /// Show the chain of a tenant
     Show {
         /// Subdomain of the tenant
@@ -179,15 +183,21 @@ Examples:
   atropos policy deploy ./weekdays-only.wasm --tenant acme --shadow
   atropos policy deploy ./scoring.wasm --tenant acme --settings @scoring.json --memory 64MiB";
 
-pub(crate) async fn run(verb: Verb, service: &Service) -> Result<Answer, Failure> {
+/// Whoever loads a component, or asks it something, needs the sandbox; the others do without.
+async fn run_on_chains(verb: Verb, config: Config) -> Result<Answer, Failure> {
     match verb {
-        Verb::List => list::run(service).await,
+        Verb::List => with_service(config, async |service| list::run(service).await).await,
         Verb::Assign {
             change,
             chain,
             limits,
             shadow,
-        } => deploy::assign(service, change, &chain, limits, shadow).await,
+        } => {
+            with_service(config, async |service| {
+                deploy::assign(service, change, &chain, limits, shadow).await
+            })
+            .await
+        }
         Verb::Deploy {
             policy,
             change,
@@ -196,23 +206,35 @@ pub(crate) async fn run(verb: Verb, service: &Service) -> Result<Answer, Failure
             shadow,
         } => {
             let link = Link::new(policy, settings);
-            deploy::deploy(service, change, &link, limits, shadow).await
+            with_service(config, async |service| {
+                deploy::deploy(service, change, &link, limits, shadow).await
+            })
+            .await
         }
-        Verb::Show { tenant } => history::show(service, &tenant).await,
-        Verb::History { tenant, paging } => history::list(service, &tenant, paging).await,
-        Verb::Rollback { change, to } => history::rollback(service, change, to).await,
-        Verb::Shadow { tenant, paging } => shadow::show(service, &tenant, paging).await,
-        Verb::Promote { change } => shadow::promote(service, change).await,
-        Verb::Withdraw { tenant } => shadow::withdraw(service, &tenant).await,
-        Verb::RequireReplay { switch, tenant } => {
-            let tenant = tenant::named(service, &tenant).await?;
-            service.policies.require_replay(tenant.id, switch).await?;
-            let value = serde_json::json!({ "tenant": tenant.subdomain, "replayRequired": switch });
-            let line = match switch {
-                true => "a change that may allow more must have been replayed",
-                false => "a chain is changed without a replay",
-            };
-            Answer::line(&value, line)
+        Verb::OfRevisions(verb) => with_directory(config, async |data| verb.run(data).await).await,
+    }
+}
+
+impl OfRevisions {
+    async fn run(self, data: &DataDirectory) -> Result<Answer, Failure> {
+        match self {
+            Self::Show { tenant } => history::show(data, &tenant).await,
+            Self::History { tenant, paging } => history::list(data, &tenant, paging).await,
+            Self::Rollback { change, to } => history::rollback(data, change, to).await,
+            Self::Shadow { tenant, paging } => shadow::show(data, &tenant, paging).await,
+            Self::Promote { change } => shadow::promote(data, change).await,
+            Self::Withdraw { tenant } => shadow::withdraw(data, &tenant).await,
+            Self::RequireReplay { switch, tenant } => {
+                let tenant = tenant::named(data, &tenant).await?;
+                data.policies.require_replay(tenant.id, switch).await?;
+                let value =
+                    serde_json::json!({ "tenant": tenant.subdomain, "replayRequired": switch });
+                let line = match switch {
+                    true => "a change that may allow more must have been replayed",
+                    false => "a chain is changed without a replay",
+                };
+                Answer::line(&value, line)
+            }
         }
     }
 }

@@ -12,8 +12,9 @@ use tokio::sync::oneshot;
 use super::lock::ServerLock;
 use super::{Failure, Global, descriptors};
 use crate::config::Config;
+use crate::guest::NotWarm;
 use crate::memory::MemoryBudget;
-use crate::service::Service;
+use crate::service::{Service, ServiceError};
 use crate::status::{Socket, Teller};
 use crate::{demo, http};
 
@@ -27,8 +28,9 @@ const BACKLOG: u32 = 4096;
 #[derive(Args, Debug)]
 #[command(after_help = "\
 When it is ready, the server prints one line on stdout, `listening on http://ADDRESS`; its log goes
-to stderr. SIGTERM or SIGINT ends it once everything under way is done; a second signal ends it at
-once. One server at a time works in a data directory; the other verbs may work beside it.
+to stderr. SIGTERM, SIGINT or SIGHUP ends it once everything under way is done, or after
+`http.shutdown-timeout-ms`; a second signal ends it at once. One server at a time works in a data
+directory; the other verbs may work beside it.
 
 Examples:
   atropos serve --demo
@@ -75,7 +77,7 @@ pub(crate) async fn run(typed: Serve, mut config: Config) -> Result<(), Failure>
     if let Err(error) = http::install_metrics() {
         tracing::warn!(%error, "there are no metrics");
     }
-    config.http.max_connections = descriptors::enough_for(config.http.max_connections);
+    descriptors::share(&mut config.http);
     let memory = MemoryBudget::of(&config);
     tracing::info!(
         at_most_mib = memory.total().div_ceil(1 << 20),
@@ -114,9 +116,13 @@ async fn ready(typed: &Serve, service: &Service) -> Result<Ready, Failure> {
     let listener = bind(listen).map_err(unbound)?;
     let address = listener.local_addr().map_err(unbound)?;
     let base = format!("http://{address}");
-    if let Err(refused) = service.atropos.sandbox().warm_up().await {
+    match service.atropos.sandbox().warm_up().await {
+        Ok(()) => {}
+        Err(NotWarm::Machine(error)) => return Err(ServiceError::Guest(error).into()),
         // Choosing another plugin mends it while the server runs.
-        tracing::error!(%refused, "no delete can be served now");
+        Err(NotWarm::Plugin(refused)) => {
+            tracing::error!(%refused, "no delete can be served now");
+        }
     }
     let tour = match typed.demo {
         true => Some(furnish(service, &base).await?),
@@ -197,7 +203,10 @@ async fn serve(
     };
     let signalled = async {
         signals.next().await;
-        tracing::info!("stopping once everything under way is done; signal again to end at once");
+        tracing::info!(
+            at_most_ms = service.config.http.shutdown_timeout_ms,
+            "stopping once everything under way is done; signal again to end at once"
+        );
         let _ = stop.send(());
         signals.next().await;
     };
@@ -220,6 +229,8 @@ async fn tell(socket: Option<Socket>, teller: Teller) {
 struct Signals {
     terminate: Signal,
     interrupt: Signal,
+    /// The terminal is closed; `None` where that was not to end the program, as `nohup` has it.
+    hang_up: Option<Signal>,
 }
 
 impl Signals {
@@ -233,13 +244,34 @@ impl Signals {
         Ok(Self {
             terminate: listen(SignalKind::terminate())?,
             interrupt: listen(SignalKind::interrupt())?,
+            hang_up: match ignores_hang_up() {
+                true => None,
+                false => Some(listen(SignalKind::hangup())?),
+            },
         })
     }
 
     async fn next(&mut self) {
+        let hung_up = async {
+            match &mut self.hang_up {
+                Some(hang_up) => drop(hang_up.recv().await),
+                None => std::future::pending().await,
+            }
+        };
         tokio::select! {
             _ = self.terminate.recv() => {}
             _ = self.interrupt.recv() => {}
+            () = hung_up => {}
         }
     }
+}
+
+/// Whether whoever started the program has the system ignore SIGHUP, which stays so unless it is listened
+/// for.
+fn ignores_hang_up() -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let ignored = ignored.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+    // The first signal is the lowest bit.
+    ignored.is_some_and(|mask| mask & 1 == 1)
 }

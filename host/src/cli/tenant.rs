@@ -5,7 +5,7 @@ use clap::Subcommand;
 use super::output::{Answer, Columns};
 use super::{Failure, values};
 use crate::guest::ALLOW_ALL;
-use crate::service::Service;
+use crate::service::DataDirectory;
 use crate::target::{Subdomain, Tenant, WebsiteId};
 
 const COLUMNS: Columns = &[("SUBDOMAIN", "/subdomain"), ("WEBSITE", "/websiteId")];
@@ -24,13 +24,13 @@ pub(crate) enum Verb {
     List,
 }
 
-pub(crate) async fn run(verb: Verb, service: &Service) -> Result<Answer, Failure> {
+pub(crate) async fn run(verb: Verb, data: &DataDirectory) -> Result<Answer, Failure> {
     match verb {
         Verb::Create {
             subdomain,
             website_id,
         } => {
-            let tenant = service.create_tenant(subdomain, website_id, values::operator());
+            let tenant = data.create_tenant(subdomain, website_id, values::operator());
             let tenant = tenant.await?;
             let line = format!(
                 "created {}, website {}",
@@ -43,13 +43,13 @@ pub(crate) async fn run(verb: Verb, service: &Service) -> Result<Answer, Failure
             );
             Ok(Answer::line(&tenant, line)?.note(note))
         }
-        Verb::List => Answer::table(&service.tenants.tenants().await?, COLUMNS),
+        Verb::List => Answer::table(&data.tenants.tenants().await?, COLUMNS),
     }
 }
 
 /// The tenant that was named, for every other noun.
-pub(crate) async fn named(service: &Service, subdomain: &Subdomain) -> Result<Tenant, Failure> {
-    let tenant = service.tenants.tenant(subdomain).await?;
+pub(crate) async fn named(data: &DataDirectory, subdomain: &Subdomain) -> Result<Tenant, Failure> {
+    let tenant = data.tenants.tenant(subdomain).await?;
     tenant.ok_or_else(|| Failure::NotFound {
         what: "tenant",
         name: subdomain.to_string(),

@@ -6,7 +6,7 @@ use super::key::{Shown, revoked};
 use super::output::Answer;
 use super::{Failure, values};
 use crate::auth::Issued;
-use crate::service::Service;
+use crate::service::DataDirectory;
 use crate::target::now_ms;
 
 #[derive(Debug, Subcommand)]
@@ -31,20 +31,19 @@ Example:
     },
 }
 
-pub(crate) async fn run(verb: Verb, service: &Service) -> Result<Answer, Failure> {
+pub(crate) async fn run(verb: Verb, data: &DataDirectory) -> Result<Answer, Failure> {
     match verb {
         Verb::Issue { client, lifetime } => {
-            let lifetime = lifetime.unwrap_or(service.config.http.token_lifetime_ms);
+            let lifetime = lifetime.unwrap_or(data.config.http.token_lifetime_ms);
             let issued = Issued::new("access token", Some(lifetime));
-            let most = service.config.auth.client_tokens;
-            service
-                .tenants
+            let most = data.config.auth.client_tokens;
+            data.tenants
                 .add_token(&client, issued.stored.clone(), most)
                 .await?;
             Shown::answer(issued, "token")
         }
         Verb::Revoke { id } => {
-            service.tenants.revoke_token(&id, now_ms()).await?;
+            data.tenants.revoke_token(&id, now_ms()).await?;
             revoked(&id)
         }
     }

@@ -10,10 +10,11 @@
 //! **Invariant:** at most so many compile at once, and so many wait, as the configuration says; one more
 //! is refused at once.
 
+use std::fs::File;
 use std::io::{self, Read as _, Seek as _, Write as _};
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -24,6 +25,7 @@ use wasmtime::Engine;
 use super::engine;
 use super::failure::{GuestError, source};
 use crate::config;
+use crate::store::private;
 
 /// The verb with which the program compiles what it reads.
 pub const VERB: &str = "compile-component";
@@ -153,7 +155,7 @@ fn in_process(
     match status.code() {
         Some(0) => worker.image().map_err(unusable),
         Some(REFUSED) => Err(GuestError::compile(worker.reason())),
-        Some(UNABLE) => Err(unusable(io::Error::other("it cannot work"))),
+        Some(UNABLE) => Err(unusable(io::Error::other(worker.reason()))),
         _ => Err(GuestError::CompileCrash {
             status,
             memory_bytes: settings.compiler_memory_bytes,
@@ -164,13 +166,15 @@ fn in_process(
 /// A process that compiles one component, ended when it is dropped.
 struct Worker {
     process: Child,
-    image: std::fs::File,
+    image: File,
+    said: File,
 }
 
 impl Worker {
     fn start(program: &Path, component: &[u8], settings: &config::Components) -> io::Result<Self> {
         // Files, not pipes: nobody has to keep writing and reading for it to go on.
-        let (mut bytes, image) = (tempfile::tempfile()?, tempfile::tempfile()?);
+        let file = || temporary(settings.cache.as_deref());
+        let (mut bytes, image, said) = (file()?, file()?, file()?);
         bytes.write_all(component)?;
         bytes.rewind()?;
         let process = Command::new(program)
@@ -183,9 +187,13 @@ impl Worker {
             .env("RAYON_NUM_THREADS", THREADS.to_string())
             .stdin(bytes)
             .stdout(image.try_clone()?)
-            .stderr(Stdio::piped())
+            .stderr(said.try_clone()?)
             .spawn()?;
-        Ok(Self { process, image })
+        Ok(Self {
+            process,
+            image,
+            said,
+        })
     }
 
     fn image(&mut self) -> io::Result<Vec<u8>> {
@@ -195,12 +203,14 @@ impl Worker {
         Ok(bytes)
     }
 
-    /// What it said is wrong with the component.
+    /// The beginning of what it said is wrong.
     fn reason(&mut self) -> String {
         let mut said = Vec::new();
-        if let Some(stderr) = self.process.stderr.take() {
+        if self.said.rewind().is_ok() {
             // What cannot be read is not told.
-            let _ = stderr.take(LONGEST_REASON as u64).read_to_end(&mut said);
+            let _ = (&self.said)
+                .take(LONGEST_REASON as u64)
+                .read_to_end(&mut said);
         }
         String::from_utf8_lossy(&said).trim().to_owned()
     }
@@ -214,26 +224,42 @@ impl Drop for Worker {
     }
 }
 
-/// What such a process does: compiles the component on stdin to the image on stdout. Tells how it ends:
-/// with 0; with 1 if the component is not one that can be compiled, and stderr says why; with 3 if the
-/// system does not let it. Beyond `memory_bytes` of address space, or twice `deadline_ms`, it is ended.
-pub fn compile(memory_bytes: u64, deadline_ms: u64) -> i32 {
-    let mut bytes = Vec::new();
-    let ready = confine(memory_bytes, deadline_ms)
-        .and_then(|()| io::stdin().lock().read_to_end(&mut bytes).map(drop));
-    let engine = engine::compiler();
-    let (Ok(()), Ok(engine)) = (ready, engine) else {
-        return UNABLE;
+/// A file without a name, in the folder where images are kept. What the system has for temporary files
+/// is the second choice: it may be missing, full, or forbidden to a service that keeps to its own
+/// directory.
+fn temporary(folder: Option<&Path>) -> io::Result<File> {
+    let told = |folder: &Path, error: io::Error| {
+        let told = format!("no temporary file in {}: {error}", folder.display());
+        io::Error::new(error.kind(), told)
     };
-    match engine.precompile_component(&bytes) {
-        Ok(image) => match io::stdout().lock().write_all(&image) {
-            Ok(()) => 0,
-            Err(_) => UNABLE,
-        },
-        Err(error) => {
+    let Some(folder) = folder else {
+        return tempfile::tempfile().map_err(|error| told(&std::env::temp_dir(), error));
+    };
+    let made = private::make_folder(folder).and_then(|()| tempfile::tempfile_in(folder));
+    made.or_else(|error| tempfile::tempfile().map_err(|_| told(folder, error)))
+}
+
+/// What such a process does: compiles the component on stdin to the image on stdout. Tells how it ends:
+/// with 0; with 1 if the component is not one that can be compiled; with 3 if the system does not let it.
+/// Of all but 0, stderr says why. Beyond `memory_bytes` of address space, or twice `deadline_ms`, it is
+/// ended.
+pub fn compile(memory_bytes: u64, deadline_ms: u64) -> i32 {
+    let unable = |error: io::Error| (UNABLE, error.to_string());
+    let work = || {
+        let mut bytes = Vec::new();
+        confine(memory_bytes, deadline_ms).map_err(unable)?;
+        io::stdin().lock().read_to_end(&mut bytes).map_err(unable)?;
+        let engine = engine::compiler().map_err(|error| (UNABLE, GuestError::one_line(&error)))?;
+        let image = engine.precompile_component(&bytes);
+        let image = image.map_err(|error| (REFUSED, format!("{error:#}")))?;
+        io::stdout().lock().write_all(&image).map_err(unable)
+    };
+    match work() {
+        Ok(()) => 0,
+        Err((status, why)) => {
             // Nobody reads it if the one who asked is gone.
-            let _ = write!(io::stderr().lock(), "{error:#}");
-            REFUSED
+            let _ = io::stderr().lock().write_all(why.as_bytes());
+            status
         }
     }
 }
@@ -244,10 +270,17 @@ fn confine(memory_bytes: u64, deadline_ms: u64) -> io::Result<()> {
     rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL))?;
     // Whoever asked ends it at the deadline; this is for when nobody is there to do so.
     let seconds = (deadline_ms / 1000 + 1).saturating_mul(2 * THREADS as u64);
-    rlimit::setrlimit(Resource::CPU, seconds, seconds)?;
-    rlimit::setrlimit(Resource::CORE, 0, 0)?;
-    rlimit::setrlimit(Resource::FSIZE, memory_bytes, memory_bytes)?;
-    rlimit::setrlimit(Resource::AS, memory_bytes, memory_bytes)?;
+    lower(Resource::CPU, seconds)?;
+    lower(Resource::CORE, 0)?;
+    lower(Resource::FSIZE, memory_bytes)?;
+    lower(Resource::AS, memory_bytes)?;
     rustix::process::nice(NICENESS)?;
     Ok(())
+}
+
+/// Sets a limit. One that is lower already stays: only a privileged process may raise it.
+fn lower(resource: Resource, limit: u64) -> io::Result<()> {
+    let (_, most) = resource.get()?;
+    let limit = limit.min(most);
+    resource.set(limit, limit)
 }

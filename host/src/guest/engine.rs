@@ -13,9 +13,9 @@ use wasmtime::{
     Config, Engine, EngineWeak, InstanceAllocationStrategy, PoolingAllocationConfig, Store,
 };
 
-use super::GuestError;
 use super::failure::source;
 use super::limits::{Meter, TABLE_ELEMENTS};
+use super::{GuestError, probe};
 use crate::config::{self, GuestLimits};
 
 /// How often a guest that computes is interrupted, to yield or to end.
@@ -31,21 +31,58 @@ const CORE_INSTANCES: u32 = 64;
 const MEMORIES: u32 = 4;
 const TABLES: u32 = 16;
 
+/// What a memory takes of the address space, whatever its size.
+const MEMORY_GIB: u64 = 4;
+
 /// The engine and what keeps its clock.
 pub(super) struct Sandboxing {
     pub(super) engine: Engine,
     _ticker: Arc<()>,
 }
 
+/// Where the memories of guests come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Allocation {
+    /// From a pool that has room for all requests at once, so that nobody finds it exhausted.
+    Pool,
+    /// The same, or from the system at each call where there is no address space for the pool: for those
+    /// who run a few guests and end.
+    PoolOrSystem,
+}
+
 impl Sandboxing {
-    pub(super) fn start(config: &config::Config) -> Result<Self, GuestError> {
-        let engine = Engine::new(&settings(config)).map_err(GuestError::engine)?;
+    pub(super) fn start(
+        config: &config::Config,
+        allocation: Allocation,
+    ) -> Result<Self, GuestError> {
+        let engine = engine(config, allocation)?;
+        probe::run(&engine)?;
         let ticker = Arc::new(());
         tick(engine.weak(), Arc::downgrade(&ticker))?;
         Ok(Self {
             engine,
             _ticker: ticker,
         })
+    }
+}
+
+fn engine(config: &config::Config, allocation: Allocation) -> Result<Engine, GuestError> {
+    let error = match Engine::new(&settings(config)) {
+        Ok(engine) => return Ok(engine),
+        Err(error) => error,
+    };
+    // What fails without a pool, too, has nothing to do with its size.
+    let unpooled = Engine::new(&on_request()).map_err(GuestError::engine)?;
+    match allocation {
+        Allocation::PoolOrSystem => {
+            tracing::info!(%error, "no pool: each guest has its memory from the system");
+            Ok(unpooled)
+        }
+        Allocation::Pool => Err(GuestError::AddressSpace {
+            gib: u64::from(components(config) * MEMORIES) * MEMORY_GIB,
+            in_flight: config.erase.max_in_flight,
+            source: source(error),
+        }),
     }
 }
 
@@ -94,10 +131,7 @@ fn compiled() -> Config {
 /// How they are run here. A component of any language known to us has room: a Python guest has 38 core
 /// instances, most of which are adapters, and a memory of 16 MiB; a JavaScript guest has three memories.
 fn settings(config: &config::Config) -> Config {
-    let in_flight = config.erase.max_in_flight;
-    // Each request holds a plugin and one policy at a time; each core may replay or check besides.
-    let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
-    let components = in_flight * 2 + u32::try_from(cores).unwrap_or(1);
+    let (in_flight, components) = (config.erase.max_in_flight, components(config));
     let mut pool = PoolingAllocationConfig::default();
     // The totals are what all need if each takes the most that it may, so that nobody finds the pool
     // exhausted. They reserve address space and no memory.
@@ -116,12 +150,24 @@ fn settings(config: &config::Config) -> Config {
         .pagemap_scan(wasmtime::Enabled::Auto)
         .max_unused_warm_slots(in_flight);
 
+    let mut settings = on_request();
+    settings.allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
+    settings
+}
+
+/// The same without a pool.
+fn on_request() -> Config {
     let mut settings = compiled();
+    // Where nothing else compiles, this process does: on one core, so that requests have the rest.
+    settings.parallel_compilation(false);
     settings
-        .allocation_strategy(InstanceAllocationStrategy::Pooling(pool))
-        // Where nothing else compiles, this process does: on one core, so that requests have the rest.
-        .parallel_compilation(false);
-    settings
+}
+
+/// How many components run at once at most: each request holds a plugin and one policy at a time; each
+/// core may replay or check besides.
+fn components(config: &config::Config) -> u32 {
+    let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
+    config.erase.max_in_flight * 2 + u32::try_from(cores).unwrap_or(1)
 }
 
 /// How large any memory may be.
@@ -166,7 +212,7 @@ mod tests {
 
     #[tokio::test]
     async fn what_a_process_compiles_is_what_the_server_would_have_compiled() {
-        let server = Sandboxing::start(&config::Config::default()).unwrap();
+        let server = Sandboxing::start(&config::Config::default(), Allocation::Pool).unwrap();
         assert_eq!(hash(&compiler().unwrap()), hash(&server.engine));
         let large = config::Config {
             plugin: GuestLimits {
@@ -175,7 +221,9 @@ mod tests {
             },
             ..config::Config::default()
         };
-        let other = Sandboxing::start(&large).unwrap();
+        let other = Sandboxing::start(&large, Allocation::Pool).unwrap();
         assert_eq!(hash(&other.engine), hash(&server.engine), "limits matter");
+        let unpooled = Engine::new(&on_request()).unwrap();
+        assert_eq!(hash(&unpooled), hash(&server.engine), "the pool matters");
     }
 }

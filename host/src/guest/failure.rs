@@ -17,6 +17,25 @@ pub enum GuestError {
     /// The engine cannot be set up on this machine.
     #[error("the WebAssembly engine cannot be set up")]
     Engine(#[source] Source),
+    /// Compiled components cannot be run: this process may not make memory executable.
+    #[error("this process may not make memory executable, and compiled components need that")]
+    NotExecutable(#[source] Source),
+    /// The address space for all deletes that may be in the sandbox at once cannot be had.
+    #[error(
+        "about {gib} GiB of address space cannot be reserved, which `erase.max-in-flight` = \
+         {in_flight} asks for"
+    )]
+    AddressSpace {
+        /// How much, most of which is never touched.
+        gib: u64,
+        /// The setting.
+        in_flight: u32,
+        /// What the system said.
+        source: Source,
+    },
+    /// There is no address space for a plugin and a policy at once.
+    #[error("there is no address space for the memories of two guests")]
+    NoRoom(#[source] Source),
     /// The thread that interrupts guests cannot be started.
     #[error("the epoch ticker cannot be started")]
     Ticker(#[source] Source),
@@ -180,6 +199,9 @@ impl GuestError {
         matches!(
             self,
             Self::Engine(_)
+                | Self::NotExecutable(_)
+                | Self::AddressSpace { .. }
+                | Self::NoRoom(_)
                 | Self::Ticker(_)
                 | Self::Threads(_)
                 | Self::Busy { .. }

@@ -9,11 +9,10 @@
 //! **Invariant:** a file that is damaged, cut short or of something else is removed and never a fault:
 //! the component is compiled again.
 
-use std::fs::{DirBuilder, File, Permissions};
+use std::fs::File;
 use std::hash::{Hash as _, Hasher};
 use std::io::{self, Read as _, Write as _};
 use std::os::fd::AsRawFd as _;
-use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -23,6 +22,7 @@ use tempfile::NamedTempFile;
 use wasmtime::Engine;
 use wasmtime::component::Component;
 
+use crate::store::private;
 use crate::target::Digest;
 
 /// The end of an image's name.
@@ -47,11 +47,7 @@ pub(super) struct Images {
 impl Images {
     /// Opens the folder, and makes it if need be, for its owner alone.
     pub(super) fn open(folder: &Path, most_bytes: u64, engine: &Engine) -> io::Result<Self> {
-        DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(folder)?;
-        std::fs::set_permissions(folder, Permissions::from_mode(0o700))?;
+        private::make_folder(folder)?;
         Ok(Self {
             folder: folder.into(),
             most_bytes,
@@ -197,6 +193,7 @@ fn compatibility(engine: &Engine) -> Digest {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
     use std::time::Duration;
 
     use super::*;

@@ -31,6 +31,7 @@ mod permit;
 mod plugin;
 mod plugin_calls;
 mod policy;
+mod probe;
 mod remedy;
 mod serve;
 mod shadow_queue;
@@ -45,7 +46,7 @@ use serde::Serialize;
 
 use self::breakers::Breakers;
 use self::component::{Components, Patience};
-use self::engine::Sandboxing;
+use self::engine::{Allocation, Sandboxing};
 use self::failure::LoadError;
 use self::gate::{Gate, StoreUnavailable};
 use self::plugin::Powers;
@@ -127,9 +128,26 @@ impl Sandbox {
     /// Sets up the engine. Components are compiled when they are first asked for.
     ///
     /// # Errors
-    /// The engine cannot be set up on this machine.
+    /// The engine cannot be set up on this machine, or no guest could run on it.
     pub fn start(platform: &Platform, config: &Config) -> Result<Self, GuestError> {
-        let sandboxing = Sandboxing::start(config)?;
+        Self::start_with(platform, config, Allocation::Pool)
+    }
+
+    /// The same for few guests: where there is no address space for as many as may be in the sandbox at
+    /// once, each has its memory from the system.
+    ///
+    /// # Errors
+    /// As of [`Sandbox::start`].
+    pub fn start_for_few(platform: &Platform, config: &Config) -> Result<Self, GuestError> {
+        Self::start_with(platform, config, Allocation::PoolOrSystem)
+    }
+
+    fn start_with(
+        platform: &Platform,
+        config: &Config,
+        allocation: Allocation,
+    ) -> Result<Self, GuestError> {
+        let sandboxing = Sandboxing::start(config, allocation)?;
         let components = Components::new(&sandboxing.engine, &platform.chains, config)?;
         let breakers = Breakers::new(&config.breaker);
         let powers = Powers {
@@ -205,11 +223,13 @@ impl Sandbox {
     /// request waits for neither.
     ///
     /// # Errors
-    /// Why no request could be served now. A policy that cannot be compiled is in the log.
-    pub async fn warm_up(&self) -> Result<(), Refused> {
+    /// Why no request could be served now. A policy that cannot be loaded is in the log, unless nothing can
+    /// be compiled on this machine.
+    pub async fn warm_up(&self) -> Result<(), NotWarm> {
         for (policy, bytes) in BUILT_IN_POLICIES {
             let loaded = self.components.policy(Digest::of(bytes), Patience::Endless);
             if let Err(error) = loaded.await {
+                NotWarm::check(&error)?;
                 let error = GuestError::one_line(&error);
                 tracing::error!(policy, error, "a policy of the program cannot be loaded");
             }
@@ -217,10 +237,13 @@ impl Sandbox {
         let chosen = self.chains.plugin().await;
         let chosen = chosen.map_err(|_| Refused::Unavailable)?;
         let digest = chosen.unwrap_or(*built_in::PLUGIN_DIGEST);
-        let plugin = self.components.plugin(digest, Patience::Endless).await;
-        plugin
-            .map(|_| ())
-            .map_err(|error| Self::unloaded(&error, digest))
+        match self.components.plugin(digest, Patience::Endless).await {
+            Ok(_) => Ok(()),
+            Err(error) => {
+                NotWarm::check(&error)?;
+                Err(Self::unloaded(&error, digest).into())
+            }
+        }
     }
 
     /// The components that are held off, as long as they are in force.
@@ -303,6 +326,28 @@ impl Sandbox {
         let loaded = self.components.of_bytes(policy).await?;
         let policy = self.components.policy_of(&loaded)?;
         policy.validate(settings, limits.within(self.allowance))
+    }
+}
+
+/// Why no request could be served when a sandbox was to be warmed up.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum NotWarm {
+    /// This machine compiles nothing, whatever the component.
+    #[error("no component can be compiled")]
+    Machine(#[source] GuestError),
+    /// This plugin cannot be loaded, or not now.
+    #[error(transparent)]
+    Plugin(#[from] Refused),
+}
+
+impl NotWarm {
+    fn check(error: &LoadError) -> Result<(), Self> {
+        match error {
+            LoadError::Component(error @ GuestError::Compiler(_)) => {
+                Err(Self::Machine(error.clone()))
+            }
+            _ => Ok(()),
+        }
     }
 }
 

@@ -19,6 +19,22 @@ impl GuestError {
                  wit-bindgen, which write the world into it; then `atropos component new` makes \
                  a component of it",
             ),
+            Self::NotExecutable(_) => Some(
+                "take away what forbids it: MemoryDenyWriteExecute= of systemd, PR_SET_MDWE, or \
+                 a rule of SELinux (execmem)",
+            ),
+            Self::AddressSpace { .. } => Some(
+                "raise the limit of address space (`ulimit -v`, LimitAS= of systemd), or lower \
+                 `erase.max-in-flight`, of which each takes 32 GiB",
+            ),
+            Self::NoRoom(_) => Some(
+                "raise the limit of address space (`ulimit -v`, LimitAS= of systemd) to 16 GiB \
+                 or more",
+            ),
+            Self::Compiler(_) => Some(
+                "the folder `components` of the data directory, or TMPDIR, must be writable and have \
+                 room, and the program must be allowed to start itself as a process",
+            ),
             Self::TooLarge { .. } => Some("make it smaller, or raise `components.max-bytes`"),
             Self::Busy { .. } => Some("try again when some are done"),
             Self::CompileDeadline { .. } => Some(

@@ -32,12 +32,14 @@ pub(super) async fn send(
     rendition: &Rendition,
     disposition: Disposition<'_>,
 ) -> Result<Option<Response>, Failure> {
+    let descriptor = service.descriptors.take_for_file().await?;
     let Some(blob) = service.blobs.open(rendition.key).await? else {
         return Ok(None);
     };
     let (source, owned) = Source::new(&service.catalogue, rendition.key);
     let chunks = ReaderStream::with_capacity(blob.content, CHUNK_BYTES);
     // Dropped with the body: that is how the source knows that nothing more is read.
+    let owned = (owned, descriptor);
     let chunks = chunks.inspect(move |_| _ = &owned);
     let body = Body::from_stream(chunks);
     let mut response = Response::new(body);

@@ -13,6 +13,7 @@
 //! **Invariant:** once a connection is let go, its handler receives no more of a body and no request
 //! of it is begun.
 
+mod cut;
 mod metered;
 mod request_body;
 mod source;
@@ -26,6 +27,7 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until, timeout_at};
 
+pub(super) use cut::Cut;
 pub(super) use metered::Metered;
 pub(super) use request_body::RequestBody;
 pub(super) use source::Source;

@@ -9,7 +9,7 @@ use axum::http::StatusCode;
 
 use crate::auth::AuthError;
 use crate::error::{FaultKind, Reason, Refused};
-use crate::service::ListError;
+use crate::service::{ListError, NoneLeft};
 use crate::store::StoreError;
 use crate::target::{Kind, now_ms};
 use crate::upload::UploadError;
@@ -245,6 +245,12 @@ impl From<ListError> for Failure {
             ListError::Store(source) => source.into(),
             ListError::BrokenOff(_) => BROKEN,
         }
+    }
+}
+
+impl From<NoneLeft> for Failure {
+    fn from(_: NoneLeft) -> Self {
+        OVERLOADED
     }
 }
 

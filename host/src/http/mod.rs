@@ -49,8 +49,8 @@ const BODY_BYTES: usize = 16 << 10;
 /// Serves until `stop` resolves, and returns when the requests under way have ended, or after
 /// `http.shutdown-timeout-ms`. The service itself is left running, for the caller to stop.
 pub async fn serve(service: Service, listener: TcpListener, stop: impl Future<Output = ()>) {
-    let config = service.config.http.clone();
-    let server = server::run(router(service), &config, listener, stop);
+    let (config, descriptors) = (service.config.http.clone(), service.descriptors.clone());
+    let server = server::run(router(service), &config, &descriptors, listener, stop);
     tokio::select! {
         () = server => {}
         () = operations::keep_up() => {}

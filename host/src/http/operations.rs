@@ -95,9 +95,7 @@ async fn readyz(State(service): State<Service>) -> Response {
 }
 
 async fn probe(service: &Service) -> Result<(), String> {
-    let Service {
-        catalogue, storage, ..
-    } = service;
+    let (catalogue, storage) = (&service.catalogue, &service.storage);
     let rows = catalogue.by_blob(BlobKey::random()).await;
     let rows = rows.and_then(|_| storage.rows.prove());
     rows.map_err(|error| format!("rows: {error}"))?;

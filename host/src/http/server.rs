@@ -1,8 +1,8 @@
 //! Connections: accepted, given deadlines, and let go.
 //!
 //! When all are taken, the connection that has waited longest for its client is let go to make room
-//! for the next. So a client that merely holds connections, or begins requests without ending them,
-//! does not keep a health check out.
+//! for the next, or for a file that is read or written for another one. So a client that merely holds
+//! connections, or begins requests without ending them, does not keep a health check out.
 //!
 //! **Invariant:** an answer after which the connection closes says so (`Connection: close`), so no
 //! client sends its next request into a connection that is about to close.
@@ -28,8 +28,9 @@ use socket2::SockRef;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 
-use super::connections::{Dismissal, IdleConnections, Metered, RequestBody, Source};
+use super::connections::{Cut, Dismissal, IdleConnections, Metered, RequestBody, Source};
 use crate::config;
+use crate::service::Descriptors;
 
 /// The most that a connection buffers, and so the most that a request's headers may have.
 const BUFFER_BYTES: usize = 64 << 10;
@@ -48,6 +49,7 @@ const UNSENT_BYTES: u32 = 512 << 10;
 pub(super) async fn run(
     router: Router,
     config: &config::Http,
+    descriptors: &Descriptors,
     mut listener: TcpListener,
     stop: impl Future<Output = ()>,
 ) {
@@ -59,16 +61,31 @@ pub(super) async fn run(
     let idle = Arc::new(IdleConnections::default());
     let response_timeout = Duration::from_millis(config.response_timeout_ms);
     let mut connections = JoinSet::new();
+    let cut = Arc::new(Cut::default());
+    // Taken before the next connection is accepted, and kept by it.
+    let mut descriptor = None;
+    // A file waits for the descriptor of some connection.
+    let mut wanted = false;
     let mut stop = pin!(stop);
     loop {
-        let full = connections.len() >= config.max_connections as usize;
+        descriptor = descriptor.or_else(|| descriptors.try_take());
+        let full = descriptor.is_none() || connections.len() >= config.max_connections as usize;
         gauge(connections.len());
         let stream = tokio::select! {
             () = &mut stop => break,
             Some(_) = connections.join_next() => continue,
-            () = idle.let_longest_go(), if full => {
+            () = idle.let_longest_go(), if full || wanted => {
                 // It ends at once, and makes room for one.
                 connections.join_next().await;
+                wanted = false;
+                continue;
+            }
+            () = descriptors.wanted(), if !wanted => {
+                wanted = true;
+                continue;
+            }
+            free = descriptors.take(), if descriptor.is_none() => {
+                descriptor = Some(free);
                 continue;
             }
             // axum's accept waits out a lack of file descriptors instead of failing.
@@ -107,9 +124,15 @@ pub(super) async fn run(
         let stream = Metered::new(stream, Arc::clone(&client));
         let connection = http.serve_connection(TokioIo::new(stream), service);
         let connection = graceful.watch(connection);
+        let watched = cut.watch(&client);
+        let descriptor = descriptor.take();
         connections.spawn(async move {
+            let _descriptor = descriptor;
+            let mut connection = pin!(connection);
+            // Dropped before the connection, which it tells about.
+            let _watched = watched;
             tokio::select! {
-                ended = connection => if let Err(error) = ended {
+                ended = &mut connection => if let Err(error) = ended {
                     tracing::debug!(%error, "a connection broke off");
                 },
                 why = client.dismissed(response_timeout) => {
@@ -126,16 +149,14 @@ pub(super) async fn run(
     }
     drop(listener);
     let patience = Duration::from_millis(config.shutdown_timeout_ms);
-    if tokio::time::timeout(patience, graceful.shutdown())
-        .await
-        .is_err()
-    {
-        tracing::warn!(
-            connections = connections.len(),
-            "cut off after the shutdown timeout"
-        );
+    let stopped = tokio::time::timeout(patience, graceful.shutdown()).await;
+    if stopped.is_err() {
+        cut.begin();
     }
     connections.shutdown().await;
+    if stopped.is_err() {
+        cut.tell(config.shutdown_timeout_ms);
+    }
 }
 
 /// Has the kernel send at once, and hold little that it has not sent: that can be sent still when the
@@ -183,7 +204,7 @@ mod tests {
             let stop = async {
                 let _ = stopped.await;
             };
-            run(router, &config, listener, stop).await;
+            run(router, &config, &Descriptors::new(None), listener, stop).await;
         });
         (address, stop, server)
     }

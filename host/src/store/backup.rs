@@ -35,7 +35,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use crate::step::sync_copy;
-use crate::store::StoreError;
+use crate::store::{StoreError, private};
 use crate::target::BlobKey;
 
 pub use self::manifest::{LeftOut, Manifest};
@@ -184,7 +184,7 @@ fn failed(what: &'static str, path: &Path) -> impl FnOnce(io::Error) -> BackupEr
 fn put_json(folder: &Path, name: &str, document: &impl Serialize) -> Result<()> {
     let (path, new) = (folder.join(name), folder.join(format!("{name}.new")));
     let write = || {
-        let mut file = std::fs::File::create(&new)?;
+        let mut file = private::file().truncate(true).open(&new)?;
         serde_json::to_writer_pretty(&mut file, document)?;
         file.write_all(b"\n")?;
         sync_copy(&file)?;

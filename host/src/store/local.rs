@@ -28,13 +28,13 @@ use std::path::Path;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use cap_std::fs::{Dir, OpenOptions};
+use cap_std::fs::Dir;
 use parking_lot::Mutex;
 use tokio::io::AsyncRead;
 use tokio::task::spawn_blocking;
 
 use super::volume::{Claims, VolumeError, VolumeId};
-use super::{BlobReader, Blobs, Removal, Result, StoreError};
+use super::{BlobReader, Blobs, Removal, Result, StoreError, private};
 use crate::step::{self, Barrier, Step};
 use crate::target::BlobKey;
 use durable::Removals;
@@ -210,8 +210,7 @@ impl Shared {
         let (shard, name) = at(key);
         let root = self.root.proved()?;
         self.make_directory(&root, &shard)?;
-        let mut new = OpenOptions::new();
-        new.write(true).create_new(true);
+        let new = private::new_file_in();
         let file = root.open_with(format!("{shard}/{name}"), &new)?;
         Ok(file.into_std())
     }
@@ -284,7 +283,7 @@ impl Shared {
     /// Makes sure of a directory that lasts. Another upload may have made it just now, or a process
     /// that crashed: that it is there does not mean that it lasts.
     fn make_directory(&self, root: &Dir, shard: &str) -> io::Result<()> {
-        let is_new = create_dir(root, shard)?;
+        let is_new = private::make_folder_in(root, shard)?;
         if is_new || !self.lasting.lock().contains(shard) {
             Barrier::Directory.sync(&root.open(".")?.into_std())?;
             self.lasting.lock().insert(shard.to_owned());
@@ -309,24 +308,9 @@ impl Shared {
     }
 }
 
-/// Creates a directory; false if it is there.
-fn create_dir(parent: &Dir, name: &str) -> io::Result<bool> {
-    match parent.create_dir(name) {
-        Ok(()) => Ok(true),
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
-        Err(error) => Err(error),
-    }
-}
-
 fn store_error(error: io::Error) -> StoreError {
-    use io::ErrorKind as K;
-    let error = match error.downcast::<VolumeError>() {
-        Ok(wrong) => return wrong.into(),
-        Err(error) => error,
-    };
-    match error.kind() {
-        K::StorageFull | K::QuotaExceeded | K::FileTooLarge => StoreError::Full(error.into()),
-        K::ReadOnlyFilesystem | K::PermissionDenied => StoreError::ReadOnly(error.into()),
-        _ => StoreError::Unavailable(error.into()),
+    match error.downcast::<VolumeError>() {
+        Ok(wrong) => wrong.into(),
+        Err(error) => StoreError::of_file(error),
     }
 }

@@ -21,6 +21,7 @@ pub mod local;
 pub mod objects;
 mod panics;
 pub mod policies;
+pub mod private;
 pub mod quarantine;
 mod record;
 pub mod repeat;
@@ -103,6 +104,18 @@ pub enum StoreError {
         /// What was named, such as `tenant`.
         what: &'static str,
     },
+}
+
+impl StoreError {
+    /// Of a file of the embedded storage.
+    fn of_file(error: std::io::Error) -> Self {
+        use std::io::ErrorKind as K;
+        match error.kind() {
+            K::StorageFull | K::QuotaExceeded | K::FileTooLarge => Self::Full(error.into()),
+            K::ReadOnlyFilesystem | K::PermissionDenied => Self::ReadOnly(error.into()),
+            _ => Self::Unavailable(error.into()),
+        }
+    }
 }
 
 impl From<VolumeError> for StoreError {

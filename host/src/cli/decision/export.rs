@@ -10,7 +10,7 @@ use uuid::Uuid;
 use super::record::Record;
 use crate::cli::Failure;
 use crate::cli::output::Answer;
-use crate::service::Service;
+use crate::service::DataDirectory;
 use crate::store::{Order, Stretch, Wanted};
 use crate::target::TenantId;
 use crate::text::escape_json;
@@ -20,7 +20,7 @@ const AT_ONCE: u32 = 500;
 
 /// Writes those that are wanted after `after` to a file, or to stdout.
 pub(super) async fn run(
-    service: &Service,
+    data: &DataDirectory,
     tenant: TenantId,
     wanted: &Wanted,
     mut after: Option<Uuid>,
@@ -42,7 +42,7 @@ pub(super) async fn run(
             after,
             limit: AT_ONCE,
         };
-        let part = service.catalogue.decisions(tenant, wanted, stretch).await?;
+        let part = data.catalogue.decisions(tenant, wanted, stretch).await?;
         let Some(last) = part.last() else { break };
         after = Some(last.id);
         exported += part.len() as u64;

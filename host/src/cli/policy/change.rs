@@ -4,7 +4,7 @@ use clap::Args;
 use uuid::Uuid;
 
 use crate::cli::{Failure, tenant, values};
-use crate::service::Service;
+use crate::service::DataDirectory;
 use crate::store::policies::{NewShadow, Origin};
 use crate::store::{Chain, ChainEntry, NewRevision, PolicyLimits};
 use crate::target::{Subdomain, Tenant, now_ms};
@@ -36,9 +36,9 @@ pub(crate) struct Changing {
 
 impl Change {
     /// Looks up what is to be changed.
-    pub(crate) async fn begin(self, service: &Service) -> Result<Changing, Failure> {
-        let tenant = tenant::named(service, &self.tenant).await?;
-        let active = service.chains.chain(tenant.id).await?;
+    pub(crate) async fn begin(self, data: &DataDirectory) -> Result<Changing, Failure> {
+        let tenant = tenant::named(data, &self.tenant).await?;
+        let active = data.chains.chain(tenant.id).await?;
         Ok(Changing {
             tenant,
             active: active.map(|chain| Chain::clone(&chain)).unwrap_or_default(),
@@ -52,7 +52,7 @@ impl Changing {
     /// `why` stands for what was not typed.
     pub(crate) async fn revise(
         self,
-        service: &Service,
+        data: &DataDirectory,
         origin: Origin,
         (entries, limits): (Vec<ChainEntry>, PolicyLimits),
         why: String,
@@ -67,13 +67,13 @@ impl Changing {
             base: Some(self.active.revision),
             report: self.change.report,
         };
-        Ok(service.policies.revise(self.tenant.id, new).await??)
+        Ok(data.policies.revise(self.tenant.id, new).await??)
     }
 
     /// Has a chain tried beside the one in force.
     pub(crate) async fn shadow(
         self,
-        service: &Service,
+        data: &DataDirectory,
         (entries, limits): (Vec<ChainEntry>, PolicyLimits),
     ) -> Result<Uuid, Failure> {
         let new = NewShadow {
@@ -83,6 +83,6 @@ impl Changing {
             why: self.change.why.unwrap_or_default(),
             at_ms: now_ms(),
         };
-        Ok(service.policies.set_shadow(self.tenant.id, new).await?)
+        Ok(data.policies.set_shadow(self.tenant.id, new).await?)
     }
 }

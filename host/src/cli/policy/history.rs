@@ -6,7 +6,7 @@ use super::change::Change;
 use crate::cli::output::{Answer, Columns};
 use crate::cli::values::Paging;
 use crate::cli::{Failure, tenant};
-use crate::service::Service;
+use crate::service::DataDirectory;
 use crate::store::policies::{Origin, Revision};
 use crate::target::{Subdomain, Tenant};
 
@@ -27,26 +27,26 @@ const REVISIONS: Columns = &[
 ];
 
 /// Shows the chain in force.
-pub(crate) async fn show(service: &Service, subdomain: &Subdomain) -> Result<Answer, Failure> {
-    let tenant = tenant::named(service, subdomain).await?;
-    let Some(chain) = service.chains.chain(tenant.id).await? else {
+pub(crate) async fn show(data: &DataDirectory, subdomain: &Subdomain) -> Result<Answer, Failure> {
+    let tenant = tenant::named(data, subdomain).await?;
+    let Some(chain) = data.chains.chain(tenant.id).await? else {
         return Err(Failure::NotFound {
             what: "chain for tenant",
             name: tenant.subdomain.to_string(),
         });
     };
-    shown(service, &tenant, chain.revision).await
+    shown(data, &tenant, chain.revision).await
 }
 
 /// Shows one revision as the chain of a tenant.
 pub(super) async fn shown(
-    service: &Service,
+    data: &DataDirectory,
     tenant: &Tenant,
     number: u64,
 ) -> Result<Answer, Failure> {
-    let revision = revision(service, tenant, number).await?;
-    let replay_required = service.policies.replay_required(tenant.id).await?;
-    let shadow = service.policies.tally(tenant.id).await?;
+    let revision = revision(data, tenant, number).await?;
+    let replay_required = data.policies.replay_required(tenant.id).await?;
+    let shadow = data.policies.tally(tenant.id).await?;
     let caption = format!("{}, revision {number}", tenant.subdomain);
     let value = json!({
         "tenant": tenant.subdomain,
@@ -73,12 +73,12 @@ pub(super) async fn shown(
 
 /// Shows the revisions of a tenant, latest first.
 pub(crate) async fn list(
-    service: &Service,
+    data: &DataDirectory,
     subdomain: &Subdomain,
     paging: Paging,
 ) -> Result<Answer, Failure> {
-    let tenant = tenant::named(service, subdomain).await?;
-    let revisions = service.policies.revisions(tenant.id, paging.into()).await?;
+    let tenant = tenant::named(data, subdomain).await?;
+    let revisions = data.policies.revisions(tenant.id, paging.into()).await?;
     let row = |revision: &Revision| {
         let names = revision.chain.iter().map(|entry| entry.policy.as_str());
         let mut row = json!(revision);
@@ -93,24 +93,24 @@ pub(crate) async fn list(
 
 /// Puts an earlier chain in force again.
 pub(crate) async fn rollback(
-    service: &Service,
+    data: &DataDirectory,
     change: Change,
     to: Option<u64>,
 ) -> Result<Answer, Failure> {
-    let changing = change.begin(service).await?;
+    let changing = change.begin(data).await?;
     let tenant = changing.tenant.clone();
     let to = to.unwrap_or(changing.active.revision.saturating_sub(1));
-    let earlier = revision(service, &tenant, to).await?;
+    let earlier = revision(data, &tenant, to).await?;
     let why = format!("back to revision {to}");
     let chain = (earlier.chain, earlier.limits);
     let new = changing
-        .revise(service, Origin::RolledBack, chain, why)
+        .revise(data, Origin::RolledBack, chain, why)
         .await?;
-    shown(service, &tenant, new).await
+    shown(data, &tenant, new).await
 }
 
-async fn revision(service: &Service, tenant: &Tenant, number: u64) -> Result<Revision, Failure> {
-    let found = service.policies.revision(tenant.id, number).await?;
+async fn revision(data: &DataDirectory, tenant: &Tenant, number: u64) -> Result<Revision, Failure> {
+    let found = data.policies.revision(tenant.id, number).await?;
     found.ok_or_else(|| Failure::NotFound {
         what: "revision",
         name: number.to_string(),

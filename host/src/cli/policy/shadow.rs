@@ -7,7 +7,7 @@ use super::history::shown;
 use crate::cli::output::{Answer, Columns};
 use crate::cli::values::Paging;
 use crate::cli::{Failure, tenant};
-use crate::service::Service;
+use crate::service::DataDirectory;
 use crate::store::policies::Origin;
 use crate::store::shadow::Tally;
 use crate::target::{Subdomain, Tenant};
@@ -24,13 +24,13 @@ const DIFFERENCES: Columns = &[
 
 /// Shows how the shadow has fared, and where it differs.
 pub(crate) async fn show(
-    service: &Service,
+    data: &DataDirectory,
     subdomain: &Subdomain,
     paging: Paging,
 ) -> Result<Answer, Failure> {
-    let tenant = tenant::named(service, subdomain).await?;
-    let tally = tally(service, &tenant).await?;
-    let differences = service.policies.differences(tenant.id, paging.into());
+    let tenant = tenant::named(data, subdomain).await?;
+    let tally = tally(data, &tenant).await?;
+    let differences = data.policies.differences(tenant.id, paging.into());
     let caption = summary(&tally);
     let mut value = json!(tally);
     if let Some(fields) = value.as_object_mut() {
@@ -40,26 +40,27 @@ pub(crate) async fn show(
 }
 
 /// Puts the shadow in force.
-pub(crate) async fn promote(service: &Service, change: Change) -> Result<Answer, Failure> {
-    let changing = change.begin(service).await?;
+pub(crate) async fn promote(data: &DataDirectory, change: Change) -> Result<Answer, Failure> {
+    let changing = change.begin(data).await?;
     let tenant = changing.tenant.clone();
-    let tally = tally(service, &tenant).await?;
+    let tally = tally(data, &tenant).await?;
     let found = summary(&tally);
     let why = match tally.why.as_str() {
         "" => found.clone(),
         why => format!("{why}; {found}"),
     };
     let chain = (tally.chain, tally.limits);
-    let revision = changing
-        .revise(service, Origin::Promoted, chain, why)
-        .await?;
-    Ok(shown(service, &tenant, revision).await?.note(found))
+    let revision = changing.revise(data, Origin::Promoted, chain, why).await?;
+    Ok(shown(data, &tenant, revision).await?.note(found))
 }
 
 /// Tries no chain any more.
-pub(crate) async fn withdraw(service: &Service, subdomain: &Subdomain) -> Result<Answer, Failure> {
-    let tenant = tenant::named(service, subdomain).await?;
-    match service.policies.drop_shadow(tenant.id).await? {
+pub(crate) async fn withdraw(
+    data: &DataDirectory,
+    subdomain: &Subdomain,
+) -> Result<Answer, Failure> {
+    let tenant = tenant::named(data, subdomain).await?;
+    match data.policies.drop_shadow(tenant.id).await? {
         true => {
             let value = json!({ "tenant": tenant.subdomain, "shadow": null });
             let line = format!("{} tries no other chain any more", tenant.subdomain);
@@ -69,8 +70,8 @@ pub(crate) async fn withdraw(service: &Service, subdomain: &Subdomain) -> Result
     }
 }
 
-async fn tally(service: &Service, tenant: &Tenant) -> Result<Tally, Failure> {
-    let tally = service.policies.tally(tenant.id).await?;
+async fn tally(data: &DataDirectory, tenant: &Tenant) -> Result<Tally, Failure> {
+    let tally = data.policies.tally(tenant.id).await?;
     tally.ok_or_else(|| none(tenant))
 }
 

@@ -55,9 +55,16 @@ pub(super) async fn upload(
     }
     let mut file = file.ok_or(FILE_MISSING)?;
     let uploads = &service.uploads;
+    let descriptor = service
+        .descriptors
+        .take_for_file()
+        .await
+        .map_err(Failure::from)?;
     let client = Uploader::Client(client);
     let received = uploads.receive(Kind::Document, client, &mut *file.content, file.at_most);
-    let received = received.await.map_err(|error| match error {
+    let received = received.await;
+    drop(descriptor);
+    let received = received.map_err(|error| match error {
         UploadError::TooLarge { limit } if file_first && limit == FILE_FIRST_BYTES => FILE_FIRST,
         other => Failure::from(other),
     })?;

@@ -45,9 +45,16 @@ pub(super) async fn upload(
     }
     let mut file = file.ok_or(INVALID_FILE)?;
     let uploads = &service.uploads;
+    let descriptor = service
+        .descriptors
+        .take_for_file()
+        .await
+        .map_err(Failure::from)?;
     let tenant = Uploader::Tenant(caller.tenant.id);
     let received = uploads.receive(Kind::Photo, tenant, &mut *file.content, file.at_most);
-    let received = received.await.map_err(refused)?;
+    let received = received.await;
+    drop(descriptor);
+    let received = received.map_err(refused)?;
     drop(file.content);
     let fields = form.finish().await.map_err(malformed);
     let owner = match fields.and_then(|[user]| owner(user)) {

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::{BackupError, Result, failed};
 use crate::step::sync_copy;
 use crate::store::local::Checksum;
+use crate::store::private;
 use crate::target::{BlobKey, Digest};
 
 /// One blob.
@@ -50,7 +51,8 @@ pub(super) struct Writer {
 
 impl Writer {
     pub(super) fn create(path: &Path) -> Result<Self> {
-        let file = File::create_new(path).map_err(failed("create", path))?;
+        let file = private::file().create_new(true).open(path);
+        let file = file.map_err(failed("create", path))?;
         Ok(Self {
             path: path.to_owned(),
             file: BufWriter::new(file),

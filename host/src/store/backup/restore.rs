@@ -19,7 +19,7 @@ use super::{
     BackupError, Manifest, PAGE, Progress, Result, failed, manifest, put_json, sync_folder,
 };
 use crate::store::local::{Checksum, Copies, Local};
-use crate::store::sqlite;
+use crate::store::{private, sqlite};
 use crate::target::now_ms;
 
 /// The mark. It says which restore is not finished.
@@ -243,7 +243,7 @@ impl Mark {
     fn empty(&mut self, data_dir: &Path) -> Result<()> {
         if let (Some(aside), false) = (&self.set_aside, self.emptied) {
             let aside = data_dir.join(aside);
-            std::fs::create_dir_all(&aside).map_err(failed("create", &aside))?;
+            private::make_folder(&aside).map_err(failed("create", &aside))?;
             for name in contents(data_dir)? {
                 let entry = data_dir.join(&name);
                 std::fs::rename(&entry, aside.join(&name)).map_err(failed("move aside", &entry))?;

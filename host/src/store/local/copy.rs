@@ -13,9 +13,9 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use super::root::BLOBS;
-use super::{Local, at, create_dir, store_error};
+use super::{Local, at, store_error};
 use crate::step::sync_copy;
-use crate::store::Result;
+use crate::store::{Result, private};
 use crate::target::{BlobKey, Digest};
 
 /// How much of a file is in memory while it is copied.
@@ -49,7 +49,7 @@ impl Checksum {
     /// # Errors
     /// It cannot be read or written.
     pub fn of_copy(from: &Path, to: &Path) -> io::Result<Self> {
-        let mut written = File::create(to)?;
+        let mut written = private::file().truncate(true).open(to)?;
         let checksum = pour(&mut File::open(from)?, &mut written)?;
         sync_copy(&written)?;
         Ok(checksum)
@@ -160,7 +160,7 @@ impl Local {
     pub(in crate::store) fn make(folder: &Path) -> Result<Self> {
         let make = || {
             let outside = Dir::open_ambient_dir(folder, ambient_authority())?;
-            create_dir(&outside, BLOBS)?;
+            private::make_folder_in(&outside, BLOBS)?;
             sync_copy(&outside.open(".")?.into_std())?;
             outside.open_dir(BLOBS)
         };

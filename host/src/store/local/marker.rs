@@ -5,9 +5,10 @@
 
 use std::io::{self, Read as _, Write as _};
 
-use cap_std::fs::{Dir, OpenOptions};
+use cap_std::fs::Dir;
 
 use crate::step::Barrier;
+use crate::store::private;
 use crate::store::volume::{VolumeError, VolumeId};
 
 /// The marker's name in `blobs`.
@@ -42,9 +43,7 @@ pub fn read(blobs: &Dir) -> io::Result<Option<VolumeId>> {
 pub fn write(blobs: &Dir, id: VolumeId) -> io::Result<()> {
     // Of a name of its own: another process may be writing the same marker.
     let new = format!("{MARKER}.{}", VolumeId::random());
-    let mut options = OpenOptions::new();
-    options.write(true).create_new(true);
-    let mut file = blobs.open_with(&new, &options)?.into_std();
+    let mut file = blobs.open_with(&new, &private::new_file_in())?.into_std();
     let written = writeln!(file, "{id}")
         .and_then(|()| Barrier::Marker.sync(&file))
         .and_then(|()| blobs.rename(&new, blobs, MARKER))

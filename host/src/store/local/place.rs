@@ -1,7 +1,7 @@
 //! How a data directory's rows and its directory `blobs` come to know each other: when it is opened, and
 //! when an operator says that they belong together.
 
-use std::fs::File;
+use std::fs::{DirBuilder, File};
 use std::io;
 use std::path::Path;
 
@@ -9,21 +9,25 @@ use cap_std::ambient_authority;
 use cap_std::fs::Dir;
 
 use super::root::BLOBS;
-use super::{create_dir, inventory, marker, store_error};
+use super::{inventory, marker, store_error};
 use crate::step::Barrier;
-use crate::store::Result;
 use crate::store::ledger::Entry;
 use crate::store::volume::{self, Bond, Claims, VolumeError, VolumeId};
+use crate::store::{Result, private};
 
 /// How many files are looked up among the rows at once.
 const BATCH: usize = 1000;
 
-/// Makes sure of a data directory, or of the folder of a backup, that lasts, and of the directories above it.
-/// Until one does, nothing is put into it: of an empty one it is not known.
+/// Makes sure of a data directory, or of the folder of a backup, that lasts, and of the directories above it,
+/// which are as the umask has them. Until one does, nothing is put into it: of an empty one it is not known.
 ///
 /// # Errors
 /// It cannot be made, or is no directory.
 pub fn make_folder(path: &Path) -> io::Result<()> {
+    make_lasting(path, &private::folder())
+}
+
+fn make_lasting(path: &Path, how: &DirBuilder) -> io::Result<()> {
     let is_new = match std::fs::read_dir(path) {
         Ok(mut entries) => match entries.next() {
             Some(_) => return Ok(()),
@@ -38,8 +42,8 @@ pub fn make_folder(path: &Path) -> io::Result<()> {
         None => return Ok(()),
     };
     if is_new {
-        make_folder(above)?;
-        match std::fs::create_dir(path) {
+        make_lasting(above, &DirBuilder::new())?;
+        match how.create(path) {
             Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
             _ => {}
         }
@@ -136,7 +140,7 @@ pub fn has_bytes(data_dir: &Path) -> Result<bool> {
 /// Makes sure of a directory `blobs` that lasts. Until it does, nothing is put into it: of an empty one
 /// it is not known.
 fn make(outside: &Dir) -> io::Result<()> {
-    create_dir(outside, BLOBS)?;
+    private::make_folder_in(outside, BLOBS)?;
     if outside.open_dir(BLOBS)?.entries()?.next().is_none() {
         Barrier::Blobs.sync(&outside.open(".")?.into_std())?;
     }

@@ -43,7 +43,7 @@ use std::time::Duration;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
-use super::{Result, StoreError};
+use super::{Result, StoreError, private};
 use files::Files;
 use readers::Readers;
 use writer::Writer;
@@ -142,8 +142,10 @@ fn connect(path: &Path) -> Result<Connection> {
 
 /// Opens a database, which is made if it is not there.
 fn create(path: &Path) -> Result<Connection> {
-    let flags = OPEN | OpenFlags::SQLITE_OPEN_CREATE;
-    set_up(Connection::open_with_flags(path, flags)?)
+    // SQLite would make it for all who may read by the umask; what it makes beside it has its mode.
+    let made = private::file().truncate(false).open(path);
+    made.map_err(StoreError::of_file)?;
+    connect(path)
 }
 
 fn set_up(connection: Connection) -> Result<Connection> {

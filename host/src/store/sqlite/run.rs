@@ -25,7 +25,7 @@ use super::backup::immutable;
 use super::rows::{execute, first};
 use super::{Sqlite, connect};
 use crate::step::Barrier;
-use crate::store::{Result, StoreError};
+use crate::store::{Result, StoreError, private};
 
 /// The row of `instance` that names the run.
 const RUN: &str = "run";
@@ -106,7 +106,7 @@ fn name(path: &Path, marks: &[&str]) -> Result<()> {
 
 fn write(path: &Path, marks: &[&str]) -> io::Result<()> {
     let (file, new) = (beside(path, "-run"), beside(path, "-run.new"));
-    let mut written = File::create(&new)?;
+    let mut written = private::file().truncate(true).open(&new)?;
     for mark in marks {
         writeln!(written, "{mark}")?;
     }
