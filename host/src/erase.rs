@@ -22,6 +22,7 @@ use tokio_util::task::TaskTracker;
 use crate::config::Config;
 use crate::error::Refused;
 use crate::guest::{GuestError, Sandbox};
+use crate::parts::{Part, Parts};
 use crate::step::{self, Step};
 use crate::store::Conflict;
 use crate::store::commit::{CommitError, Committer};
@@ -93,7 +94,7 @@ impl Atropos {
 
     fn over(committer: Committer, platform: Platform, config: &Config) -> Result<Self, GuestError> {
         let flow = Flow {
-            sandbox: Sandbox::start(&platform, config)?,
+            sandbox: Sandbox::start_among(committer.parts(), &platform, config)?,
             repeats: Repeats::new(platform, &config.erase),
             committer,
             crowds: Crowds::new(),
@@ -137,6 +138,22 @@ impl Atropos {
     /// The sandbox, for loading and checking components.
     pub fn sandbox(&self) -> &Sandbox {
         &self.flow.sandbox
+    }
+
+    /// What lives as long as this does, and how each part fares.
+    pub fn parts(&self) -> &Parts {
+        self.flow.committer.parts()
+    }
+
+    /// Sends a probe the way that a delete goes, and returns the parts that it did not come through within
+    /// `patience`.
+    pub async fn probe(&self, patience: Duration) -> Vec<Part> {
+        let ticked = tokio::time::timeout(patience, self.sandbox().ticked());
+        let (mut missing, ticked) = tokio::join!(self.flow.committer.probe(patience), ticked);
+        if ticked.is_err() {
+            missing.push(Part::Ticker);
+        }
+        missing
     }
 
     /// How many deletes are under way.

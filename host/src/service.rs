@@ -4,6 +4,7 @@
 
 mod backlog;
 mod lists;
+mod readiness;
 mod sweep;
 
 use std::path::{Path, PathBuf};
@@ -14,6 +15,7 @@ use crate::auth::Credentials;
 use crate::config::Config;
 use crate::erase::{Atropos, Platform};
 use crate::guest::{ALLOW_ALL, GuestError};
+use crate::log;
 use crate::store::backup::{self, BackupError};
 use crate::store::doctor::Doctor;
 use crate::store::local::{Local, place};
@@ -30,6 +32,7 @@ use self::sweep::Sweep;
 
 pub use self::backlog::Backlogs;
 pub use self::lists::{ListError, Lists};
+pub use self::readiness::{Missing, Readiness};
 
 /// The parts of a running service. Cheap to clone.
 #[derive(Clone)]
@@ -54,6 +57,8 @@ pub struct Service {
     pub backlogs: Backlogs,
     /// The bytes.
     pub blobs: Arc<dyn Blobs>,
+    /// Whether a delete would be served now.
+    pub readiness: Readiness,
     /// Making objects live.
     pub uploads: Uploads,
     /// Rows and bytes as they are.
@@ -174,7 +179,8 @@ impl Service {
             tracing::warn!(error, "the database is not marked as that of this run");
         }
         let period = Duration::from_millis(service.config.erase.quarantine_ms);
-        service.sweep = Sweep::start(service.storage.bytes.clone(), period);
+        let parts = service.atropos.parts();
+        service.sweep = Sweep::start(parts, service.storage.bytes.clone(), period);
         Ok(service)
     }
 
@@ -202,8 +208,13 @@ impl Service {
             blobs: Arc::clone(&blobs),
             shadows: Some(rows.clone()),
         };
+        let atropos = start(platform, &config)?;
+        let parts = atropos.parts();
+        parts.adopt(Arc::clone(rows.part()));
+        log::part().into_iter().for_each(|log| parts.adopt(log));
         Ok(Self {
-            atropos: start(platform, &config)?,
+            readiness: Readiness::new(storage.clone(), atropos.clone()),
+            atropos,
             credentials,
             tenants: rows.clone(),
             policies: rows.clone(),

@@ -53,6 +53,7 @@ use self::plugin_calls::{NotAdmitted, PluginCalls};
 use self::world::{Surface, World};
 use crate::config::{Allowance, Config, GuestLimits};
 use crate::error::{Fault, FaultKind, Refused};
+use crate::parts::Parts;
 use crate::platform::Platform;
 use crate::request::Request;
 use crate::store::decision::Decision;
@@ -129,13 +130,25 @@ impl Sandbox {
     /// # Errors
     /// The engine cannot be set up on this machine.
     pub fn start(platform: &Platform, config: &Config) -> Result<Self, GuestError> {
-        let sandboxing = Sandboxing::start(config)?;
+        Self::start_among(&Parts::default(), platform, config)
+    }
+
+    /// The same. What lives as long as the sandbox is watched among `parts`.
+    ///
+    /// # Errors
+    /// As of [`Sandbox::start`].
+    pub fn start_among(
+        parts: &Parts,
+        platform: &Platform,
+        config: &Config,
+    ) -> Result<Self, GuestError> {
+        let sandboxing = Sandboxing::start(config, parts)?;
         let components = Components::new(&sandboxing.engine, &platform.chains, config)?;
         let breakers = Breakers::new(&config.breaker);
         let powers = Powers {
             authority: Arc::clone(&platform.authority),
             objects: Arc::clone(&platform.objects),
-            gate: Gate::new(&components, platform, config, breakers.clone())?,
+            gate: Gate::new(&components, platform, config, breakers.clone(), parts)?,
         };
         Ok(Self {
             components,
@@ -223,6 +236,22 @@ impl Sandbox {
             .map_err(|error| Self::unloaded(&error, digest))
     }
 
+    /// Returns once the plugin in force is loaded, which begins if it is not.
+    ///
+    /// # Errors
+    /// Why a request would not be served by it.
+    pub async fn probe(&self) -> Result<(), PluginMissing> {
+        let chosen = self.chains.plugin().await?;
+        let digest = chosen.unwrap_or(*built_in::PLUGIN_DIGEST);
+        self.components.plugin(digest, PATIENCE).await?;
+        Ok(())
+    }
+
+    /// Returns once the clock has ticked by which guests are interrupted.
+    pub async fn ticked(&self) {
+        self.sandboxing.ticked().await;
+    }
+
     /// The components that are held off, as long as they are in force.
     ///
     /// # Errors
@@ -303,6 +332,23 @@ impl Sandbox {
         let loaded = self.components.of_bytes(policy).await?;
         let policy = self.components.policy_of(&loaded)?;
         policy.validate(settings, limits.within(self.allowance))
+    }
+}
+
+/// Why no request would be served by the plugin in force.
+#[derive(Debug, thiserror::Error)]
+pub enum PluginMissing {
+    /// It is not known which one is in force.
+    #[error("it is not known which plugin is in force")]
+    Unknown(#[from] StoreError),
+    /// It is not loaded.
+    #[error("the plugin is not loaded")]
+    Unloaded(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+impl From<LoadError> for PluginMissing {
+    fn from(error: LoadError) -> Self {
+        Self::Unloaded(error.into())
     }
 }
 

@@ -29,7 +29,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 
 use super::connections::{Dismissal, IdleConnections, Metered, RequestBody, Source};
-use crate::config;
+use crate::{config, step};
 
 /// The most that a connection buffers, and so the most that a request's headers may have.
 const BUFFER_BYTES: usize = 64 << 10;
@@ -61,6 +61,7 @@ pub(super) async fn run(
     let mut connections = JoinSet::new();
     let mut stop = pin!(stop);
     loop {
+        step::pass_part("part.connections");
         let full = connections.len() >= config.max_connections as usize;
         gauge(connections.len());
         let stream = tokio::select! {

@@ -21,6 +21,7 @@ pub mod local;
 pub mod objects;
 mod panics;
 pub mod policies;
+mod probe;
 pub mod quarantine;
 mod record;
 pub mod repeat;
