@@ -220,6 +220,11 @@ impl Server {
         self.child.wait().expect("it ended");
     }
 
+    /// Waits until the process has ended by itself, and returns its exit code.
+    pub(crate) fn wait(mut self) -> Option<i32> {
+        self.child.wait().expect("it ended").code()
+    }
+
     /// Asks the process to stop, and returns its exit code.
     pub(crate) fn stop(mut self) -> Option<i32> {
         let pid = self.pid().to_string();
@@ -247,16 +252,26 @@ pub(crate) struct Starting {
 impl Starting {
     /// Starts it with these variables in its environment.
     pub(crate) fn new(data_dir: &Path, args: &[&str], variables: &[(&str, &str)]) -> Self {
+        Self::logging_to(Stdio::piped(), data_dir, args, variables)
+    }
+
+    /// The same with another stderr; what goes to any but a pipe of its own is not read.
+    pub(crate) fn logging_to(
+        stderr: Stdio,
+        data_dir: &Path,
+        args: &[&str],
+        variables: &[(&str, &str)],
+    ) -> Self {
         let mut child = atropos(data_dir)
             .args(["serve", "--listen", "127.0.0.1:0"])
             .args(args)
             .envs(variables.iter().copied())
             .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
+            .stderr(stderr)
             .spawn()
             .expect("the binary starts");
         Self {
-            log: collect(child.stderr.take().expect("a pipe")),
+            log: child.stderr.take().map_or_else(Default::default, collect),
             child,
             data_dir: data_dir.to_owned(),
             demo: args.contains(&"--demo"),
