@@ -35,7 +35,7 @@ impl Ground {
         Self {
             guid: server.upload_document("d", b"bytes"),
             server,
-            volume: volume,
+            volume,
             site,
         }
     }
@@ -105,7 +105,7 @@ fn without_the_files_of_the_database_the_status_still_tells_what_is_missing() {
 }
 
 #[test]
-fn without_thevolume_of_the_bytes_it_is_not_ready() {
+fn without_the_volume_of_the_bytes_it_is_not_ready() {
     let ground = Ground::start();
     let blobs = ground.site.data_dir().join("blobs");
     let aside = ground.site.folder().join("aside");
@@ -115,7 +115,7 @@ fn without_thevolume_of_the_bytes_it_is_not_ready() {
 }
 
 #[test]
-fn while_thevolume_of_the_bytes_is_read_only_it_is_not_ready() {
+fn while_the_volume_of_the_bytes_is_read_only_it_is_not_ready() {
     let site = Site::new();
     let Some(volume) = Volume::mount(&site.data_dir().join("blobs"), 8) else {
         return;

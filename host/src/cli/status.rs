@@ -12,6 +12,7 @@ use super::{Failure, must_exist};
 use crate::config::Config;
 use crate::service::Storage;
 use crate::status::{Stored, ask};
+use crate::store::shred::chain;
 use crate::target::now_ms;
 use crate::text::escape;
 
@@ -32,7 +33,7 @@ pub(crate) async fn run(config: Config) -> Result<Answer, Failure> {
     let answers = server.get("address").is_some();
     let (stored, unreadable) = match (stored, answers) {
         (Ok(stored), _) => (Some(stored), None),
-        (Err(failure), true) => (None, Some(failure.to_string())),
+        (Err(failure), true) => (None, Some(chain(&failure))),
         (Err(failure), false) => return Err(failure),
     };
     let caption = caption(&server);

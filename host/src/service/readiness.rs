@@ -107,8 +107,11 @@ impl Readiness {
         let database = rows
             .prove()
             .map_err(|error| Missing::new("database", &error));
-        // What the files are says more than what it means for a write.
-        let written = database.and(written);
+        // What is wrong with the files says more than what that means for those who read and write.
+        let (plugin, written) = match database {
+            Ok(()) => (plugin, written),
+            Err(wrong) => (Ok(()), Err(wrong)),
+        };
         // Looked at last: the probes may have had one panic.
         let fares = self.atropos.parts().fare();
         let unwell = fares.iter().filter(|one| one.part.is_needed() && !one.well);
