@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// From the top down: each may use only what stands after it.
-const DIRECTION: [&str; 25] = [
+const DIRECTION: [&str; 27] = [
     "main",
     "cli",
     "author",
@@ -29,6 +29,8 @@ const DIRECTION: [&str; 25] = [
     "fair_cache",
     "fair_queue",
     "background",
+    "log",
+    "parts",
     "step",
 ];
 
@@ -49,6 +51,16 @@ const POWERS: [(&str, &str, &str, &str); 4] = [
         "store/sqlite/chains.rs",
     ),
     ("Blobs", "store/blobs.rs", "Local", "store/local.rs"),
+];
+
+/// What starts tasks that end soon, each of which fails by its panic alone.
+const SHORT_LIVED: [(&str, &str); 6] = [
+    ("background.rs", "one job"),
+    ("erase.rs", "one delete"),
+    ("guest/component.rs", "one component that is loaded"),
+    ("http/server.rs", "one connection"),
+    ("service/backlog.rs", "one count"),
+    ("service/readiness.rs", "one look"),
 ];
 
 fn root() -> PathBuf {
@@ -234,6 +246,31 @@ fn whatever_is_made_durable_is_made_so_by_a_named_barrier() {
     for barrier in atropos::step::Barrier::ALL {
         let used = code.contains(&format!("Barrier::{barrier:?}"));
         assert!(used, "nothing is made durable by {barrier:?}");
+    }
+}
+
+#[test]
+fn whatever_lives_as_long_as_the_service_goes_on_after_a_panic() {
+    let sources = sources(&root().join("host/src"));
+    for (file, text) in &sources {
+        if file.starts_with("store/tests/") || file.ends_with("/tests.rs") {
+            continue;
+        }
+        let code = text.split("#[cfg(test)]").next().unwrap_or_default();
+        let count = |call: &str| code.matches(call).count();
+        let started = count("spawn(") - count("spawn()");
+        let kept = count("keep(") + count("keep_thread(");
+        let short = SHORT_LIVED.iter().any(|(known, _)| known == file);
+        assert!(
+            short || started <= kept,
+            "{file} starts what nobody keeps going"
+        );
+        assert!(!short || started > 0, "{file} starts nothing");
+    }
+    let code: String = sources.into_values().collect();
+    for part in atropos::parts::Part::ALL {
+        let used = code.contains(&format!("(Part::{part:?})"));
+        assert!(used, "nothing is watched as {part:?}");
     }
 }
 

@@ -59,6 +59,8 @@ mod house;
 mod lists;
 // Components on their way from a digest to an instance: compiled, kept on disk, loaded, let go.
 mod loading;
+// A log that nobody takes: its lines are lost, and nothing else.
+mod logging;
 // Many who hold on, and some who take their time.
 mod load;
 // What many tenants cost that have policies of their own.
@@ -69,6 +71,8 @@ mod memory;
 mod misbehaving;
 // What misbehaving guests cost the neighbours of their tenant.
 mod neighbours;
+// The tasks and threads that live as long as a server: each panics, and goes on.
+mod parts;
 // Plugins and policies from files: chosen, checked, refused, and failing for one tenant alone.
 mod plugins;
 // Chains that allow and refuse, swapped under a running server; holds and retention dates.
@@ -81,6 +85,8 @@ mod reading;
 mod power;
 // Data directories, which are for their owner alone.
 mod private;
+// Ready means that a delete would be served.
+mod readiness;
 // Recorded decisions, judged again.
 mod replay;
 // Files that nothing names: set aside, brought back, and erased when their period is over.

@@ -22,6 +22,7 @@ use tokio_util::task::TaskTracker;
 use crate::config::Config;
 use crate::error::Refused;
 use crate::guest::{GuestError, Sandbox};
+use crate::parts::{Part, Parts};
 use crate::step::{self, Step};
 use crate::store::Conflict;
 use crate::store::commit::{CommitError, Committer};
@@ -77,7 +78,8 @@ impl Atropos {
     pub fn start(platform: Platform, config: &Config) -> Result<Self, GuestError> {
         let sandbox = Sandbox::start(&platform, config)?;
         let (objects, blobs) = (platform.objects.clone(), platform.blobs.clone());
-        let committer = Committer::start(objects, blobs, &config.erase, config.budget);
+        let (parts, budget) = (sandbox.parts(), config.budget);
+        let committer = Committer::start(parts, objects, blobs, &config.erase, budget);
         Ok(Self::over(committer, sandbox, platform, config))
     }
 
@@ -89,7 +91,8 @@ impl Atropos {
     pub fn start_beside(platform: Platform, config: &Config) -> Result<Self, GuestError> {
         let sandbox = Sandbox::start_for_few(&platform, config)?;
         let (objects, blobs) = (platform.objects.clone(), platform.blobs.clone());
-        let committer = Committer::start_beside(objects, blobs, &config.erase, config.budget);
+        let (parts, budget) = (sandbox.parts(), config.budget);
+        let committer = Committer::start_beside(parts, objects, blobs, &config.erase, budget);
         Ok(Self::over(committer, sandbox, platform, config))
     }
 
@@ -139,6 +142,22 @@ impl Atropos {
     /// The sandbox, for loading and checking components.
     pub fn sandbox(&self) -> &Sandbox {
         &self.flow.sandbox
+    }
+
+    /// What lives as long as this does, and how each part fares.
+    pub fn parts(&self) -> &Parts {
+        self.flow.sandbox.parts()
+    }
+
+    /// Sends a probe the way that a delete goes, and returns the parts that it did not come through within
+    /// `patience`.
+    pub async fn probe(&self, patience: Duration) -> Vec<Part> {
+        let ticked = tokio::time::timeout(patience, self.sandbox().ticked());
+        let (mut missing, ticked) = tokio::join!(self.flow.committer.probe(patience), ticked);
+        if ticked.is_err() {
+            missing.push(Part::Ticker);
+        }
+        missing
     }
 
     /// How many deletes are under way.

@@ -25,6 +25,8 @@
 //! | [`target`] | the nouns everyone shares |
 //! | [`text`] | text that guests wrote, made harmless |
 //! | [`fair_queue`] | slots shared by time between tenants or callers |
+//! | [`log`] | lines on their way to stderr |
+//! | [`parts`] | tasks and threads that live as long as the service, each of which goes on after a panic |
 //! | [`step`] | the named steps of the flow, at which tests make it fail |
 //!
 //! **Invariant:** the direction of the table holds. Held by `tests/house.rs`.
@@ -41,8 +43,10 @@ pub mod fair_cache;
 pub mod fair_queue;
 pub mod guest;
 pub mod http;
+pub mod log;
 pub mod memory;
 pub mod naming;
+pub mod parts;
 pub mod platform;
 pub mod replay;
 pub mod request;

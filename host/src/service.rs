@@ -10,6 +10,7 @@
 mod backlog;
 mod descriptors;
 mod lists;
+mod readiness;
 mod sweep;
 
 use std::ops::Deref;
@@ -21,6 +22,8 @@ use crate::auth::Credentials;
 use crate::config::Config;
 use crate::erase::{Atropos, Platform};
 use crate::guest::{ALLOW_ALL, GuestError};
+use crate::log;
+use crate::parts::Parts;
 use crate::store::backup::{self, BackupError};
 use crate::store::commit::Committer;
 use crate::store::doctor::Doctor;
@@ -40,6 +43,7 @@ use self::sweep::Sweep;
 pub use self::backlog::Backlogs;
 pub use self::descriptors::{Descriptor, Descriptors, NoneLeft};
 pub use self::lists::{ListError, Lists};
+pub use self::readiness::{Missing, Readiness};
 
 /// The parts of a running service. Cheap to clone.
 #[derive(Clone)]
@@ -48,6 +52,8 @@ pub struct Service {
     pub data: DataDirectory,
     /// The flow of a delete.
     pub atropos: Atropos,
+    /// Whether a delete would be served now.
+    pub readiness: Readiness,
     /// The descriptors of connections, and of the files behind them.
     pub descriptors: Descriptors,
     /// What empties the quarantine; nothing beside a server.
@@ -245,7 +251,8 @@ impl DataDirectory {
     pub fn start_removals(&self) -> Committer {
         let rows = Arc::clone(&self.storage.rows);
         let (blobs, config) = (Arc::clone(&self.blobs), &self.config);
-        Committer::start_beside(rows, blobs, &config.erase, config.budget)
+        let parts = Parts::default();
+        Committer::start_beside(&parts, rows, blobs, &config.erase, config.budget)
     }
 
     /// Frees the files of all that was deleted.
@@ -275,7 +282,8 @@ impl Service {
             tracing::warn!(error, "the database is not marked as that of this run");
         }
         let period = Duration::from_millis(service.config.erase.quarantine_ms);
-        service.sweep = Sweep::start(service.storage.bytes.clone(), period);
+        let parts = service.atropos.parts();
+        service.sweep = Sweep::start(parts, service.storage.bytes.clone(), period);
         Ok(service)
     }
 
@@ -301,8 +309,13 @@ impl Service {
             blobs: Arc::clone(&data.blobs),
             shadows: Some(rows.clone()),
         };
+        let atropos = start(platform, &data.config)?;
+        let parts = atropos.parts();
+        parts.adopt(Arc::clone(rows.part()));
+        log::part().into_iter().for_each(|log| parts.adopt(log));
         Ok(Self {
-            atropos: start(platform, &data.config)?,
+            readiness: Readiness::new(data.storage.clone(), atropos.clone()),
+            atropos,
             descriptors: Descriptors::new(data.config.http.descriptors),
             sweep: Sweep::default(),
             data,

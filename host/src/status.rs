@@ -14,6 +14,7 @@ use std::net::SocketAddr;
 use std::os::fd::AsRawFd as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Serialize;
@@ -21,9 +22,12 @@ use serde_json::Value;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::time::{sleep, timeout};
+use tokio_util::sync::CancellationToken;
 
 use crate::guest::Stock;
-use crate::service::{Service, Storage};
+use crate::log;
+use crate::parts::{Fares, Part, Watched, Work, keep};
+use crate::service::{Missing, Service, Storage};
 use crate::store::catalogue::Backlog;
 use crate::store::ledger::{Overdue, Room, Totals};
 use crate::store::quarantine::Quarantine as _;
@@ -108,6 +112,14 @@ pub struct Live {
     pub version: &'static str,
     /// When it was ready, in milliseconds since the epoch.
     pub started_at_ms: u64,
+    /// Whether a delete would be served now.
+    pub ready: bool,
+    /// What it would need and does not have.
+    pub missing: Vec<Missing>,
+    /// How the parts fare that live as long as the server.
+    pub parts: Vec<Fares>,
+    /// How many lines of its log were lost, because stderr did not take them.
+    pub log_lines_lost: u64,
     /// Deletes under way.
     pub deletes_under_way: usize,
     /// Which components are loaded, and how they came to be.
@@ -155,13 +167,15 @@ impl Teller {
         }
     }
 
-    async fn live(&self) -> Result<Live, StoreError> {
+    async fn live(&self) -> Live {
         let atropos = &self.service.atropos;
-        let mut held_off = atropos.sandbox().held_off().await?;
+        let missing = self.service.readiness.missing().await;
+        // Where the storage does not tell what is in force, what is missing says so.
+        let mut held_off = atropos.sandbox().held_off().await.unwrap_or_default();
         held_off.sort_by_key(|one| std::cmp::Reverse(one.left));
         let tenants = match held_off.is_empty() {
             true => Vec::new(),
-            false => self.service.tenants.tenants().await?,
+            false => self.service.tenants.tenants().await.unwrap_or_default(),
         };
         let breakers = held_off.iter().take(SHOWN).map(|one| {
             let tenant = tenants.iter().find(|tenant| Some(tenant.id) == one.tenant);
@@ -176,16 +190,20 @@ impl Teller {
                 credentials: one.tenant.is_none().then_some(one.credentials),
             }
         });
-        Ok(Live {
+        Live {
             process: std::process::id(),
             address: format!("http://{}", self.address),
             version: env!("CARGO_PKG_VERSION"),
             started_at_ms: self.started_at_ms,
+            ready: missing.is_empty(),
+            missing,
+            parts: atropos.parts().fare(),
+            log_lines_lost: log::lost(),
             deletes_under_way: atropos.under_way(),
             components: atropos.sandbox().stock(),
             breakers_open: held_off.len(),
             breakers: breakers.collect(),
-        })
+        }
     }
 }
 
@@ -215,14 +233,38 @@ impl Socket {
 
     /// Tells everyone who connects, one after the other, for as long as it is polled.
     pub async fn tell(self, teller: Teller) {
+        let part = teller.service.atropos.parts().watch(Part::Status);
+        let telling = Telling {
+            part,
+            socket: self,
+            teller,
+        };
+        keep(telling, CancellationToken::new()).await;
+    }
+}
+
+/// A teller at its socket.
+struct Telling {
+    part: Arc<Watched>,
+    socket: Socket,
+    teller: Teller,
+}
+
+impl Work for Telling {
+    fn part(&self) -> &Arc<Watched> {
+        &self.part
+    }
+
+    async fn run(&mut self) {
         loop {
-            let Ok((mut stream, _)) = self.listener.accept().await else {
+            let Ok((mut stream, _)) = self.socket.listener.accept().await else {
                 // Too many open files, most likely.
                 sleep(Duration::from_millis(100)).await;
                 continue;
             };
+            self.part.enter();
             let answer = async {
-                let live = teller.live().await.map_err(io::Error::other)?;
+                let live = self.teller.live().await;
                 stream.write_all(&serde_json::to_vec(&live)?).await?;
                 stream.shutdown().await
             };
@@ -231,6 +273,7 @@ impl Socket {
                 Ok(Err(error)) => tracing::warn!(%error, "the status was not told"),
                 Err(_) => tracing::warn!("nobody read the status that was asked for"),
             }
+            self.part.completed();
         }
     }
 }

@@ -198,6 +198,20 @@ fn hangs(step: Step) -> Result<bool, Failed> {
     Ok(false)
 }
 
+/// Where a part of the service begins a round. Tests name a path, `part.commit=return(PATH)`: if a file is
+/// there, the part removes it and panics once; while a folder is there, it panics each time.
+#[allow(clippy::panic, reason = "tests alone have it panic")]
+pub fn pass_part(point: &'static str) {
+    fail::fail_point!(point, |told: Option<String>| {
+        let path = std::path::PathBuf::from(told.unwrap_or_default());
+        if path.is_dir() || std::fs::remove_file(&path).is_ok() {
+            panic!("{point} was told to panic");
+        }
+    });
+    // Without tests there is nothing to it.
+    let _ = point;
+}
+
 /// Reads `FAILPOINTS`, where tests built this. Until what it returns is dropped, steps do as told.
 pub fn listen() -> Option<fail::FailScenario<'static>> {
     fail::has_failpoints().then(fail::FailScenario::setup)

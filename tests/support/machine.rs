@@ -1,8 +1,10 @@
 //! What a machine can do to a server: small volumes, files that cannot be changed, other clocks.
 //! Where a machine cannot, it is said loudly, and is an error where `ATROPOS_REQUIRE` names it.
 
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
 /// Says that something is missing, which must not be required.
 pub(crate) fn missing(name: &str, why: &str) {
@@ -36,6 +38,10 @@ fn text(path: &Path) -> &str {
     path.to_str().expect("a path in UTF-8")
 }
 
+/// A database gives back the room of its log within this, and so often nothing more came when it was looked.
+const CHECKPOINT: Duration = Duration::from_millis(300);
+const LOOKS: u32 = 3;
+
 /// A small volume in memory, mounted for as long as this lives.
 pub(crate) struct Volume(PathBuf);
 
@@ -49,6 +55,23 @@ impl Volume {
         }
         missing("mount", "volumes cannot be mounted here");
         None
+    }
+
+    /// Takes all room, also what a server gives back meanwhile, in a file that is to be removed.
+    pub(crate) fn fill(&self) -> PathBuf {
+        let path = self.0.join("ballast");
+        let mut ballast = std::fs::File::create(&path).expect("a file");
+        let mut looks_in_vain = 0;
+        while looks_in_vain < LOOKS {
+            looks_in_vain += 1;
+            for size in [64 << 10, 4096, 1] {
+                while ballast.write_all(&vec![0; size]).is_ok() {
+                    looks_in_vain = 0;
+                }
+            }
+            std::thread::sleep(CHECKPOINT);
+        }
+        path
     }
 
     /// Makes it read-only (`ro`) or writable again (`rw`).

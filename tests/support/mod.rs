@@ -222,6 +222,11 @@ impl Server {
         self.child.wait().expect("it ended");
     }
 
+    /// Waits until the process has ended by itself, and returns its exit code.
+    pub(crate) fn wait(mut self) -> Option<i32> {
+        self.child.wait().expect("it ended").code()
+    }
+
     /// Asks the process to stop, and returns its exit code.
     pub(crate) fn stop(mut self) -> Option<i32> {
         let pid = self.pid().to_string();
@@ -254,21 +259,34 @@ impl Starting {
         Self::run(command, data_dir, args.contains(&"--demo"))
     }
 
+    /// The same with another stderr; what goes to any but a pipe of its own is not read.
+    pub(crate) fn logging_to(
+        stderr: Stdio,
+        data_dir: &Path,
+        args: &[&str],
+        variables: &[(&str, &str)],
+    ) -> Self {
+        let mut command = Self::command(data_dir, args);
+        command.envs(variables.iter().copied()).stderr(stderr);
+        Self::run(command, data_dir, args.contains(&"--demo"))
+    }
+
     /// What starts one.
     pub(crate) fn command(data_dir: &Path, args: &[&str]) -> Command {
         let mut command = atropos(data_dir);
         command
             .args(["serve", "--listen", "127.0.0.1:0"])
-            .args(args);
+            .args(args)
+            .stderr(Stdio::piped());
         command
     }
 
     /// Starts it by a command.
     pub(crate) fn run(mut command: Command, data_dir: &Path, demo: bool) -> Self {
-        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.stdout(Stdio::piped());
         let mut child = command.spawn().expect("the binary starts");
         Self {
-            log: collect(child.stderr.take().expect("a pipe")),
+            log: child.stderr.take().map_or_else(Default::default, collect),
             child,
             data_dir: data_dir.to_owned(),
             demo,

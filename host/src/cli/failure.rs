@@ -12,7 +12,6 @@ mod remedy;
 
 use std::error::Error;
 use std::fmt::Write as _;
-use std::io::Write as _;
 use std::path::PathBuf;
 
 use serde::Serialize;
@@ -141,6 +140,9 @@ pub enum Failure {
     /// A second signal ended the server before it had stopped.
     #[error("ended by a second signal before everything under way was done")]
     Interrupted,
+    /// What cannot be started again panicked.
+    #[error("ended by a panic; the log says where")]
+    Panicked,
     /// A file, a socket or the terminal failed.
     #[error("{what}")]
     Io {
@@ -260,19 +262,18 @@ impl Failure {
                 ReplayError::Interrupted => (Exit::Unavailable, "interrupted"),
             },
             Self::Interrupted => (Exit::Unavailable, "interrupted"),
+            Self::Panicked => (Exit::Unavailable, "panicked"),
             Self::Io { .. } => (Exit::Unavailable, "io"),
         }
     }
 
-    /// Writes the failure to stderr, as lines or as one JSON object.
-    pub fn report(&self, json: bool) {
-        let text = if json {
+    /// The failure for stderr, as lines or as one JSON object.
+    pub fn report(&self, json: bool) -> String {
+        if json {
             format!("{}\n", escape_json(&self.json().to_string()))
         } else {
             self.text()
-        };
-        // There is nobody left to tell that stderr is closed.
-        let _ = std::io::stderr().lock().write_all(text.as_bytes());
+        }
     }
 
     fn text(&self) -> String {

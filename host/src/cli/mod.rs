@@ -187,6 +187,11 @@ impl Cli {
         self.global.json
     }
 
+    /// Whether this is a server, which runs until it is told to stop.
+    pub fn serves(&self) -> bool {
+        matches!(self.command, Command::Serve(_))
+    }
+
     /// The configuration that is meant: the file, and what was typed over it.
     ///
     /// # Errors

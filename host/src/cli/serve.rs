@@ -8,12 +8,15 @@ use clap::Args;
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
+use tokio::task::spawn_blocking;
 
 use super::lock::ServerLock;
 use super::{Failure, Global, descriptors};
 use crate::config::Config;
 use crate::guest::NotWarm;
+use crate::log;
 use crate::memory::MemoryBudget;
+use crate::parts::caught;
 use crate::service::{Service, ServiceError};
 use crate::status::{Socket, Teller};
 use crate::{demo, http};
@@ -139,9 +142,12 @@ async fn ready(typed: &Serve, service: &Service) -> Result<Ready, Failure> {
         tracing::warn!(%error, "there is no socket for `atropos status`");
     });
     if let Some(tour) = tour {
-        say(&mut io::stderr().lock(), &tour);
+        log::say(&tour);
     }
-    say(&mut io::stdout().lock(), &format!("listening on {base}\n"));
+    // Whoever reads that it listens finds in the log what came before.
+    log::catch_up();
+    // Not waited for: a stdout that nobody reads may never take it.
+    spawn_blocking(move || say(&mut io::stdout().lock(), &format!("listening on {base}\n")));
     Ok(Ready {
         listener,
         socket: socket.ok(),
@@ -198,8 +204,9 @@ async fn serve(
             // A sender that is gone means stop as well.
             let _ = stopped.await;
         };
-        http::serve(service.clone(), listener, until).await;
+        let served = caught(http::serve(service.clone(), listener, until)).await;
         service.stop().await;
+        served.ok_or(Failure::Panicked)
     };
     let signalled = async {
         signals.next().await;
@@ -211,7 +218,7 @@ async fn serve(
         signals.next().await;
     };
     tokio::select! {
-        () = serving => Ok(()),
+        served = serving => served,
         () = telling => Ok(()),
         () = signalled => Err(Failure::Interrupted),
     }

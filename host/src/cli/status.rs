@@ -1,5 +1,6 @@
 //! The status: a server's part, if one runs, and the storage's.
 
+use std::path::Path;
 use std::time::Duration;
 
 use serde::Serialize;
@@ -11,6 +12,7 @@ use super::{Failure, must_exist};
 use crate::config::Config;
 use crate::service::Storage;
 use crate::status::{Stored, ask};
+use crate::store::shred::chain;
 use crate::target::now_ms;
 use crate::text::escape;
 
@@ -26,11 +28,25 @@ pub(crate) async fn run(config: Config) -> Result<Answer, Failure> {
         Some(live) => live,
         None => silent(&config)?,
     };
-    let stored = Stored::look(&Storage::unproved(data_dir)?).await?;
+    let stored = look(data_dir).await;
+    // Without a server there would be nothing to show.
+    let answers = server.get("address").is_some();
+    let (stored, unreadable) = match (stored, answers) {
+        (Ok(stored), _) => (Some(stored), None),
+        (Err(failure), true) => (None, Some(chain(&failure))),
+        (Err(failure), false) => return Err(failure),
+    };
     let caption = caption(&server);
-    let lines = lines(&server, &stored);
-    let value = json!({ "dataDir": data_dir, "server": server, "storage": stored });
+    let lines = lines(&server, stored.as_ref(), unreadable.as_deref());
+    let mut value = json!({ "dataDir": data_dir, "server": server, "storage": stored });
+    if let (Some(fields), Some(why)) = (value.as_object_mut(), unreadable) {
+        fields.insert("storageUnreadable".to_owned(), why.into());
+    }
     Answer::parts(&value, caption, "", COLUMNS)?.seen_as(&lines)
+}
+
+async fn look(data_dir: &Path) -> Result<Stored, Failure> {
+    Ok(Stored::look(&Storage::unproved(data_dir)?).await?)
 }
 
 /// A server that does not answer, or none.
@@ -66,9 +82,33 @@ struct Line {
     value: String,
 }
 
-fn lines(server: &Value, stored: &Stored) -> Vec<Line> {
+fn lines(server: &Value, stored: Option<&Stored>, unreadable: Option<&str>) -> Vec<Line> {
     let mut lines = Vec::new();
     let mut add = |what, value: String| lines.push(Line { what, value });
+    match server["ready"].as_bool() {
+        Some(true) => add("ready", "yes".to_owned()),
+        Some(false) => add("ready", "no, deletes are not served".to_owned()),
+        None => {}
+    }
+    for missing in server["missing"].as_array().into_iter().flatten() {
+        let causes = missing["causes"].as_str();
+        let causes = causes.map_or_else(String::new, |causes| format!(": {}", escape(causes)));
+        let (part, reason) = (words(&missing["part"]), words(&missing["reason"]));
+        add("missing", format!("{part}: {reason}{causes}"));
+    }
+    for part in server["parts"].as_array().into_iter().flatten() {
+        if let Some(panics @ 1..) = part["panics"].as_u64() {
+            let now = match part["well"].as_bool() {
+                Some(true) => "goes on",
+                _ => "is being started again",
+            };
+            let value = format!("{} panicked {panics} times and {now}", words(&part["part"]));
+            add("panics", value);
+        }
+    }
+    if let Some(lost @ 1..) = server["logLinesLost"].as_u64() {
+        add("log lines lost", lost.to_string());
+    }
     if let Some(started) = server["startedAtMs"].as_u64() {
         let up = Duration::from_millis(now_ms().saturating_sub(started));
         add("up for", format!("{} s", up.as_secs()));
@@ -101,6 +141,12 @@ fn lines(server: &Value, stored: &Stored) -> Vec<Line> {
         );
         add("held off", value);
     }
+    if let Some(why) = unreadable {
+        add("storage", format!("cannot be read: {}", escape(why)));
+    }
+    let Some(stored) = stored else {
+        return lines;
+    };
     let plugin = stored.plugin.map(|digest| digest.to_string());
     add("plugin", plugin.unwrap_or_else(|| "built in".to_owned()));
     add("tenants", stored.totals.tenants.to_string());

@@ -6,7 +6,8 @@
 //! answers depends on its input alone.
 
 use std::num::NonZero;
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use wasmtime::{
@@ -17,6 +18,7 @@ use super::failure::source;
 use super::limits::{Meter, TABLE_ELEMENTS};
 use super::{GuestError, probe};
 use crate::config::{self, GuestLimits};
+use crate::parts::{Part, Parts, Watched};
 
 /// How often a guest that computes is interrupted, to yield or to end.
 pub(super) const TICK: Duration = Duration::from_millis(5);
@@ -37,7 +39,14 @@ const MEMORY_GIB: u64 = 4;
 /// The engine and what keeps its clock.
 pub(super) struct Sandboxing {
     pub(super) engine: Engine,
-    _ticker: Arc<()>,
+    ticker: Arc<Ticker>,
+}
+
+/// What the thread that keeps the clock shares with those who watch it. The thread ends when all others
+/// have let go of it.
+struct Ticker {
+    part: Arc<Watched>,
+    ticks: AtomicU64,
 }
 
 /// Where the memories of guests come from.
@@ -54,15 +63,25 @@ impl Sandboxing {
     pub(super) fn start(
         config: &config::Config,
         allocation: Allocation,
+        parts: &Parts,
     ) -> Result<Self, GuestError> {
         let engine = engine(config, allocation)?;
         probe::run(&engine)?;
-        let ticker = Arc::new(());
-        tick(engine.weak(), Arc::downgrade(&ticker))?;
-        Ok(Self {
-            engine,
-            _ticker: ticker,
-        })
+        let ticker = Arc::new(Ticker {
+            part: parts.watch(Part::Ticker),
+            ticks: AtomicU64::new(0),
+        });
+        tick(engine.weak(), &ticker)?;
+        Ok(Self { engine, ticker })
+    }
+
+    /// Returns once the clock has ticked.
+    pub(super) async fn ticked(&self) {
+        let ticks = || self.ticker.ticks.load(Ordering::Relaxed);
+        let before = ticks();
+        while ticks() == before {
+            tokio::time::sleep(TICK).await;
+        }
     }
 }
 
@@ -177,14 +196,16 @@ pub(super) fn memory_bytes(config: &config::Config) -> u64 {
 }
 
 /// One ticker per engine; it ends when the sandbox is dropped.
-fn tick(engine: EngineWeak, alive: Weak<()>) -> Result<(), GuestError> {
+fn tick(engine: EngineWeak, ticker: &Arc<Ticker>) -> Result<(), GuestError> {
+    let (part, ticker) = (Arc::clone(&ticker.part), Arc::downgrade(ticker));
     let run = move || {
         let mut next = Instant::now();
-        while alive.strong_count() > 0
-            && let Some(engine) = engine.upgrade()
-        {
+        while let (Some(ticker), Some(engine)) = (ticker.upgrade(), engine.upgrade()) {
+            ticker.part.enter();
             engine.increment_epoch();
-            drop(engine);
+            ticker.ticks.fetch_add(1, Ordering::Relaxed);
+            ticker.part.completed();
+            drop((ticker, engine));
             // A busy machine wakes this thread late; ticks that were missed are made up for, or
             // deadlines would last longer.
             next += TICK;
@@ -193,7 +214,7 @@ fn tick(engine: EngineWeak, alive: Weak<()>) -> Result<(), GuestError> {
     };
     std::thread::Builder::new()
         .name("atropos-epoch".to_owned())
-        .spawn(run)
+        .spawn(move || part.keep_thread(run))
         .map_err(|error| GuestError::Ticker(source(error)))?;
     Ok(())
 }
@@ -212,7 +233,8 @@ mod tests {
 
     #[tokio::test]
     async fn what_a_process_compiles_is_what_the_server_would_have_compiled() {
-        let server = Sandboxing::start(&config::Config::default(), Allocation::Pool).unwrap();
+        let start = |config: &_| Sandboxing::start(config, Allocation::Pool, &Parts::default());
+        let server = start(&config::Config::default()).unwrap();
         assert_eq!(hash(&compiler().unwrap()), hash(&server.engine));
         let large = config::Config {
             plugin: GuestLimits {
@@ -221,7 +243,7 @@ mod tests {
             },
             ..config::Config::default()
         };
-        let other = Sandboxing::start(&large, Allocation::Pool).unwrap();
+        let other = start(&large).unwrap();
         assert_eq!(hash(&other.engine), hash(&server.engine), "limits matter");
         let unpooled = Engine::new(&on_request()).unwrap();
         assert_eq!(hash(&unpooled), hash(&server.engine), "the pool matters");

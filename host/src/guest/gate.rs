@@ -19,6 +19,7 @@ use super::slow_policies::SlowPolicies;
 use super::trial::Trial;
 use crate::config::{Allowance, Config, GuestLimits};
 use crate::error::{Fault, FaultKind, Guest};
+use crate::parts::Parts;
 use crate::platform::Platform;
 use crate::step::{self, Step};
 use crate::store::decision::{Decision, DecisionCaller, PolicyReview, Verdict};
@@ -72,13 +73,19 @@ impl Gate {
         platform: &Platform,
         config: &Config,
         breakers: Breakers,
+        parts: &Parts,
     ) -> Result<Self, GuestError> {
         let allowance = config.allowance();
         let deadline = Duration::from_millis(config.plugin.deadline_ms);
         let patience = Patience::Within(deadline * 3 / 4);
         Ok(Self {
             chains: Arc::clone(&platform.chains),
-            trial: Trial::new(platform.shadows.clone(), components.clone(), allowance),
+            trial: Trial::new(
+                platform.shadows.clone(),
+                components.clone(),
+                allowance,
+                parts,
+            ),
             components: components.clone(),
             patience,
             allowance,

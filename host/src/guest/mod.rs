@@ -54,6 +54,7 @@ use self::plugin_calls::{NotAdmitted, PluginCalls};
 use self::world::{Surface, World};
 use crate::config::{Allowance, Config, GuestLimits};
 use crate::error::{Fault, FaultKind, Refused};
+use crate::parts::Parts;
 use crate::platform::Platform;
 use crate::request::Request;
 use crate::store::decision::Decision;
@@ -112,6 +113,7 @@ impl Served {
 /// operator wants checked.
 pub struct Sandbox {
     sandboxing: Sandboxing,
+    parts: Parts,
     chains: Arc<dyn Chains>,
     components: Components,
     powers: Arc<Powers>,
@@ -147,13 +149,14 @@ impl Sandbox {
         config: &Config,
         allocation: Allocation,
     ) -> Result<Self, GuestError> {
-        let sandboxing = Sandboxing::start(config, allocation)?;
+        let parts = Parts::default();
+        let sandboxing = Sandboxing::start(config, allocation, &parts)?;
         let components = Components::new(&sandboxing.engine, &platform.chains, config)?;
         let breakers = Breakers::new(&config.breaker);
         let powers = Powers {
             authority: Arc::clone(&platform.authority),
             objects: Arc::clone(&platform.objects),
-            gate: Gate::new(&components, platform, config, breakers.clone())?,
+            gate: Gate::new(&components, platform, config, breakers.clone(), &parts)?,
         };
         Ok(Self {
             components,
@@ -166,7 +169,13 @@ impl Sandbox {
             #[cfg(feature = "native-gate")]
             native: native::Place::default(),
             sandboxing,
+            parts,
         })
+    }
+
+    /// What lives as long as the sandbox, and as what it serves if that is watched with it.
+    pub fn parts(&self) -> &Parts {
+        &self.parts
     }
 
     /// Serves one request in fresh instances.
@@ -244,6 +253,22 @@ impl Sandbox {
                 Err(Self::unloaded(&error, digest).into())
             }
         }
+    }
+
+    /// Returns once the plugin in force is loaded, which begins if it is not.
+    ///
+    /// # Errors
+    /// Why a request would not be served by it.
+    pub async fn probe(&self) -> Result<(), PluginMissing> {
+        let chosen = self.chains.plugin().await?;
+        let digest = chosen.unwrap_or(*built_in::PLUGIN_DIGEST);
+        self.components.plugin(digest, PATIENCE).await?;
+        Ok(())
+    }
+
+    /// Returns once the clock has ticked by which guests are interrupted.
+    pub async fn ticked(&self) {
+        self.sandboxing.ticked().await;
     }
 
     /// The components that are held off, as long as they are in force.
@@ -348,6 +373,23 @@ impl NotWarm {
             }
             _ => Ok(()),
         }
+    }
+}
+
+/// Why no request would be served by the plugin in force.
+#[derive(Debug, thiserror::Error)]
+pub enum PluginMissing {
+    /// It is not known which one is in force.
+    #[error("it is not known which plugin is in force")]
+    Unknown(#[from] StoreError),
+    /// It is not loaded.
+    #[error("the plugin is not loaded")]
+    Unloaded(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+impl From<LoadError> for PluginMissing {
+    fn from(error: LoadError) -> Self {
+        Self::Unloaded(error.into())
     }
 }
 

@@ -13,6 +13,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::component::{Components, Patience};
@@ -24,6 +25,7 @@ use super::{GuestError, gate};
 use crate::config::{Allowance, GuestLimits};
 use crate::error::FaultKind;
 use crate::fair_queue::{FairQueue, Room};
+use crate::parts::{Part, Parts, Watched, Work, keep};
 use crate::store::decision::{Decision, PolicyReview, Verdict};
 use crate::store::shadow::{Flip, Observed, Shadow, Shadows};
 use crate::target::{Digest, TenantId};
@@ -48,6 +50,7 @@ pub(super) struct Trial {
     shadows: Option<Arc<dyn Shadows>>,
     components: Components,
     allowance: Allowance,
+    parts: Parts,
     asking: OnceLock<Arc<Asking>>,
 }
 
@@ -56,11 +59,13 @@ impl Trial {
         shadows: Option<Arc<dyn Shadows>>,
         components: Components,
         allowance: Allowance,
+        parts: &Parts,
     ) -> Self {
         Self {
             shadows,
             components,
             allowance,
+            parts: parts.clone(),
             asking: OnceLock::new(),
         }
     }
@@ -75,11 +80,15 @@ impl Trial {
             let queue = Arc::new(ShadowQueue::new());
             let (observed, seen) = mpsc::channel(AT_ONCE);
             let keeping = Keeping {
+                part: self.parts.watch(Part::ShadowKeep),
                 shadows: Arc::clone(shadows),
                 queue: Arc::clone(&queue),
+                observed: seen,
             };
-            tokio::spawn(keeping.run(seen));
+            // They end with the sandbox, and nobody waits for that.
+            tokio::spawn(keep(keeping, CancellationToken::new()));
             Arc::new(Asking {
+                part: self.parts.watch(Part::ShadowAsk),
                 queue,
                 components: self.components.clone(),
                 allowance: self.allowance,
@@ -88,7 +97,9 @@ impl Trial {
             })
         });
         if asking.queue.offer(shadow, decision) {
-            tokio::spawn(Arc::clone(asking).run(decision.target().tenant));
+            let tenant = decision.target().tenant;
+            let asking = OfTenant(Arc::clone(asking), tenant);
+            tokio::spawn(keep(asking, CancellationToken::new()));
         }
     }
 }
@@ -98,6 +109,7 @@ type Said = (TenantId, Uuid, Observed);
 
 /// The tasks that ask: one for each tenant that has decisions waiting.
 struct Asking {
+    part: Arc<Watched>,
     queue: Arc<ShadowQueue>,
     components: Components,
     allowance: Allowance,
@@ -105,19 +117,49 @@ struct Asking {
     observed: mpsc::Sender<Said>,
 }
 
-impl Asking {
-    /// Asks until no decision of the tenant waits.
-    async fn run(self: Arc<Self>, tenant: TenantId) {
-        while let Some(seen) = self.queue.take(tenant) {
-            let shadow = seen.shadow.shadow.id;
-            match self.ask(tenant, seen).await {
-                // It is taken as long as the sandbox is there.
-                Some(said) => drop(self.observed.send((tenant, shadow, said)).await),
-                None => self.queue.pass_over(tenant, shadow),
-            }
-        }
+/// The task of one tenant.
+struct OfTenant(Arc<Asking>, TenantId);
+
+impl Work for OfTenant {
+    fn part(&self) -> &Arc<Watched> {
+        &self.0.part
     }
 
+    /// Asks until no decision of the tenant waits.
+    async fn run(&mut self) {
+        let Self(asking, tenant) = self;
+        while let Some(seen) = asking.queue.take(*tenant) {
+            let shadow = seen.shadow.shadow.id;
+            let mut taken = Taken {
+                queue: &asking.queue,
+                unasked: Some((*tenant, shadow)),
+            };
+            asking.part.enter();
+            if let Some(said) = asking.ask(*tenant, seen).await {
+                taken.unasked = None;
+                // It is taken as long as the sandbox is there.
+                let _ = asking.observed.send((*tenant, shadow, said)).await;
+            }
+            asking.part.completed();
+        }
+    }
+}
+
+/// A decision that was taken from the queue. Dropped before anything came of it, it counts as passed over.
+struct Taken<'a> {
+    queue: &'a ShadowQueue,
+    unasked: Option<(TenantId, Uuid)>,
+}
+
+impl Drop for Taken<'_> {
+    fn drop(&mut self) {
+        if let Some((tenant, shadow)) = self.unasked {
+            self.queue.pass_over(tenant, shadow);
+        }
+    }
+}
+
+impl Asking {
     /// What the shadow says; `None` if it cannot be asked now.
     async fn ask(&self, tenant: TenantId, seen: Seen) -> Option<Observed> {
         let (would, last) = self.verdict(tenant, &seen).await?;
@@ -194,13 +236,19 @@ impl Asking {
 
 /// The task that writes down what shadows said, and how many decisions they were not asked about.
 struct Keeping {
+    part: Arc<Watched>,
     shadows: Arc<dyn Shadows>,
     queue: Arc<ShadowQueue>,
+    observed: mpsc::Receiver<Said>,
 }
 
-impl Keeping {
+impl Work for Keeping {
+    fn part(&self) -> &Arc<Watched> {
+        &self.part
+    }
+
     /// Writes until the sandbox is gone.
-    async fn run(self, mut observed: mpsc::Receiver<Said>) {
+    async fn run(&mut self) {
         let mut batch = Vec::new();
         loop {
             let passed = async {
@@ -208,16 +256,20 @@ impl Keeping {
                 tokio::time::sleep(COLLECTED_FOR).await;
             };
             let closed = tokio::select! {
-                count = observed.recv_many(&mut batch, AT_ONCE) => count == 0,
+                count = self.observed.recv_many(&mut batch, AT_ONCE) => count == 0,
                 () = passed => false,
             };
+            self.part.enter();
             self.keep(batch.drain(..)).await;
+            self.part.completed();
             if closed {
                 return;
             }
         }
     }
+}
 
+impl Keeping {
     async fn keep(&self, batch: impl Iterator<Item = Said>) {
         let mut said_of: HashMap<(TenantId, Uuid), (Vec<Observed>, u64)> = HashMap::new();
         for (tenant, shadow, said) in batch {

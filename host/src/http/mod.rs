@@ -36,11 +36,13 @@ use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware::{from_fn, from_fn_with_state};
 use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
 
 pub use operations::install_metrics;
 pub use routes::{Access, Endpoint, endpoints};
 pub use server::CONNECTION_BYTES;
 
+use crate::parts::{Part, keep};
 use crate::service::Service;
 
 /// The most that a body may have, but for the files of uploads.
@@ -50,10 +52,11 @@ const BODY_BYTES: usize = 16 << 10;
 /// `http.shutdown-timeout-ms`. The service itself is left running, for the caller to stop.
 pub async fn serve(service: Service, listener: TcpListener, stop: impl Future<Output = ()>) {
     let (config, descriptors) = (service.config.http.clone(), service.descriptors.clone());
+    let figures = operations::Figures(service.atropos.parts().watch(Part::Figures));
     let server = server::run(router(service), &config, &descriptors, listener, stop);
     tokio::select! {
         () = server => {}
-        () = operations::keep_up() => {}
+        () = keep(figures, CancellationToken::new()) => {}
     }
 }
 

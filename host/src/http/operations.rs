@@ -1,6 +1,6 @@
 //! What operators' machines ask: does it live, is it ready, what are the figures.
 
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use axum::Json;
@@ -14,8 +14,9 @@ use serde::Serialize;
 use super::failure::NO_ROUTE;
 use super::problem::ProblemError;
 use super::routes::{Access, Route};
+use crate::log;
+use crate::parts::{Watched, Work};
 use crate::service::Service;
-use crate::target::BlobKey;
 
 /// The recorder that `/metrics` reads, once there is one.
 static RECORDER: OnceLock<PrometheusHandle> = OnceLock::new();
@@ -24,8 +25,7 @@ static RECORDER: OnceLock<PrometheusHandle> = OnceLock::new();
 const BUCKETS: [f64; 14] = [
     0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0,
 ];
-/// How long the storage may take to answer: longer, and the service is not ready, and a figure stays as
-/// it was.
+/// How long the storage may take to answer: longer, and a figure stays as it was.
 const PATIENCE: Duration = Duration::from_secs(2);
 /// Histograms that nobody scrapes are folded this often, or they would grow.
 const UPKEEP: Duration = Duration::from_secs(5);
@@ -54,12 +54,22 @@ pub fn install_metrics() -> Result<PrometheusHandle, BuildError> {
 }
 
 /// Folds the histograms for as long as it is polled.
-pub(super) async fn keep_up() {
-    let mut ticks = tokio::time::interval(UPKEEP);
-    loop {
-        ticks.tick().await;
-        if let Some(handle) = RECORDER.get() {
-            handle.run_upkeep();
+pub(super) struct Figures(pub(super) Arc<Watched>);
+
+impl Work for Figures {
+    fn part(&self) -> &Arc<Watched> {
+        &self.0
+    }
+
+    async fn run(&mut self) {
+        let mut ticks = tokio::time::interval(UPKEEP);
+        loop {
+            ticks.tick().await;
+            self.0.enter();
+            if let Some(handle) = RECORDER.get() {
+                handle.run_upkeep();
+            }
+            self.0.completed();
         }
     }
 }
@@ -81,27 +91,21 @@ async fn healthz() -> Response {
     .into_response()
 }
 
-/// The storage answers: rows and bytes.
+/// A delete would be served now. Of what it would not, the reason is told, and not what the machine said.
 async fn readyz(State(service): State<Service>) -> Response {
-    let probe = probe(&service);
-    let outcome = tokio::time::timeout(PATIENCE, probe).await;
-    let outcome = outcome.unwrap_or_else(|_| Err("the storage does not answer in time".to_owned()));
-    let (code, status) = match outcome {
-        Ok(()) => (StatusCode::OK, "ready"),
-        Err(_) => (StatusCode::SERVICE_UNAVAILABLE, "not-ready"),
+    let missing = service.readiness.missing().await;
+    if missing.is_empty() {
+        let (status, reason) = ("ready", None);
+        return Json(Health { status, reason }).into_response();
+    }
+    let told = missing
+        .iter()
+        .map(|one| format!("{}: {}", one.part, one.reason));
+    let health = Health {
+        status: "not-ready",
+        reason: Some(told.collect::<Vec<_>>().join("; ")),
     };
-    let reason = outcome.err();
-    (code, Json(Health { status, reason })).into_response()
-}
-
-async fn probe(service: &Service) -> Result<(), String> {
-    let (catalogue, storage) = (&service.catalogue, &service.storage);
-    let rows = catalogue.by_blob(BlobKey::random()).await;
-    let rows = rows.and_then(|_| storage.rows.prove());
-    rows.map_err(|error| format!("rows: {error}"))?;
-    let bytes = storage.bytes.prove().await;
-    bytes.map_err(|error| format!("bytes: {error}"))?;
-    Ok(())
+    (StatusCode::SERVICE_UNAVAILABLE, Json(health)).into_response()
 }
 
 /// The figures, as Prometheus reads them.
@@ -118,6 +122,7 @@ async fn metrics(State(service): State<Service>) -> Response {
     metrics::gauge!("atropos_components_loaded").set(stock.loaded as f64);
     metrics::gauge!("atropos_components_loaded_bytes").set(stock.loaded_bytes as f64);
     metrics::gauge!("atropos_components_compiling").set(stock.compiling as f64);
+    metrics::counter!("atropos_log_lines_lost_total").absolute(log::lost());
     let text = recorder.render();
     ([(CONTENT_TYPE, "text/plain; version=0.0.4")], text).into_response()
 }

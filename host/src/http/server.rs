@@ -29,8 +29,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 
 use super::connections::{Cut, Dismissal, IdleConnections, Metered, RequestBody, Source};
-use crate::config;
 use crate::service::Descriptors;
+use crate::{config, step};
 
 /// The most that a connection buffers, and so the most that a request's headers may have.
 const BUFFER_BYTES: usize = 64 << 10;
@@ -68,6 +68,7 @@ pub(super) async fn run(
     let mut wanted = false;
     let mut stop = pin!(stop);
     loop {
+        step::pass_part("part.connections");
         descriptor = descriptor.or_else(|| descriptors.try_take());
         let full = descriptor.is_none() || connections.len() >= config.max_connections as usize;
         gauge(connections.len());

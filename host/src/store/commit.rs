@@ -14,6 +14,7 @@
 //! **Invariant:** tenants take turns in the queues, and none fills one, however much it asks for.
 //! **Invariant:** what waits takes no more memory than the places in the queues stand for.
 //! **Invariant:** what fails or panics for one erasure fails no other of its group, and no later group.
+//! **Invariant:** a panic of the commit itself ends no part of it ([`crate::parts`]).
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,12 +25,14 @@ use tokio_util::task::TaskTracker;
 
 use super::decision::{Decision, Verdict};
 use super::panics::contain_async;
-use super::record::{self, Unused};
-use super::settle::{self, Settled};
+use super::probe::{Probe, Probes};
+use super::record::{Recording, Unused};
+use super::settle::{Settled, Settling};
 use super::shred::{self, Backoff, UNREMOVED};
 use super::{Blobs, Conflict, Doomed, EraseError, Erasure, Objects, Once, Removal, StoreError};
 use crate::config;
 use crate::fair_queue::round_robin::{self, Receiver, SendError, Sender};
+use crate::parts::{Part, Parts, Watched, Work, keep};
 use crate::step::{self, Step};
 use crate::target::{BlobKey, TenantId, now_ms};
 
@@ -91,6 +94,7 @@ impl From<step::Failed> for CommitError {
 pub struct Committer {
     staged: Sender<TenantId, Staged>,
     unused: Sender<TenantId, Unused>,
+    probes: Probes,
     stopping: CancellationToken,
     tasks: TaskTracker,
 }
@@ -104,34 +108,63 @@ struct Staged {
 
 pub(super) type Answer = oneshot::Sender<Result<(), CommitError>>;
 
-/// A committed group whose bytes must follow.
-type Committed = Vec<(Answer, Doomed)>;
+/// What the second half is given.
+enum Committed {
+    /// A group whose bytes must follow.
+    Group(Vec<(Owed, Doomed)>),
+    /// Nothing to do.
+    Probe(Probe),
+}
+
+/// The answer to an erasure whose row is gone. Dropped before it is given, it says that the bytes are not
+/// deleted yet.
+struct Owed(Option<Answer>);
+
+impl Owed {
+    fn give(mut self, outcome: Result<(), CommitError>) {
+        if let Some(answer) = self.0.take() {
+            // Nobody may be waiting any more.
+            let _ = answer.send(outcome);
+        }
+    }
+}
+
+impl Drop for Owed {
+    fn drop(&mut self) {
+        if let Some(answer) = self.0.take() {
+            let _ = answer.send(Err(CommitError::Pending));
+        }
+    }
+}
 
 impl Committer {
-    /// Starts committing, recovery and the background shredding. Needs a tokio runtime that has
-    /// timers.
+    /// Starts committing, recovery and the background shredding, which are watched among `parts`. Needs a
+    /// tokio runtime that has timers.
     pub fn start(
+        parts: &Parts,
         objects: Arc<dyn Objects>,
         blobs: Arc<dyn Blobs>,
         config: &config::Erase,
         budget: config::Budget,
     ) -> Self {
-        Self::start_with(true, objects, blobs, config, budget)
+        Self::start_with(true, parts, objects, blobs, config, budget)
     }
 
     /// The same beside another committer over the same storage, whose erasures under way are left to
     /// it: no recovery.
     pub fn start_beside(
+        parts: &Parts,
         objects: Arc<dyn Objects>,
         blobs: Arc<dyn Blobs>,
         config: &config::Erase,
         budget: config::Budget,
     ) -> Self {
-        Self::start_with(false, objects, blobs, config, budget)
+        Self::start_with(false, parts, objects, blobs, config, budget)
     }
 
     fn start_with(
         recovers: bool,
+        parts: &Parts,
         objects: Arc<dyn Objects>,
         blobs: Arc<dyn Blobs>,
         config: &config::Erase,
@@ -144,43 +177,73 @@ impl Committer {
         // One group waits at most while another one's bytes are removed.
         let (committed, groups) = mpsc::channel(1);
         let (settled, removals) = mpsc::unbounded_channel();
+        let (probes, committing, recording) = Probes::new();
         let stopping = CancellationToken::new();
         let tasks = TaskTracker::new();
         let backoff = Backoff::up_to(config.shred_retry_max_ms);
         let commit = Commit {
+            part: parts.watch(Part::Commit),
             objects: Arc::clone(&objects),
+            queue,
+            probes: committing,
+            stopping: stopping.clone(),
             max_group,
             lease_ms: config.shred_lease_ms,
             budget,
             committed,
         };
         let remove = Remove {
+            part: parts.watch(Part::Remove),
             objects: Arc::clone(&objects),
             blobs: Arc::clone(&blobs),
+            groups,
             backoff,
             settled,
         };
-        tasks.spawn(commit.run(queue, stopping.clone()));
-        tasks.spawn(remove.run(groups));
-        tasks.spawn(settle::run(
-            Arc::clone(&objects),
-            Arc::clone(&blobs),
+        let settling = Settling {
+            part: parts.watch(Part::Settle),
+            objects: Arc::clone(&objects),
+            blobs: Arc::clone(&blobs),
             removals,
-            Duration::from_millis(config.shred_lease_ms),
+            waiting: Settled::new(),
+            lease: Duration::from_millis(config.shred_lease_ms),
+            stopping: stopping.clone(),
+        };
+        let recording = Recording {
+            part: parts.watch(Part::Record),
+            objects: Arc::clone(&objects),
+            queue: records,
+            probes: recording,
+            max_group,
+            stopping: stopping.clone(),
+        };
+        let shredder = shred::Shredder::new(
+            parts.watch(Part::Shred),
+            (objects, blobs),
+            backoff,
+            recovers,
+            config.shred_lease_ms,
             stopping.clone(),
-        ));
-        let recorded = Arc::clone(&objects);
-        tasks.spawn(record::run(recorded, records, max_group, stopping.clone()));
-        let shredder = shred::Shredder::new(objects, blobs, backoff);
-        let lease_ms = config.shred_lease_ms;
-        tasks.spawn(shredder.run(recovers, lease_ms, stopping.clone()));
+        );
+        tasks.spawn(keep(commit, stopping.clone()));
+        tasks.spawn(keep(remove, stopping.clone()));
+        tasks.spawn(keep(settling, stopping.clone()));
+        tasks.spawn(keep(recording, stopping.clone()));
+        tasks.spawn(keep(shredder, stopping.clone()));
         tasks.close();
         Self {
             staged,
             unused,
+            probes,
             stopping,
             tasks,
         }
+    }
+
+    /// Goes the way of an erasure and that of a decision that erases nothing, without their work.
+    /// Returns the parts that it did not come through within `patience`.
+    pub async fn probe(&self, patience: Duration) -> Vec<Part> {
+        self.probes.send(patience).await
     }
 
     /// Erases what the decision allowed, unless a request of the same key came first. Returns once row and bytes are gone. Goes on to its end
@@ -257,21 +320,45 @@ pub(super) async fn gather<T>(
 
 /// The first half: rows.
 struct Commit {
+    part: Arc<Watched>,
     objects: Arc<dyn Objects>,
+    queue: Receiver<TenantId, Staged>,
+    probes: mpsc::Receiver<Probe>,
+    stopping: CancellationToken,
     max_group: usize,
     lease_ms: u64,
     budget: config::Budget,
     committed: mpsc::Sender<Committed>,
 }
 
-impl Commit {
-    async fn run(self, mut queue: Receiver<TenantId, Staged>, stopping: CancellationToken) {
-        let mut group = Vec::with_capacity(self.max_group);
-        while gather(&mut queue, &mut group, self.max_group, &stopping).await {
-            self.commit(&mut group).await;
-        }
+impl Work for Commit {
+    fn part(&self) -> &Arc<Watched> {
+        &self.part
     }
 
+    async fn run(&mut self) {
+        let mut group = Vec::with_capacity(self.max_group);
+        loop {
+            tokio::select! {
+                Some(probe) = self.probes.recv() => {
+                    self.part.enter();
+                    probe.came_through(Part::Commit);
+                    let _ = self.committed.send(Committed::Probe(probe)).await;
+                }
+                more = gather(&mut self.queue, &mut group, self.max_group, &self.stopping) => {
+                    if !more {
+                        return;
+                    }
+                    self.part.enter();
+                    self.commit(&mut group).await;
+                }
+            }
+            self.part.completed();
+        }
+    }
+}
+
+impl Commit {
     async fn commit(&self, group: &mut Vec<Staged>) {
         let at_ms = now_ms();
         let (erasures, answers): (Vec<_>, Vec<_>) = group
@@ -305,7 +392,7 @@ impl Commit {
         let mut committed = Vec::with_capacity(answers.len());
         for (answer, outcome) in answers.into_iter().zip(outcomes) {
             match outcome {
-                Ok(doomed) => committed.push((answer, doomed)),
+                Ok(doomed) => committed.push((Owed(Some(answer)), doomed)),
                 Err(EraseError::Conflict(conflict)) => {
                     let _ = answer.send(Err(CommitError::Conflict(conflict)));
                 }
@@ -319,49 +406,66 @@ impl Commit {
             }
         }
         if !committed.is_empty() {
-            // Without a receiver the answers are dropped, and the shred records remain.
-            let _ = self.committed.send(committed).await;
+            // Without a receiver the shred records remain, and whoever waits is told so.
+            let _ = self.committed.send(Committed::Group(committed)).await;
         }
     }
 }
 
 /// The second half: bytes.
 struct Remove {
+    part: Arc<Watched>,
     objects: Arc<dyn Objects>,
     blobs: Arc<dyn Blobs>,
+    groups: mpsc::Receiver<Committed>,
     backoff: Backoff,
     settled: mpsc::UnboundedSender<Settled>,
 }
 
+impl Work for Remove {
+    fn part(&self) -> &Arc<Watched> {
+        &self.part
+    }
+
+    async fn run(&mut self) {
+        while let Some(committed) = self.groups.recv().await {
+            self.part.enter();
+            match committed {
+                Committed::Group(group) => self.remove(group).await,
+                Committed::Probe(probe) => probe.came_through(Part::Remove),
+            }
+            self.part.completed();
+        }
+    }
+}
+
 impl Remove {
-    async fn run(self, mut groups: mpsc::Receiver<Committed>) {
-        while let Some(group) = groups.recv().await {
-            let keys: Vec<BlobKey> = group
-                .iter()
-                .flat_map(|(_, doomed)| doomed.blobs.iter().copied())
-                .collect();
-            let removal = async { Ok(self.blobs.remove_all(&keys).await) };
-            let outcomes = contain_async("removing bytes", removal).await;
-            // After a panic there are none, and every key counts as failed.
-            let mut outcomes = outcomes.unwrap_or_default().into_iter();
-            let mut removed: Vec<(BlobKey, Removal)> = Vec::with_capacity(keys.len());
-            let mut failed = Vec::new();
-            for (answer, doomed) in group {
-                let before = failed.len();
-                for key in doomed.blobs {
-                    match outcomes.next() {
-                        Some(Ok(removal)) => removed.push((key, removal)),
-                        Some(Err(error)) => failed.push((key, error)),
-                        None => failed.push((key, StoreError::Missing { what: "outcome" })),
-                    }
+    async fn remove(&self, group: Vec<(Owed, Doomed)>) {
+        let keys: Vec<BlobKey> = group
+            .iter()
+            .flat_map(|(_, doomed)| doomed.blobs.iter().copied())
+            .collect();
+        let removal = async { Ok(self.blobs.remove_all(&keys).await) };
+        let outcomes = contain_async("removing bytes", removal).await;
+        // After a panic there are none, and every key counts as failed.
+        let mut outcomes = outcomes.unwrap_or_default().into_iter();
+        let mut removed: Vec<(BlobKey, Removal)> = Vec::with_capacity(keys.len());
+        let mut failed = Vec::new();
+        for (answer, doomed) in group {
+            let before = failed.len();
+            for key in doomed.blobs {
+                match outcomes.next() {
+                    Some(Ok(removal)) => removed.push((key, removal)),
+                    Some(Err(error)) => failed.push((key, error)),
+                    None => failed.push((key, StoreError::Missing { what: "outcome" })),
                 }
-                let _ = answer.send(told(failed.get(before..).unwrap_or_default()));
             }
-            let _ = self.settled.send(removed);
-            for (key, error) in failed {
-                let later = self.backoff.after(0);
-                shred::put_off(&*self.objects, key, later, &error, UNREMOVED).await;
-            }
+            answer.give(told(failed.get(before..).unwrap_or_default()));
+        }
+        let _ = self.settled.send(removed);
+        for (key, error) in failed {
+            let later = self.backoff.after(0);
+            shred::put_off(&*self.objects, key, later, &error, UNREMOVED).await;
         }
     }
 }

@@ -30,6 +30,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use cap_std::fs::Dir;
 use parking_lot::Mutex;
+use rustix::fs::{Access, AtFlags, accessat};
 use tokio::io::AsyncRead;
 use tokio::task::spawn_blocking;
 
@@ -111,6 +112,19 @@ impl Local {
     /// [`StoreError::WrongVolume`], or it cannot be looked at.
     pub async fn prove(&self) -> Result<()> {
         self.blocking(|shared| shared.root.proved().map(drop)).await
+    }
+
+    /// Looks whether files could be removed from the volume, which must be in its place.
+    ///
+    /// # Errors
+    /// As of [`Local::prove`], or [`StoreError::ReadOnly`].
+    pub async fn probe(&self) -> Result<()> {
+        let needed = Access::WRITE_OK | Access::EXEC_OK;
+        self.blocking(move |shared| {
+            let root = shared.root.proved()?;
+            Ok(accessat(&*root, ".", needed, AtFlags::empty())?)
+        })
+        .await
     }
 
     /// Runs file work off the async threads.

@@ -22,6 +22,7 @@ pub mod objects;
 mod panics;
 pub mod policies;
 pub mod private;
+mod probe;
 pub mod quarantine;
 mod record;
 pub mod repeat;

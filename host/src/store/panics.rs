@@ -2,12 +2,10 @@
 //!
 //! **Invariant:** nothing of what a panic says is passed on: it may quote data.
 
-use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::pin;
-use std::task::Poll;
 
 use super::{Result, StoreError};
+use crate::parts::caught;
 
 /// Runs `work`. A panic in it is logged and counted, and returned as
 /// [`StoreError::Unavailable`]. The caller must be able to undo what `work` did.
@@ -20,13 +18,7 @@ pub(super) async fn contain_async<T>(
     what: &'static str,
     work: impl Future<Output = Result<T>>,
 ) -> Result<T> {
-    let mut work = pin!(work);
-    poll_fn(|context| {
-        // After a panic it is not polled again.
-        let polled = catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(context)));
-        polled.unwrap_or_else(|_| Poll::Ready(Err(panicked(what))))
-    })
-    .await
+    caught(work).await.unwrap_or_else(|| Err(panicked(what)))
 }
 
 fn panicked(what: &'static str) -> StoreError {

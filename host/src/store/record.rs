@@ -6,13 +6,16 @@
 
 use std::sync::Arc;
 
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::commit::{Answer, CommitError, gather};
 use super::decision::Decision;
 use super::panics::contain_async;
+use super::probe::Probe;
 use super::{Objects, Result};
 use crate::fair_queue::round_robin::Receiver;
+use crate::parts::{Part, Watched, Work};
 use crate::target::TenantId;
 
 /// The decisions of one request that erase nothing, and the one who waits for them.
@@ -22,21 +25,50 @@ pub(super) struct Unused {
 }
 
 /// Records until told to stop and nothing waits.
-pub(super) async fn run(
-    objects: Arc<dyn Objects>,
-    mut queue: Receiver<TenantId, Unused>,
-    max_group: usize,
-    stopping: CancellationToken,
-) {
-    let mut group = Vec::with_capacity(max_group);
-    while gather(&mut queue, &mut group, max_group, &stopping).await {
+pub(super) struct Recording {
+    pub(super) part: Arc<Watched>,
+    pub(super) objects: Arc<dyn Objects>,
+    pub(super) queue: Receiver<TenantId, Unused>,
+    pub(super) probes: mpsc::Receiver<Probe>,
+    pub(super) max_group: usize,
+    pub(super) stopping: CancellationToken,
+}
+
+impl Work for Recording {
+    fn part(&self) -> &Arc<Watched> {
+        &self.part
+    }
+
+    async fn run(&mut self) {
+        let mut group = Vec::with_capacity(self.max_group);
+        loop {
+            tokio::select! {
+                Some(probe) = self.probes.recv() => {
+                    self.part.enter();
+                    probe.came_through(Part::Record);
+                }
+                more = gather(&mut self.queue, &mut group, self.max_group, &self.stopping) => {
+                    if !more {
+                        return;
+                    }
+                    self.part.enter();
+                    self.record(&mut group).await;
+                }
+            }
+            self.part.completed();
+        }
+    }
+}
+
+impl Recording {
+    async fn record(&self, group: &mut Vec<Unused>) {
         let (requests, answers): (Vec<_>, Vec<_>) = group
             .drain(..)
             .map(|unused: Unused| (unused.decisions, unused.answer))
             .unzip();
         let counts: Vec<usize> = requests.iter().map(Vec::len).collect();
         let decisions: Vec<Decision> = requests.into_iter().flatten().collect();
-        let recorded = contain_async("recording", objects.record(&decisions)).await;
+        let recorded = contain_async("recording", self.objects.record(&decisions)).await;
         let mut failed = CommitError::Unavailable;
         let mut outcomes = match recorded {
             Ok(outcomes) => outcomes.into_iter(),

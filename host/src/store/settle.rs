@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::panics::contain_async;
 use super::{Blobs, Objects, Removal, Result};
+use crate::parts::{Watched, Work};
 use crate::target::BlobKey;
 
 /// How long removals gather at least before they are made durable together.
@@ -36,43 +37,55 @@ pub(super) type Settled = Vec<(BlobKey, Removal)>;
 
 /// Settles until every sender is gone and nothing waits. Removals gather for a quarter of `lease` at
 /// most, at whose end the background shredding takes their records for abandoned.
-pub(super) async fn run(
-    objects: Arc<dyn Objects>,
-    blobs: Arc<dyn Blobs>,
-    mut removals: mpsc::UnboundedReceiver<Settled>,
-    lease: Duration,
-    stopping: CancellationToken,
-) {
-    let mut waiting = Settled::new();
-    let mut tries = 0;
-    let mut pause = GATHER;
-    while tries < LAST_TRIES {
-        if waiting.is_empty() {
-            match removals.recv().await {
-                Some(removed) => waiting = removed,
-                None => break,
+pub(super) struct Settling {
+    pub(super) part: Arc<Watched>,
+    pub(super) objects: Arc<dyn Objects>,
+    pub(super) blobs: Arc<dyn Blobs>,
+    pub(super) removals: mpsc::UnboundedReceiver<Settled>,
+    pub(super) waiting: Settled,
+    pub(super) lease: Duration,
+    pub(super) stopping: CancellationToken,
+}
+
+impl Work for Settling {
+    fn part(&self) -> &Arc<Watched> {
+        &self.part
+    }
+
+    async fn run(&mut self) {
+        let mut tries = 0;
+        let mut pause = GATHER;
+        while tries < LAST_TRIES {
+            if self.waiting.is_empty() {
+                match self.removals.recv().await {
+                    Some(removed) => self.waiting = removed,
+                    None => break,
+                }
             }
-        }
-        if !removals.is_closed() || tries > 0 {
-            sleep(GATHER).await;
-            tokio::select! {
-                () = sleep(pause.saturating_sub(GATHER)) => {}
-                () = stopping.cancelled() => {}
+            if !self.removals.is_closed() || tries > 0 {
+                sleep(GATHER).await;
+                tokio::select! {
+                    () = sleep(pause.saturating_sub(GATHER)) => {}
+                    () = self.stopping.cancelled() => {}
+                }
             }
-        }
-        while let Ok(removed) = removals.try_recv() {
-            waiting.extend(removed);
-        }
-        waiting.truncate(WAITING);
-        let begun = Instant::now();
-        let settled = contain_async("settling", settle(&*objects, &*blobs, &mut waiting)).await;
-        pause = pause_after(begun.elapsed(), lease);
-        if let Err(error) = settled {
-            tracing::warn!(
-                error = &error as &dyn std::error::Error,
-                "removed bytes keep their shred records for now"
-            );
-            tries += u32::from(removals.is_closed());
+            self.part.enter();
+            while let Ok(removed) = self.removals.try_recv() {
+                self.waiting.extend(removed);
+            }
+            self.waiting.truncate(WAITING);
+            let begun = Instant::now();
+            let settling = settle(&*self.objects, &*self.blobs, &mut self.waiting);
+            let settled = contain_async("settling", settling).await;
+            pause = pause_after(begun.elapsed(), self.lease);
+            if let Err(error) = settled {
+                tracing::warn!(
+                    error = &error as &dyn std::error::Error,
+                    "removed bytes keep their shred records for now"
+                );
+                tries += u32::from(self.removals.is_closed());
+            }
+            self.part.completed();
         }
     }
 }
@@ -120,6 +133,7 @@ mod tests {
     use tokio::sync::Notify;
 
     use super::*;
+    use crate::parts::{Part, keep};
     use crate::store::sqlite::damage;
     use crate::store::tests::{Backend, erasure};
 
@@ -152,8 +166,16 @@ mod tests {
         let blobs = Arc::new(Slow::default());
         let (removed, removals) = mpsc::unbounded_channel();
         let objects = Arc::clone(&backend.objects);
-        let lease = Duration::from_secs(30);
-        let settling = tokio::spawn(run(objects, blobs.clone(), removals, lease, stopping));
+        let settling = Settling {
+            part: Arc::new(Watched::new(Part::Settle)),
+            objects,
+            blobs: blobs.clone(),
+            removals,
+            waiting: Settled::new(),
+            lease: Duration::from_secs(30),
+            stopping: stopping.clone(),
+        };
+        let settling = tokio::spawn(keep(settling, stopping));
         tokio::time::pause();
         for _ in 0..4 {
             let key = BlobKey::random();

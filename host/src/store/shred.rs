@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 use super::panics::contain_async;
 use super::{Blobs, Objects, Removal, Result, Shred, StoreError};
 use crate::config::LONGEST_UPLOAD_MS;
+use crate::parts::{Watched, Work};
 use crate::target::{BlobKey, now_ms};
 
 /// How many shred records are taken at once.
@@ -76,9 +77,16 @@ pub(crate) fn chain(error: &dyn std::error::Error) -> String {
 
 /// Removes doomed bytes that nobody else removes.
 pub(super) struct Shredder {
+    part: Arc<Watched>,
     objects: Arc<dyn Objects>,
     blobs: Arc<dyn Blobs>,
     backoff: Backoff,
+    lease_ms: u64,
+    stopping: CancellationToken,
+    /// Whether what a crashed predecessor began is still to be finished.
+    recovering: bool,
+    /// What is due by then is looked for.
+    by_ms: u64,
     /// What failed at least once, and is still to go.
     resisting: HashSet<BlobKey>,
 }
@@ -89,47 +97,65 @@ struct Pass {
     removed: usize,
 }
 
-impl Shredder {
-    /// Starts nothing yet.
-    pub(super) fn new(objects: Arc<dyn Objects>, blobs: Arc<dyn Blobs>, backoff: Backoff) -> Self {
-        Self {
-            objects,
-            blobs,
-            backoff,
-            resisting: HashSet::new(),
-        }
+impl Work for Shredder {
+    fn part(&self) -> &Arc<Watched> {
+        &self.part
     }
 
-    /// Keeps up with what is due until told to stop; first, if it is to recover, finishes what a
-    /// crashed predecessor began.
-    pub(super) async fn run(mut self, recover: bool, lease_ms: u64, stopping: CancellationToken) {
-        // A predecessor that still had a lease is gone; its erasures need not wait for it. Ours
-        // have leases that end later than this.
-        let ahead_ms = if recover { lease_ms } else { 0 };
-        let mut by_ms = now_ms().saturating_add(ahead_ms);
-        let mut recovering = recover;
-        while !stopping.is_cancelled() {
+    async fn run(&mut self) {
+        while !self.stopping.is_cancelled() {
+            self.part.enter();
             // Nothing that was erased has reason to lie further ahead.
-            let latest_ms = match recovering {
+            let by_ms = self.by_ms;
+            let latest_ms = match self.recovering {
                 true => by_ms,
-                false => by_ms.saturating_add(lease_ms.max(self.backoff.max_ms)),
+                false => by_ms.saturating_add(self.lease_ms.max(self.backoff.max_ms)),
             };
             let pass = contain_async("shredding", self.pass(by_ms, latest_ms)).await;
+            self.part.completed();
             match pass {
                 Ok(pass) if pass.seen == PAGE && pass.removed > 0 => continue,
-                Ok(_) => recovering = false,
+                Ok(_) => self.recovering = false,
                 Err(error) => tracing::warn!(
                     error = &error as &dyn std::error::Error,
                     "doomed bytes cannot be looked for"
                 ),
             }
             tokio::select! {
-                () = stopping.cancelled() => {}
+                () = self.stopping.cancelled() => {}
                 () = tokio::time::sleep(self.backoff.interval()) => {}
             }
-            if !recovering {
-                by_ms = now_ms();
+            if !self.recovering {
+                self.by_ms = now_ms();
             }
+        }
+    }
+}
+
+impl Shredder {
+    /// Starts nothing yet. It keeps up with what is due until told to stop; first, if it `recovers`, it
+    /// finishes what a crashed predecessor began.
+    pub(super) fn new(
+        part: Arc<Watched>,
+        (objects, blobs): (Arc<dyn Objects>, Arc<dyn Blobs>),
+        backoff: Backoff,
+        recovers: bool,
+        lease_ms: u64,
+        stopping: CancellationToken,
+    ) -> Self {
+        // A predecessor that still had a lease is gone; its erasures need not wait for it. Ours
+        // have leases that end later than this.
+        let ahead_ms = if recovers { lease_ms } else { 0 };
+        Self {
+            part,
+            objects,
+            blobs,
+            backoff,
+            lease_ms,
+            stopping,
+            recovering: recovers,
+            by_ms: now_ms().saturating_add(ahead_ms),
+            resisting: HashSet::new(),
         }
     }
 

@@ -20,6 +20,7 @@ mod lists;
 mod objects;
 mod outcomes;
 mod policies;
+mod probe;
 mod readers;
 mod reports;
 mod revisions;

@@ -17,6 +17,7 @@ use super::durability;
 use super::files::Files;
 use super::work::{Group, One, Outcomes, Ran, Work};
 use super::{BUSY_TIMEOUT, CHECKPOINT_AFTER};
+use crate::parts::{Part, Watched};
 use crate::step::{self, Step};
 use crate::store::panics::contain;
 use crate::store::{Result, StoreError};
@@ -31,6 +32,7 @@ const CHECKPOINT_PATIENCE: Duration = Duration::from_millis(20);
 const LAST_CHECKPOINTS: usize = 20;
 
 pub(super) struct Writer {
+    part: Arc<Watched>,
     queue: Option<Sender<Job>>,
     thread: Option<JoinHandle<()>>,
 }
@@ -44,19 +46,30 @@ impl Writer {
     /// Starts the thread, which first frees the files of what an earlier run may have left there.
     pub(super) fn start(connection: Connection, files: Arc<Files>) -> Result<Self> {
         let (queue, jobs) = mpsc::channel();
-        let session = Session {
+        let part = Arc::new(Watched::new(Part::Writer));
+        let mut session = Session {
+            part: Arc::clone(&part),
             connection,
             files,
             checkpoint_at: Some(Instant::now()),
         };
         let thread = thread::Builder::new()
             .name("atropos-writer".to_owned())
-            .spawn(move || session.work(&jobs))
+            .spawn({
+                let part = Arc::clone(&part);
+                move || part.keep_thread(|| session.work(&jobs))
+            })
             .map_err(|error| StoreError::Unavailable(error.into()))?;
         Ok(Self {
+            part,
             queue: Some(queue),
             thread: Some(thread),
         })
+    }
+
+    /// The thread.
+    pub(super) fn part(&self) -> &Arc<Watched> {
+        &self.part
     }
 
     /// Runs `work` in a transaction and returns once that is durable. Goes on to its end even if
@@ -115,7 +128,7 @@ impl Drop for Writer {
 }
 
 fn stopped() -> StoreError {
-    StoreError::Unavailable("the writer has stopped".into())
+    StoreError::Unavailable("the writer broke off".into())
 }
 
 /// SQLite does that by itself when the disk is full.
@@ -124,20 +137,25 @@ fn undone() -> StoreError {
 }
 
 struct Session {
+    part: Arc<Watched>,
     connection: Connection,
     files: Arc<Files>,
     checkpoint_at: Option<Instant>,
 }
 
 impl Session {
-    fn work(mut self, jobs: &Receiver<Job>) {
+    fn work(&mut self, jobs: &Receiver<Job>) {
         loop {
             let job = match self.checkpoint_at {
                 None => jobs.recv().map_err(|_| RecvTimeoutError::Disconnected),
                 Some(at) => jobs.recv_timeout(at.saturating_duration_since(Instant::now())),
             };
             match job {
-                Ok(job) => self.group(job, jobs),
+                Ok(job) => {
+                    self.part.enter();
+                    self.group(job, jobs);
+                    self.part.completed();
+                }
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => break,
             }

@@ -9,6 +9,7 @@ use tokio::sync::Semaphore;
 
 use super::*;
 use crate::config;
+use crate::parts::Parts;
 use crate::store::commit::{CommitError, Committer};
 use crate::store::sqlite::damage;
 
@@ -76,7 +77,13 @@ pub(super) fn committer(
     config: &config::Erase,
 ) -> Committer {
     let budget = config::Budget::default();
-    Committer::start(Arc::clone(&backend.objects), blobs, config, budget)
+    Committer::start(
+        &Parts::default(),
+        Arc::clone(&backend.objects),
+        blobs,
+        config,
+        budget,
+    )
 }
 
 pub(super) fn quick() -> config::Erase {
@@ -305,6 +312,7 @@ async fn refusals_that_come_together_share_a_barrier_and_beyond_the_bound_are_tu
         ..quick()
     };
     let committer = Committer::start(
+        &Parts::default(),
         slow.clone(),
         Arc::clone(&backend.blobs),
         &config,
@@ -344,6 +352,7 @@ async fn what_cannot_be_recorded_is_told_to_everyone_who_waits() {
     slow.failing.store(true, Ordering::SeqCst);
     slow.gate.add_permits(1000);
     let committer = Committer::start(
+        &Parts::default(),
         slow.clone(),
         Arc::clone(&backend.blobs),
         &quick(),
@@ -402,6 +411,7 @@ async fn a_platform_that_panics_fails_what_it_was_asked_and_nothing_after_it() {
     let slow = Slow::over(&backend);
     slow.gate.add_permits(1000);
     let committer = Committer::start(
+        &Parts::default(),
         slow.clone(),
         Arc::clone(&backend.blobs),
         &quick(),

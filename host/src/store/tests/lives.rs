@@ -18,6 +18,7 @@ use tokio::task::JoinHandle;
 
 use super::commit::{committer, eventually, quick};
 use super::*;
+use crate::parts::Parts;
 use crate::store::commit::{CommitError, Committer};
 
 /// What happens at once, before the life ends.
@@ -205,6 +206,7 @@ impl History {
     async fn act(&mut self, backend: &Backend, life: &Life) {
         let storage = Mortal::over(backend, life);
         let committer = Committer::start(
+            &Parts::default(),
             storage.clone(),
             storage.clone(),
             &quick(),
