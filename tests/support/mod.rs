@@ -268,7 +268,7 @@ impl Starting {
     ) -> Self {
         let mut command = Self::command(data_dir, args);
         command.envs(variables.iter().copied()).stderr(stderr);
-        Self::run(command, data_dir, args.contains(&"--demo"))
+        Self::spawn(command, data_dir, args.contains(&"--demo"))
     }
 
     /// What starts one.
@@ -276,13 +276,17 @@ impl Starting {
         let mut command = atropos(data_dir);
         command
             .args(["serve", "--listen", "127.0.0.1:0"])
-            .args(args)
-            .stderr(Stdio::piped());
+            .args(args);
         command
     }
 
     /// Starts it by a command.
     pub(crate) fn run(mut command: Command, data_dir: &Path, demo: bool) -> Self {
+        command.stderr(Stdio::piped());
+        Self::spawn(command, data_dir, demo)
+    }
+
+    fn spawn(mut command: Command, data_dir: &Path, demo: bool) -> Self {
         command.stdout(Stdio::piped());
         let mut child = command.spawn().expect("the binary starts");
         Self {

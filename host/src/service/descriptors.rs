@@ -4,10 +4,12 @@
 //! counted, as many downloads as there may be connections would need twice as many descriptors as there
 //! are, and whoever came next would fail: the database, a delete, a health check.
 
-use std::sync::Arc;
+use std::collections::VecDeque;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use parking_lot::Mutex;
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
 /// How long a file waits for its descriptor, while connections that wait for their clients are let go.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -21,8 +23,37 @@ pub struct Descriptors {
 
 struct Counted {
     free: Arc<Semaphore>,
-    /// How many files have begun to wait for one, and nobody was let go for them yet.
-    wanted: Semaphore,
+    /// The files that began to wait for one, the first of them first; nobody was let go for them yet. One
+    /// that waits no more has dropped its end.
+    wanted: Mutex<VecDeque<Weak<()>>>,
+    came: Notify,
+}
+
+impl Counted {
+    /// One more file waits, until what is returned is dropped.
+    fn want(&self) -> Arc<()> {
+        let waits = Arc::new(());
+        let mut wanted = self.wanted.lock();
+        // All wait equally long at most, so none that waits no more stays behind for long.
+        while wanted.front().is_some_and(|one| one.strong_count() == 0) {
+            wanted.pop_front();
+        }
+        wanted.push_back(Arc::downgrade(&waits));
+        drop(wanted);
+        self.came.notify_one();
+        waits
+    }
+
+    /// Whether a file waits, which is counted once.
+    fn is_wanted(&self) -> bool {
+        let mut wanted = self.wanted.lock();
+        while let Some(one) = wanted.pop_front() {
+            if one.strong_count() > 0 {
+                return true;
+            }
+        }
+        false
+    }
 }
 
 /// One descriptor, free again when it is dropped.
@@ -40,7 +71,8 @@ impl Descriptors {
     pub fn new(most: Option<u32>) -> Self {
         let counted = |most: u32| Counted {
             free: Arc::new(Semaphore::new(most as usize)),
-            wanted: Semaphore::new(0),
+            wanted: Mutex::default(),
+            came: Notify::new(),
         };
         Self {
             counted: most.map(|most| Arc::new(counted(most))),
@@ -74,23 +106,22 @@ impl Descriptors {
         if let Some(descriptor) = self.try_take() {
             return Ok(descriptor);
         }
-        if let Some(counted) = &self.counted {
-            counted.wanted.add_permits(1);
-        }
+        let _waits = self.counted.as_ref().map(|counted| counted.want());
         let free = tokio::time::timeout(PATIENCE, self.take()).await;
         free.map_err(|_| NoneLeft)
     }
 
-    /// Resolves once for each file that begins to wait for one.
+    /// Resolves once for each file that waits for one.
     pub async fn wanted(&self) {
-        match &self.counted {
-            // Never closed.
-            Some(counted) => counted
-                .wanted
-                .acquire()
-                .await
-                .map_or((), |one| one.forget()),
-            None => std::future::pending().await,
+        let Some(counted) = &self.counted else {
+            return std::future::pending().await;
+        };
+        loop {
+            let came = counted.came.notified();
+            if counted.is_wanted() {
+                return;
+            }
+            came.await;
         }
     }
 }
@@ -106,7 +137,8 @@ mod tests {
         let file = descriptors.take_for_file().await.ok();
         assert!(file.is_some() && descriptors.try_take().is_none());
         assert!(descriptors.take_for_file().await.is_err(), "none is left");
-        descriptors.wanted().await;
+        let late = tokio::time::timeout(PATIENCE / 2, descriptors.wanted()).await;
+        assert!(late.is_err(), "it waits no more");
 
         let beside = descriptors.clone();
         let waiting = tokio::spawn(async move { beside.take_for_file().await.is_ok() });

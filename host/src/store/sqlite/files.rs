@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use crate::store::{Result, StoreError};
 
-/// How long a look counts for those who read, and for those who are about to write and look afterwards.
+/// How long a look counts for those who read.
 const LATELY: Duration = Duration::from_millis(100);
 
 /// What SQLite keeps under the database's name: itself, its log, the memory that its users share.
@@ -71,7 +71,7 @@ impl Files {
         Ok(())
     }
 
-    /// The same, for those who read or are about to write: looks only if nobody has within [`LATELY`].
+    /// The same, for those who read: looks only if nobody has within [`LATELY`].
     ///
     /// # Errors
     /// As of [`Files::unchanged`].

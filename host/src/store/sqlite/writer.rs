@@ -245,7 +245,7 @@ impl Session {
 
     fn commit(transaction: Transaction<'_>, files: &Files) -> Result<()> {
         step::pass_blocking(Step::WriteCommit)?;
-        files.unchanged_lately()?;
+        files.unchanged()?;
         transaction.commit()?;
         // What was written meanwhile to a file without a name is not answered.
         files.unchanged()?;
