@@ -214,8 +214,9 @@ fn whatever_was_answered_holds_where_nothing_lasts_that_was_not_synced() {
 
 /// Loses the power with something left out, until something is found that is to be, or so often in vain.
 fn amid(barrier: Barrier, place: Place, expected: &[Loss]) -> Option<BTreeSet<Loss>> {
-    // What is looked for in vain is looked for less often.
-    let rounds = if expected.is_empty() { 4 } else { 12 };
+    // What is looked for in vain is looked for less often. What is to be found is found in a few rounds,
+    // but on a busy machine the cut may come late, when more is durable.
+    let rounds = if expected.is_empty() { 4 } else { 100 };
     let mut random = Random::from_environment(barrier.name());
     let points = left_out(barrier);
     let mut found = BTreeSet::new();

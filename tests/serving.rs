@@ -51,7 +51,9 @@ fn a_stop_lets_requests_under_way_end() {
 #[test]
 fn whoever_hangs_up_the_terminal_stops_the_server_as_sigterm_does() {
     let site = Site::new();
-    let mut server = site.serve();
+    // Whatever started the tests may have had SIGHUP ignored, as `nohup` does.
+    let heard = r#"set -- env --default-signal=HUP "$@""#;
+    let mut server = site.serve_after(heard, &[]).expect("a server");
     let base = server.base.clone();
     let (upload, end) = server.raw_upload("late.txt", 4);
     let mut uploading = server.dial();
