@@ -127,6 +127,8 @@ async fn service(data_dir: &Path) -> (Service, TenantId, String) {
         ..Config::default()
     };
     let service = Service::open(config).expect("a service");
+    let warm = service.atropos.sandbox().warm_up().await;
+    warm.expect("a plugin");
     let website = WebsiteId::new(7).expect("a positive number");
     let tenant =
         service.create_tenant(TENANT.parse().expect("a DNS label"), website, String::new());

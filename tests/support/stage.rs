@@ -1,12 +1,14 @@
 //! A platform in memory, set for guests that misbehave.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use atropos::config::{Config, GuestLimits};
 use atropos::erase::{Atropos, PhotoRequest, Platform, Request};
 use atropos::error::Refused;
 
 use crate::embed::platform::Memory;
+use crate::support::PATIENCE;
 
 pub(crate) const OWNER: &str = "u-1001";
 
@@ -49,9 +51,19 @@ impl Stage {
         Self { memory, atropos }
     }
 
+    /// Asks again while the plugin is being compiled, as a client does: how long that takes depends on the
+    /// machine.
     pub(crate) async fn delete(&self, photo: &str) -> Result<(), Refused> {
-        let request = Request::Photo(self.request(photo));
-        self.atropos.delete(request).await
+        let started = Instant::now();
+        loop {
+            let request = Request::Photo(self.request(photo));
+            let outcome = self.atropos.delete(request).await;
+            let compiling =
+                matches!(&outcome, Err(refused) if refused.code() == "plugin-compiling");
+            if !compiling || started.elapsed() > PATIENCE {
+                return outcome;
+            }
+        }
     }
 
     /// A request that the platform's one account may make.
