@@ -31,6 +31,9 @@ const KEPT_BYTES: usize = 64 << 10;
 /// How long a server waits before it listens, and at its end, until what it said is written.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
+/// How long the thread rests after it has written, so that under load it wakes for many lines at once.
+const REST: Duration = Duration::from_millis(5);
+
 /// How often a stderr is tried that would have the writer wait.
 const PAUSE: Duration = Duration::from_millis(10);
 
@@ -205,6 +208,7 @@ impl Shared {
                 told = so_far;
                 tracing::warn!(so_far, "lines of this log were lost");
             }
+            thread::sleep(REST);
         }
     }
 

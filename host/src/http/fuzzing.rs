@@ -48,10 +48,11 @@ pub fn credentials(headers: &HeaderMap, body: &[u8]) -> Option<(String, String)>
 /// What a form with the field `user` and the file `file` came to.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Form {
-    /// Refused: `malformed`, `field` or `file-first`.
+    /// Refused: `malformed`, `field` or `file-first`. A form that breaks off is malformed, wherever
+    /// it does.
     Refused(&'static str),
-    /// The field, and of the file its name and what could be read of it.
-    Read(Option<String>, Option<(String, Option<Vec<u8>>)>),
+    /// The field, and the name and the bytes of the file.
+    Read(Option<String>, Option<(String, Vec<u8>)>),
 }
 
 /// Reads a form whose body comes in these chunks. A file that comes before its field may have
@@ -84,11 +85,10 @@ pub async fn form(headers: &HeaderMap, chunks: Vec<Bytes>, file_first_bytes: u64
         if content.len() as u64 > part.at_most {
             return Form::Refused("file-first");
         }
-        file = Some((part.name, whole.then_some(content)));
-        // What breaks off in the file breaks off behind it, too.
         if !whole {
-            return Form::Read(form.values.into_iter().flatten().next(), file);
+            return Form::Refused("malformed");
         }
+        file = Some((part.name, content));
     }
     match form.finish().await {
         Ok([user]) => Form::Read(user, file),

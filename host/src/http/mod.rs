@@ -31,6 +31,7 @@ mod style;
 mod wire;
 
 use std::future::Future;
+use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
@@ -63,7 +64,8 @@ pub async fn serve(service: Service, listener: TcpListener, stop: impl Future<Ou
 /// Every route, with all that happens around a request.
 pub fn router(service: Service) -> Router {
     let photos_as_200 = service.config.http.photo_errors_as_200;
-    let routes = routes::router(&service.config).with_state(service);
+    // One for all: handlers are given a copy of it with each request.
+    let routes = routes::router(&service.config).with_state(Arc::new(service));
     around(routes, photos_as_200)
 }
 

@@ -1,5 +1,7 @@
 //! `POST /oauth/token`: bearer tokens for API clients, by OAuth 2.0 client credentials (RFC 6749).
 
+use std::sync::Arc;
+
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::State;
@@ -38,7 +40,7 @@ struct Token {
 
 /// Issues a token.
 pub(super) async fn token(
-    State(service): State<Service>,
+    State(service): State<Arc<Service>>,
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, TokenError> {

@@ -92,7 +92,7 @@ async fn healthz() -> Response {
 }
 
 /// A delete would be served now. Of what it would not, the reason is told, and not what the machine said.
-async fn readyz(State(service): State<Service>) -> Response {
+async fn readyz(State(service): State<Arc<Service>>) -> Response {
     let missing = service.readiness.missing().await;
     if missing.is_empty() {
         let (status, reason) = ("ready", None);
@@ -109,7 +109,7 @@ async fn readyz(State(service): State<Service>) -> Response {
 }
 
 /// The figures, as Prometheus reads them.
-async fn metrics(State(service): State<Service>) -> Response {
+async fn metrics(State(service): State<Arc<Service>>) -> Response {
     let Some(recorder) = RECORDER.get() else {
         return ProblemError(NO_ROUTE).into_response();
     };

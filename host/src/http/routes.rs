@@ -3,6 +3,7 @@
 //! **Invariant:** nothing is served that the table does not list. Held by `tests/house.rs`.
 
 use std::convert::Infallible;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
@@ -51,7 +52,7 @@ pub fn endpoints() -> Vec<Endpoint> {
 /// An endpoint and who answers there.
 pub(super) struct Route {
     endpoint: Endpoint,
-    methods: MethodRouter<Service>,
+    methods: MethodRouter<Arc<Service>>,
     uploads: bool,
 }
 
@@ -59,7 +60,7 @@ impl Route {
     pub(super) fn get<T: 'static>(
         path: &'static str,
         access: Access,
-        handler: impl Handler<T, Service>,
+        handler: impl Handler<T, Arc<Service>>,
     ) -> Self {
         Self::new("GET", path, access, get(handler))
     }
@@ -67,7 +68,7 @@ impl Route {
     pub(super) fn post<T: 'static>(
         path: &'static str,
         access: Access,
-        handler: impl Handler<T, Service>,
+        handler: impl Handler<T, Arc<Service>>,
     ) -> Self {
         Self::new("POST", path, access, post(handler))
     }
@@ -77,7 +78,7 @@ impl Route {
         method: &'static str,
         path: &'static str,
         access: Access,
-        methods: MethodRouter<Service>,
+        methods: MethodRouter<Arc<Service>>,
     ) -> Self {
         Self {
             endpoint: Endpoint {
@@ -99,7 +100,7 @@ impl Route {
     }
 
     /// With all that happens around its handler.
-    fn methods(self, config: &Config) -> MethodRouter<Service> {
+    fn methods(self, config: &Config) -> MethodRouter<Arc<Service>> {
         let limit = match self.uploads {
             true => config.upload.deadline_ms,
             false => config.http.request_timeout_ms,
@@ -121,7 +122,7 @@ fn table() -> Vec<Route> {
 }
 
 /// Serves the table.
-pub(super) fn router(config: &Config) -> Router<Service> {
+pub(super) fn router(config: &Config) -> Router<Arc<Service>> {
     table().into_iter().fold(Router::new(), |router, route| {
         router.route(route.endpoint.path, route.methods(config))
     })

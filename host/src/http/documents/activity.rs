@@ -1,5 +1,7 @@
 //! `GET /api/library/documents/activity/get/…`: what happened to the documents of a user.
 
+use std::sync::Arc;
+
 use axum::Json;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
@@ -42,7 +44,7 @@ impl From<Activity> for Event {
 
 /// Lists what happened, latest first.
 pub(super) async fn activity(
-    State(service): State<Service>,
+    State(service): State<Arc<Service>>,
     place: Result<Path<Place>, PathRejection>,
     uri: Uri,
     headers: HeaderMap,

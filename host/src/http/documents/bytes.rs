@@ -2,6 +2,8 @@
 //!
 //! **Invariant:** the row is asked before the bytes: a document whose row is gone is gone here too.
 
+use std::sync::Arc;
+
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::http::HeaderMap;
@@ -18,7 +20,7 @@ const NOT_FOUND: Failure = Failure::no_such(Kind::Document);
 
 /// Sends a document as a file to save.
 pub(super) async fn bytes(
-    State(service): State<Service>,
+    State(service): State<Arc<Service>>,
     place: Result<Path<Place>, PathRejection>,
     headers: HeaderMap,
 ) -> Result<Response, ProblemError> {

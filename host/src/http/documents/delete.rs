@@ -1,5 +1,7 @@
 //! `POST /api/library/documents/delete`.
 
+use std::sync::Arc;
+
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::extract::rejection::BytesRejection;
@@ -34,7 +36,7 @@ const INVALID_CONTENT_TYPE: Failure = Failure::family(
 
 /// Deletes a document; the body of success is empty.
 pub(super) async fn delete(
-    State(service): State<Service>,
+    State(service): State<Arc<Service>>,
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, ProblemError> {

@@ -1,5 +1,7 @@
 //! `GET /api/library/documents/list/get/…`.
 
+use std::sync::Arc;
+
 use axum::Json;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
@@ -42,7 +44,7 @@ impl From<Stored> for File {
 
 /// Lists the documents of a user.
 pub(super) async fn list(
-    State(service): State<Service>,
+    State(service): State<Arc<Service>>,
     place: Result<Path<Place>, PathRejection>,
     uri: Uri,
     headers: HeaderMap,

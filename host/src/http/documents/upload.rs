@@ -1,5 +1,7 @@
 //! `POST /api/file/upload/admin-for-client/store`.
 
+use std::sync::Arc;
+
 use axum::Json;
 use axum::body::Body;
 use axum::extract::State;
@@ -34,7 +36,7 @@ const FILE_MISSING: Failure = Failure::family(
 
 /// Takes a document and answers its GUID.
 pub(super) async fn upload(
-    State(service): State<Service>,
+    State(service): State<Arc<Service>>,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Json<String>, ProblemError> {

@@ -1,5 +1,7 @@
 //! `GET GetUserActivity`: what happened to the photos of a user.
 
+use std::sync::Arc;
+
 use axum::extract::State;
 use axum::http::{HeaderMap, Uri};
 use axum::response::{IntoResponse as _, Response};
@@ -45,7 +47,7 @@ struct Events {
 
 /// Lists what happened, latest first.
 pub(super) async fn activity(
-    State(service): State<Service>,
+    State(service): State<Arc<Service>>,
     uri: Uri,
     headers: HeaderMap,
 ) -> Result<Response, EnvelopeError> {

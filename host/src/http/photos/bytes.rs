@@ -3,6 +3,8 @@
 //!
 //! **Invariant:** the row is asked before the bytes: a photo whose row is gone is gone here too.
 
+use std::sync::Arc;
+
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::response::Response;
@@ -15,7 +17,7 @@ use crate::target::{BlobKey, Kind};
 
 /// Sends a rendition of a photo. The name in the address is for people.
 pub(super) async fn bytes(
-    State(service): State<Service>,
+    State(service): State<Arc<Service>>,
     path: Result<Path<(String, String)>, PathRejection>,
 ) -> Result<Response, ProblemError> {
     let Path((key, _)) = path.map_err(|_| NO_ROUTE)?;

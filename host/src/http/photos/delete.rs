@@ -4,6 +4,8 @@
 //! page that a browser loads by itself, nothing that asks for a part or for news since the last time,
 //! as whoever does takes this for a download; no repeat out of a cache.
 
+use std::sync::Arc;
+
 use axum::extract::{Request, State};
 use axum::http::header::{
     ALLOW, HeaderName, IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE, IF_UNMODIFIED_SINCE,
@@ -101,7 +103,7 @@ fn speculative(headers: &HeaderMap) -> bool {
 
 /// Deletes a photo.
 pub(super) async fn delete(
-    State(service): State<Service>,
+    State(service): State<Arc<Service>>,
     uri: Uri,
     headers: HeaderMap,
 ) -> Result<Response, EnvelopeError> {

@@ -1,5 +1,7 @@
 //! `GET GetUserUploadedList`.
 
+use std::sync::Arc;
+
 use axum::extract::State;
 use axum::http::{HeaderMap, Uri};
 use axum::response::{IntoResponse as _, Response};
@@ -76,7 +78,7 @@ struct Assets<'a> {
 
 /// Lists the photos of a user.
 pub(super) async fn list(
-    State(service): State<Service>,
+    State(service): State<Arc<Service>>,
     uri: Uri,
     headers: HeaderMap,
 ) -> Result<Response, EnvelopeError> {

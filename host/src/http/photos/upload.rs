@@ -1,5 +1,7 @@
 //! `POST UploadImage`.
 
+use std::sync::Arc;
+
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderMap, Uri};
@@ -17,7 +19,7 @@ use crate::upload::{NewUpload, UploadError, Uploader};
 
 /// Takes a photo; `userId` comes as a field, or in the query as well.
 pub(super) async fn upload(
-    State(service): State<Service>,
+    State(service): State<Arc<Service>>,
     uri: Uri,
     headers: HeaderMap,
     body: Body,

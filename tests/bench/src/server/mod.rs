@@ -104,7 +104,7 @@ pub(crate) async fn run(kind: Kind, data_dir: &Path) -> Result<()> {
     // As `atropos serve` logs and counts.
     tracing_subscriber::fmt()
         .with_env_filter(EnvFilter::try_new("info")?)
-        .with_writer(std::io::stderr)
+        .with_writer(atropos::log::start(true)?)
         .with_ansi(false)
         .init();
     http::install_metrics()?;
