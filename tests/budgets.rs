@@ -9,7 +9,7 @@ use serde_json::json;
 
 use crate::support::demo::{Demo, deleted, hills, refused, sunset};
 use crate::support::site::{CLIENT, Site, secret};
-use crate::support::stage::Stage;
+use crate::support::stage::{Stage, patient};
 use crate::support::{DOCUMENT_USER, Server, TENANT, answer, run, verb};
 
 const OTHER_TENANT: &str = "acme";
@@ -229,7 +229,7 @@ async fn a_platform_that_keeps_no_count_erases_nothing_under_a_budget() {
     };
     let config = Config {
         budget,
-        ..Config::default()
+        ..patient()
     };
     let stage = Stage::with(&config);
     assert_eq!(stage.delete("p-1").await, Err(Refused::Unavailable));

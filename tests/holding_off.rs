@@ -13,26 +13,19 @@ use atropos::target::{Digest, TenantId};
 use atropos_test_guests as guests;
 
 use crate::embed::platform::Memory;
-use crate::support::stage::{OWNER, Stage};
+use crate::support::stage::{OWNER, Stage, patient};
 
 const FAULTS: usize = 3;
 const FIRST_PAUSE: Duration = Duration::from_secs(100);
 
 fn config() -> Config {
-    // No deadline interferes, nor is a policy waited for in vain while it is compiled.
-    let limits = GuestLimits {
-        deadline_ms: 60_000,
-        ..GuestLimits::default()
-    };
     Config {
-        plugin: limits,
-        policy: limits,
         breaker: Breaker {
             faults: FAULTS as u32,
             first_pause_ms: 100_000,
             longest_pause_ms: 1_000_000,
         },
-        ..Config::default()
+        ..patient()
     }
 }
 

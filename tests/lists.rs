@@ -14,6 +14,7 @@ use serde_json::Value;
 use crate::support::photos::picture;
 use crate::support::raw::Raw;
 use crate::support::site::{CLIENT, Site, secret, wait_until};
+use crate::support::stage::patient;
 use crate::support::{DOCUMENT_USER, PHOTO_USER, Server, TENANT, verb};
 
 /// More rows than are read on a thread that serves.
@@ -275,7 +276,7 @@ fn the_long_list_of_another_caller_has_the_next_turn() {
     let folder = tempfile::tempdir().expect("a directory");
     let config = Config {
         data_dir: folder.path().to_owned(),
-        ..Config::default()
+        ..patient()
     };
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     runtime.block_on(async {

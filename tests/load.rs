@@ -14,7 +14,9 @@ use tokio::net::TcpSocket;
 use crate::memory::kib;
 use crate::support::raw::Raw;
 use crate::support::site::{Site, blob_files, wait_until};
-use crate::support::{DOCUMENT_USER, SITE_KEY, Server, TENANT, WEBSITE, at_once, eventually};
+use crate::support::{
+    DOCUMENT_USER, SITE_KEY, Server, TENANT, WEBSITE, at_once, eventually, patiently,
+};
 
 const MANY: usize = 10_000;
 /// Of the server's memory, for a connection on which nothing is asked.
@@ -293,7 +295,7 @@ fn requests_that_are_begun_and_never_ended_keep_nobody_waiting() {
     let config = format!(
         "[http]\nmax-connections = {FEW}\nrequest-timeout-ms = 600000\nheader-timeout-ms = 600000\n"
     );
-    std::fs::write(&file, config).expect("a file");
+    std::fs::write(&file, patiently(&config)).expect("a file");
     let file = file.to_str().expect("a path in UTF-8");
     let data_dir = folder.path().join("data");
     let server = Server::start(&data_dir, &["--demo", "--config", file]);

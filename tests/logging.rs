@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use crate::support::machine::Volume;
 use crate::support::site::{Site, wait_until};
-use crate::support::{Server, Starting, at_once, eventually, run, verb};
+use crate::support::{Server, Starting, at_once, eventually, patiently, run, verb};
 
 /// How many lines the server says are lost, by its figures.
 fn lost(server: &Server) -> u64 {
@@ -125,7 +125,7 @@ fn when_a_full_disk_of_data_and_log_has_room_again_deletes_go_on_and_so_does_the
     };
     site.make();
     let file = site.folder().join("atropos.toml");
-    std::fs::write(&file, "[log]\nformat = \"json\"\n").expect("a configuration");
+    std::fs::write(&file, patiently("[log]\nformat = \"json\"\n")).expect("a configuration");
     let log = File::create(logs.join("log")).expect("a file");
     let args = ["--config", file.to_str().expect("a path in UTF-8")];
     let started = Starting::logging_to(Stdio::from(log), &data_dir, &args, &[]).ready();

@@ -12,7 +12,7 @@ use metrics_exporter_prometheus::PrometheusBuilder;
 use tokio::runtime::Builder;
 
 use crate::support::forge;
-use crate::support::stage::{OWNER, Stage};
+use crate::support::stage::{OWNER, Stage, patient};
 
 /// A guest and what it comes to: the verdict that a policy leaves behind, the code of a plugin.
 type Case = (&'static str, &'static [u8], &'static str);
@@ -112,7 +112,7 @@ fn refuses_whatever_a_misbehaving_policy_does_with_a_code_of_its_own() {
             let stage = if generous {
                 Stage::set()
             } else {
-                Stage::with(&Config::default())
+                Stage::with(&patient())
             };
             refuses_a_policy(stage, name, component, verdict).await;
         });

@@ -18,7 +18,7 @@ use tokio::io::AsyncReadExt as _;
 
 use crate::embed::platform::Memory;
 use crate::support::TENANT;
-use crate::support::stage::Stage;
+use crate::support::stage::{Stage, patient};
 
 const ALWAYS: usize = usize::MAX;
 
@@ -64,7 +64,7 @@ fn stage(times: usize, meddle: fn(&mut Object)) -> Stage {
         }),
         ..Platform::from(memory.clone())
     };
-    let stage = Stage::on(platform, &Config::default());
+    let stage = Stage::on(platform, &patient());
     stage
         .memory
         .assign("labels", r#"{"forbidden": ["in-order"]}"#);
@@ -124,7 +124,7 @@ const ROUNDS: usize = 50;
 async fn service(data_dir: &Path) -> (Service, TenantId, String) {
     let config = Config {
         data_dir: data_dir.to_owned(),
-        ..Config::default()
+        ..patient()
     };
     let service = Service::open(config).expect("a service");
     let warm = service.atropos.sandbox().warm_up().await;

@@ -19,6 +19,7 @@ use crate::support::demo::{
     Demo, Object, contract, deleted, hills, other_photo, payslip, rings, sunset,
 };
 use crate::support::site::{Site, secret};
+use crate::support::stage::patient;
 use crate::support::{PHOTO_USER, TENANT, WEBSITE, failure, run, verb};
 
 const KEEP_PHOTOS: &str = r#"retention={"minimum-age-days":{"photo":30}}"#;
@@ -364,7 +365,7 @@ fn a_long_record_comes_out_again_and_says_how_many_decisions_a_second() {
     let recorded = runtime.block_on(async {
         let config = Config {
             data_dir: data_dir.clone(),
-            ..Config::default()
+            ..patient()
         };
         let service = Service::open_beside(config).expect("a service");
         let started = Instant::now();

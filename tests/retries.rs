@@ -3,7 +3,6 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use atropos::config::Config;
 use atropos::erase::Request;
 use atropos::error::Refused;
 use atropos_test_guests as guests;
@@ -14,7 +13,7 @@ use crate::support::demo::{Demo, hills, sunset};
 use crate::support::site::{
     CLIENT, Site, blob_files, blob_path, database, keys, secret, wait_until,
 };
-use crate::support::stage::Stage;
+use crate::support::stage::{Stage, patient};
 use crate::support::{DOCUMENT_USER, GUID, SITE_KEY, Server, TENANT, WEBSITE, verb};
 
 const DAY_MS: u64 = 24 * 3600 * 1000;
@@ -518,7 +517,7 @@ fn a_delete_typed_again_with_its_key_is_answered_as_it_was() {
 
 #[tokio::test]
 async fn a_platform_that_keeps_no_outcomes_refuses_what_has_a_key() {
-    let stage = Stage::with(&Config::default());
+    let stage = Stage::with(&patient());
     let request = || Request::Photo(stage.request("p-1"));
     let key = || Some("key".parse().expect("a key"));
     let answer = stage.atropos.delete_once(request(), key()).await;

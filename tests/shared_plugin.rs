@@ -13,7 +13,7 @@ use atropos_test_guests as guests;
 use tokio::task::JoinSet;
 
 use crate::embed::platform::Memory;
-use crate::support::stage::Stage;
+use crate::support::stage::{Stage, patient};
 
 const FAULTS: u32 = 3;
 
@@ -72,7 +72,7 @@ fn moody() -> (Arc<Stage>, Arc<Seen>) {
             first_pause_ms: 3_600_000,
             longest_pause_ms: 3_600_000,
         },
-        ..Config::default()
+        ..patient()
     };
     let seen = Arc::new(Seen::default());
     let platform = |memory: &Arc<Memory>| Platform {

@@ -279,7 +279,7 @@ impl Street {
             let shadow = ["policy", "assign", "--tenant", "attacker0", "--shadow"];
             run(&[&shadow[..], &["--policy", &spin, "--deadline", "2s"]].concat());
         }
-        let server = site.serve_with(row.config);
+        let server = site.serve_as_set(row.config);
         Self {
             server,
             attackers,

@@ -11,7 +11,7 @@ use super::{Loss, compiled};
 use crate::support::asking::{Answer, ask};
 use crate::support::random::Random;
 use crate::support::site::{Site, blob_files, database, keys, wait_until};
-use crate::support::{DOCUMENT_USER, Server, Starting, TENANT, at_once_while, run};
+use crate::support::{DOCUMENT_USER, Server, Starting, TENANT, at_once_while, patiently, run};
 
 const CLIENTS: usize = 8;
 
@@ -19,8 +19,8 @@ const CLIENTS: usize = 8;
 const UPLOADS: usize = 24;
 
 /// No deadline interferes, and what takes long is no fault.
-const CONFIG: &str = "[plugin]\ndeadline-ms = 60000\n[policy]\ndeadline-ms = 60000\n\
-    [http]\nrequest-timeout-ms = 60000\nheader-timeout-ms = 600000\n[log]\nfilter = \"warn\"\n";
+const CONFIG: &str =
+    "[http]\nrequest-timeout-ms = 60000\nheader-timeout-ms = 600000\n[log]\nfilter = \"warn\"\n";
 
 /// A site on ground that forgets, and what its clients were told.
 pub(super) struct World {
@@ -193,7 +193,7 @@ fn listed(server: &Server) -> Option<BTreeSet<String>> {
 
 fn serve(site: &Site, points: &str) -> Result<Server, String> {
     let file = site.folder().join("atropos.toml");
-    std::fs::write(&file, CONFIG).expect("a configuration");
+    std::fs::write(&file, patiently(CONFIG)).expect("a configuration");
     let file = file.to_str().expect("a path in UTF-8");
     let variables = [("FAILPOINTS", points)];
     let started = Starting::new(&site.data_dir(), &["--config", file], &variables).ready();

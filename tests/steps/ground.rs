@@ -15,10 +15,11 @@ use rusqlite::Connection;
 use tempfile::TempDir;
 
 use crate::support::asking::ask;
-use crate::support::forge;
 use crate::support::site::{blob_files, database, keys, wait_until};
+use crate::support::stage::patient;
 use crate::support::{
-    DOCUMENT_USER, PHOTO_USER, SITE_KEY, Server, Starting, TENANT, WEBSITE, eventually, files,
+    DOCUMENT_USER, PATIENT, PHOTO_USER, SITE_KEY, Server, Starting, TENANT, WEBSITE, eventually,
+    files, forge,
 };
 
 /// The objects that a case may delete, of either kind.
@@ -49,7 +50,7 @@ impl Ground {
     /// The same after a delete that was cut short between its commit and its bytes.
     pub(super) fn doom(&self) -> Self {
         let plot = self.copy();
-        let config = plot.config("");
+        let config = plot.config(PATIENT);
         let told = [("FAILPOINTS", "write.committed=return(kill)")];
         let server = Starting::new(&plot.data_dir(), &["--config", &config], &told).ready();
         let mut server = Plot::token(server.unwrap_or_else(|log| panic!("no server: {log}")));
@@ -81,7 +82,7 @@ impl Ground {
 async fn fill(data_dir: &Path) {
     let config = Config {
         data_dir: data_dir.to_owned(),
-        ..Config::default()
+        ..patient()
     };
     let service = Service::open(config).expect("a service");
     // Kept on disk, so that no server of a case compiles it anew.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use super::{GUID, PATIENT, PHOTO, SITE_KEY, Server, TENANT, WEBSITE, verb};
+use super::{GUID, PHOTO, SITE_KEY, Server, TENANT, WEBSITE, patiently, verb};
 
 /// One of the demo's objects.
 #[derive(Clone, Debug)]
@@ -90,14 +90,14 @@ pub(crate) struct Demo {
 
 impl Demo {
     pub(crate) fn start() -> Self {
-        Self::start_with(PATIENT)
+        Self::start_with("")
     }
 
     /// With this configuration, in TOML.
     pub(crate) fn start_with(settings: &str) -> Self {
         let folder = tempfile::tempdir().expect("a directory");
         let config = folder.path().join("atropos.toml");
-        std::fs::write(&config, settings).expect("a configuration");
+        std::fs::write(&config, patiently(settings)).expect("a configuration");
         let config = config.to_str().expect("a path in UTF-8");
         let data_dir = folder.path().join("data");
         let server = Server::start(&data_dir, &["--demo", "--config", config]);
@@ -114,16 +114,14 @@ impl Demo {
         }
     }
 
-    /// Has the server stop and start again with this in the place of a table of [`PATIENT`], or beside it.
-    pub(crate) fn restart(&mut self, more: &str) {
+    /// Has the server stop and start again with this configuration.
+    pub(crate) fn restart(&mut self, settings: &str) {
         self.server.signal("TERM");
         while !self.server.ended() {
             std::thread::sleep(Duration::from_millis(5));
         }
         let config = self.folder.path().join("atropos.toml");
-        let mut set: toml::Table = toml::from_str(PATIENT).expect("TOML");
-        set.extend(toml::from_str::<toml::Table>(more).expect("TOML"));
-        std::fs::write(&config, set.to_string()).expect("a configuration");
+        std::fs::write(&config, patiently(settings)).expect("a configuration");
         let config = config.to_str().expect("a path in UTF-8");
         let data_dir = self.server.data_dir().to_owned();
         self.server = Server::start(&data_dir, &["--demo", "--config", config]);

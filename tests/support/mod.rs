@@ -79,6 +79,20 @@ fn patient() -> &'static Path {
     &FILE
 }
 
+/// These settings and, of what they do not set, [`PATIENT`].
+pub(crate) fn patiently(settings: &str) -> String {
+    let read = |text: &str| toml::from_str::<toml::Table>(text).expect("TOML");
+    let mut both = read(settings);
+    for (name, patient) in read(PATIENT) {
+        let section = both.entry(name).or_insert(toml::Table::new().into());
+        for (key, value) in patient.as_table().expect("a table") {
+            let section = section.as_table_mut().expect("a table");
+            section.entry(key).or_insert(value.clone());
+        }
+    }
+    both.to_string()
+}
+
 /// Runs one verb beside the server and returns what it said, whatever its exit code.
 pub(crate) fn run(data_dir: &Path, args: &[&str]) -> Output {
     atropos(data_dir)

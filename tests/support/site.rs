@@ -10,7 +10,9 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use super::machine::after;
-use super::{DOCUMENT_USER, PATIENCE, Server, Starting, TENANT, WEBSITE, atropos, files, verb};
+use super::{
+    DOCUMENT_USER, PATIENCE, Server, Starting, TENANT, WEBSITE, atropos, files, patiently, verb,
+};
 
 /// The API client whose token a [`Site`] has.
 pub(crate) const CLIENT: &str = "crm";
@@ -73,8 +75,17 @@ impl Site {
         self.serve_in(config, &[])
     }
 
+    /// The same with nothing raised for busy machines: for who measures.
+    pub(crate) fn serve_as_set(&self, config: &str) -> Server {
+        self.serve_file(config, &[])
+    }
+
     /// The same, with more in the server's environment.
     pub(crate) fn serve_in(&self, config: &str, more: &[(&str, String)]) -> Server {
+        self.serve_file(&patiently(config), more)
+    }
+
+    fn serve_file(&self, config: &str, more: &[(&str, String)]) -> Server {
         let file = self.folder.path().join("atropos.toml");
         std::fs::write(&file, config).expect("a configuration");
         let file = file.to_str().expect("a path in UTF-8");

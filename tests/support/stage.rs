@@ -12,6 +12,19 @@ use crate::support::PATIENCE;
 
 pub(crate) const OWNER: &str = "u-1001";
 
+/// The default, with deadlines that do not interfere with what comes out the same on every machine.
+pub(crate) fn patient() -> Config {
+    let limits = GuestLimits {
+        deadline_ms: 60_000,
+        ..GuestLimits::default()
+    };
+    Config {
+        plugin: limits,
+        policy: limits,
+        ..Config::default()
+    }
+}
+
 /// An embedding platform with a sandbox.
 pub(crate) struct Stage {
     pub(crate) memory: Arc<Memory>,
@@ -21,19 +34,12 @@ pub(crate) struct Stage {
 impl Stage {
     /// One photo `p-1` under `allow-all`, and generous limits.
     pub(crate) fn set() -> Self {
-        // No deadline interferes with the limits that are the same on every machine, and the memory
-        // is enough to make an answer that is too large to pass.
-        let limits = GuestLimits {
-            deadline_ms: 60_000,
-            memory_bytes: 256 << 20,
-            fuel: 1_000_000_000,
-            ..GuestLimits::default()
-        };
-        let config = Config {
-            plugin: limits,
-            policy: limits,
-            ..Config::default()
-        };
+        // Enough memory to make an answer that is too large to pass.
+        let mut config = patient();
+        for limits in [&mut config.plugin, &mut config.policy] {
+            limits.memory_bytes = 256 << 20;
+            limits.fuel = 1_000_000_000;
+        }
         Self::with(&config)
     }
 
