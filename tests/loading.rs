@@ -1,14 +1,16 @@
 //! Components on their way from a digest to an instance: compiled within bounds, kept on disk, loaded
 //! when they are needed, let go when there are too many.
 
+use std::fs::File;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use atropos::config::{Components, Config, GuestLimits};
 use atropos::error::Refused;
-use atropos::guest::{ALLOW_ALL, GuestError, Report, Stock};
+use atropos::guest::{ALLOW_ALL, COMPILE_VERB, GuestError, Report, Stock};
 use atropos::store::PolicyLimits;
 use atropos_test_guests as guests;
 use tempfile::TempDir;
@@ -234,6 +236,21 @@ async fn whatever_does_not_compile_is_refused_with_a_code_of_its_own_and_harms_n
         let mut verdicts = stage.verdicts().await;
         verdicts.sort();
         assert_eq!(verdicts, ["allowed", code]);
+    }
+}
+
+#[test]
+fn a_compiler_without_enough_memory_never_calls_it_the_fault_of_the_machine() {
+    let folder = tempfile::tempdir().expect("a directory");
+    let file = folder.path().join("deny-all.wasm");
+    std::fs::write(&file, guests::DENY_ALL).expect("a component");
+    // Where memory ends depends on where the system puts things.
+    for _ in 0..30 {
+        let mut compiler = Command::new(env!("CARGO_BIN_EXE_atropos"));
+        compiler.args([COMPILE_VERB, &(32 << 20).to_string(), "600000"]);
+        compiler.stdin(File::open(&file).expect("a component"));
+        let ended = compiler.output().expect("the binary runs").status;
+        assert!(!matches!(ended.code(), Some(0 | 1 | 3)), "{ended}");
     }
 }
 

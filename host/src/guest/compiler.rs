@@ -47,6 +47,10 @@ const REFUSED: i32 = 1;
 /// How one ends that could not do its work.
 const UNABLE: i32 = 3;
 
+/// It panicked, most likely for want of memory. What a panic ends the program with would say
+/// [`UNABLE`], which is the machine's fault.
+const PANICKED: i32 = 101;
+
 /// Makes images. Cheap to clone.
 #[derive(Clone)]
 pub(super) struct Compiler {
@@ -240,8 +244,8 @@ fn temporary(folder: Option<&Path>) -> io::Result<File> {
 }
 
 /// What such a process does: compiles the component on stdin to the image on stdout. Tells how it ends:
-/// with 0; with 1 if the component is not one that can be compiled; with 3 if the system does not let it.
-/// Of all but 0, stderr says why. Beyond `memory_bytes` of address space, or twice `deadline_ms`, it is
+/// with 0; with 1 if the component is not one that can be compiled; with 3 if the system does not let it;
+/// with 101 if that panics. Of 1 and 3, stderr says why. Beyond `memory_bytes` of address space, or twice `deadline_ms`, it is
 /// ended.
 pub fn compile(memory_bytes: u64, deadline_ms: u64) -> i32 {
     let unable = |error: io::Error| (UNABLE, error.to_string());
@@ -254,7 +258,8 @@ pub fn compile(memory_bytes: u64, deadline_ms: u64) -> i32 {
         let image = image.map_err(|error| (REFUSED, format!("{error:#}")))?;
         io::stdout().lock().write_all(&image).map_err(unable)
     };
-    match work() {
+    let outcome = std::panic::catch_unwind(work);
+    match outcome.unwrap_or_else(|_| Err((PANICKED, String::new()))) {
         Ok(()) => 0,
         Err((status, why)) => {
             // Nobody reads it if the one who asked is gone.
