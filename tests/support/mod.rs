@@ -69,11 +69,15 @@ pub(crate) fn atropos(data_dir: &Path) -> Command {
     command
 }
 
-/// The file that says [`PATIENT`].
+/// The file that says [`PATIENT`]. It is renamed into place: a second run of these tests, from the
+/// same folder at the same time, must never read half of it.
 fn patient() -> &'static Path {
     static FILE: std::sync::LazyLock<PathBuf> = std::sync::LazyLock::new(|| {
-        let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join("patient.toml");
-        std::fs::write(&file, PATIENT).expect("a configuration");
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
+        let written = folder.join(format!("patient-{}.toml", std::process::id()));
+        std::fs::write(&written, PATIENT).expect("a configuration");
+        let file = folder.join("patient.toml");
+        std::fs::rename(&written, &file).expect("the configuration in its place");
         file
     });
     &FILE
