@@ -1,6 +1,6 @@
 //! Policies from their author's hand: new, tried, measured, and in three languages.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
 use atropos::guest::BUILT_IN_POLICIES;
@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::support::demo::{Demo, refused, sunset};
-use crate::support::{self, machine, run, verb};
+use crate::support::{self, machine, root, run, verb};
 
 /// A folder with the built-in `retention` in it.
 struct Desk(TempDir);
@@ -39,14 +39,9 @@ impl Desk {
 
 /// The built-in policy that there is in every language.
 fn retention() -> &'static [u8] {
-    let mut built_in = BUILT_IN_POLICIES.into_iter();
+    let mut built_in = BUILT_IN_POLICIES.iter();
     let found = built_in.find(|(name, _)| *name == "retention");
     found.expect("a policy").1
-}
-
-fn root() -> PathBuf {
-    let host = Path::new(env!("CARGO_MANIFEST_DIR"));
-    host.parent().expect("the workspace").to_owned()
 }
 
 /// The cases that every `retention` passes, whatever it is written in.

@@ -10,6 +10,8 @@ mod verbs;
 
 use serde_json::Value;
 
+pub(crate) use self::verbs::verbs;
+
 use crate::support::demo::OTHER_TENANT;
 use crate::support::site::{secret, wait_until};
 use crate::support::{SITE_KEY, Server, TENANT, verb};

@@ -2,8 +2,8 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use atropos::config::{Budget, Config, Rates};
 use atropos::error::Refused;
+use atropos_service::config::{Budget, Config, Rates};
 use reqwest::blocking::Response;
 use serde_json::json;
 

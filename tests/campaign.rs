@@ -6,14 +6,15 @@ mod model;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
-use atropos::auth::Issued;
 use atropos::guest::{ALLOW_ALL, BUILT_IN_POLICIES};
 use atropos::store::catalogue::Change;
-use atropos::store::sqlite::Sqlite;
 use atropos::store::{
     Catalogue as _, ChainEntry, NewComponent, NewRevision, Policies as _, StoreError, Tenants as _,
 };
 use atropos::target::{Digest, Kind, Target, TenantId, now_ms};
+use atropos_service::auth::Issued;
+use atropos_stores::sqlite::Sqlite;
+use model::{Model, Span, Told};
 use parking_lot::Mutex;
 use rusqlite::Connection;
 
@@ -21,7 +22,6 @@ use crate::support::asking::{Answer, ask};
 use crate::support::random::Random;
 use crate::support::site::{Site, blob_files, database, keys, wait_until};
 use crate::support::{DOCUMENT_USER, PHOTO_USER, SITE_KEY, Server, TENANT};
-use model::{Model, Span, Told};
 
 const CLIENTS: u64 = 8;
 

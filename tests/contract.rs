@@ -15,21 +15,16 @@ mod strangers;
 // The WIT, as text and as parsed.
 mod wit;
 
-use std::path::{Path, PathBuf};
-
 use atropos::store::decision::{DecisionCaller, Question};
 use atropos::target::{CallerKind, Kind, Object, Target, TenantId};
 use wit_parser::Resolve;
 
 use self::compare::Shape;
 use self::wit::Sources;
+use crate::support::root;
 
 /// The contract that was released last.
 const KEPT: &str = "0.1.0";
-
-fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
-}
 
 fn current() -> Sources {
     Sources::read(&root().join("wit"))

@@ -5,11 +5,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-use atropos::config::{Breaker, Config, GuestLimits};
 use atropos::erase::Platform;
 use atropos::error::{FaultKind, Reason, Refused};
 use atropos::store::{Chain, Chains, PolicyLimits, Result};
 use atropos::target::{Digest, TenantId};
+use atropos_service::config::{Breaker, Config, GuestLimits};
 use atropos_test_guests as guests;
 
 use crate::embed::platform::Memory;

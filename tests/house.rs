@@ -1,137 +1,183 @@
-//! The house itself: directions, sizes, and words that must agree.
+//! The house itself: directions, sizes, and words that must agree. Which crate may know which is in their
+//! manifests, and held by the compiler.
 
-use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+// Files as a compiler reads them.
+mod source;
 
-/// From the top down: each may use only what stands after it.
-const DIRECTION: [&str; 27] = [
-    "main",
-    "cli",
-    "author",
-    "memory",
-    "http",
-    "demo",
-    "status",
-    "service",
-    "upload",
-    "replay",
-    "erase",
-    "guest",
-    "platform",
-    "auth",
-    "store",
-    "config",
-    "request",
-    "error",
-    "naming",
-    "target",
-    "text",
-    "fair_cache",
-    "fair_queue",
-    "background",
-    "log",
-    "parts",
-    "step",
-];
+use std::collections::{BTreeMap, BTreeSet};
+
+use self::source::{CRATES, Source, files, is_rust, sources};
+use crate::support::root;
 
 /// What the flow asks of a platform, and the backend that passes the steps: trait, its source, type,
 /// its source.
 const POWERS: [(&str, &str, &str, &str); 4] = [
-    ("Authority", "auth.rs", "Credentials", "auth.rs"),
+    (
+        "Authority",
+        "atropos/src/auth.rs",
+        "Credentials",
+        "service/src/auth.rs",
+    ),
     (
         "Objects",
-        "store/objects.rs",
+        "atropos/src/store/objects.rs",
         "Sqlite",
-        "store/sqlite/objects.rs",
+        "stores/src/sqlite/objects.rs",
     ),
     (
         "Chains",
-        "store/chains.rs",
+        "atropos/src/store/chains.rs",
         "Sqlite",
-        "store/sqlite/chains.rs",
+        "stores/src/sqlite/chains.rs",
     ),
-    ("Blobs", "store/blobs.rs", "Local", "store/local.rs"),
+    (
+        "Blobs",
+        "atropos/src/store/blobs.rs",
+        "Local",
+        "stores/src/local.rs",
+    ),
 ];
 
 /// What starts tasks that end soon, each of which fails by its panic alone.
 const SHORT_LIVED: [(&str, &str); 6] = [
-    ("background.rs", "one job"),
-    ("erase.rs", "one delete"),
-    ("guest/component.rs", "one component that is loaded"),
-    ("http/server.rs", "one connection"),
-    ("service/backlog.rs", "one count"),
-    ("service/readiness.rs", "one look"),
+    ("atropos/src/background.rs", "one job"),
+    ("atropos/src/erase.rs", "one delete"),
+    (
+        "atropos/src/guest/component.rs",
+        "one component that is loaded",
+    ),
+    ("server/src/http/server.rs", "one connection"),
+    ("service/src/service/backlog.rs", "one count"),
+    ("service/src/service/readiness.rs", "one look"),
 ];
 
-fn root() -> PathBuf {
-    let host = Path::new(env!("CARGO_MANIFEST_DIR"));
-    host.parent().expect("the workspace").to_owned()
+/// The sources of the host by their paths beneath `host`.
+fn texts() -> BTreeMap<String, String> {
+    let named = |source: Source| (source.path(), source.text);
+    sources().into_iter().map(named).collect()
 }
 
-/// Every Rust source beneath `folder`, with its path from there.
-fn sources(folder: &Path) -> BTreeMap<String, String> {
-    files(folder, |path| {
-        path.extension().is_some_and(|end| end == "rs")
-    })
+#[test]
+fn each_crate_uses_those_that_the_drawing_in_the_readme_says() {
+    let readme = std::fs::read_to_string(root().join("README.md")).expect("the README");
+    let drawn = readme.lines().filter_map(|line| line.split_once(" --> "));
+    let drawn: Vec<_> = drawn
+        .map(|(from, to)| (from.trim().to_owned(), to.to_owned()))
+        .collect();
+    let mut used = Vec::new();
+    for krate in CRATES.into_iter().rev() {
+        let manifest = root().join("host").join(krate).join("Cargo.toml");
+        let manifest = std::fs::read_to_string(manifest).expect("a manifest");
+        let manifest: toml::Table = toml::from_str(&manifest).expect("TOML");
+        let name = manifest["package"]["name"].as_str().expect("a name");
+        let uses = manifest["dependencies"].as_table().expect("a table").keys();
+        let ours = uses.filter(|name| name.starts_with("atropos"));
+        used.extend(ours.map(|uses| (name.to_owned(), uses.clone())));
+    }
+    assert_eq!(sorted(drawn), sorted(used));
 }
 
-/// Every such file beneath `folder`, with its path from there.
-fn files(folder: &Path, wanted: fn(&Path) -> bool) -> BTreeMap<String, String> {
-    let mut sources = BTreeMap::new();
-    let mut folders = vec![folder.to_owned()];
-    while let Some(next) = folders.pop() {
-        for entry in std::fs::read_dir(next).expect("a folder") {
-            let path = entry.expect("an entry").path();
-            if path.is_dir() && !path.ends_with("target") {
-                folders.push(path);
-            } else if wanted(&path) {
-                let name = path
-                    .strip_prefix(folder)
-                    .expect("beneath")
-                    .display()
-                    .to_string();
-                sources.insert(name, std::fs::read_to_string(&path).expect("text"));
+fn sorted<T: Ord>(mut items: Vec<T>) -> Vec<T> {
+    items.sort();
+    items
+}
+
+/// By file: the files of its crate that it uses.
+fn uses(all: &[Source], krate: &str) -> BTreeMap<usize, BTreeSet<usize>> {
+    let of_crate = || all.iter().enumerate().filter(|(_, one)| one.krate == krate);
+    let mut by_module: BTreeMap<&[String], usize> = BTreeMap::new();
+    for (nth, source) in of_crate() {
+        by_module.insert(&source.module, nth);
+    }
+    // The file that a path leads to, over what files on the way hand on.
+    let leads_to = |path: &[String]| {
+        let mut path = path.to_vec();
+        for _ in 0..8 {
+            let known = (0..=path.len())
+                .rev()
+                .find_map(|words| by_module.get(&path[..words]).map(|nth| (*nth, words)));
+            let (nth, words) = known?;
+            let further = path.get(words).and_then(|name| all[nth].hands_on.get(name));
+            match further {
+                Some(further) if further[0] == "crate" => path = further[1..].to_vec(),
+                _ => return Some(nth),
             }
         }
-    }
-    sources
+        None
+    };
+    let used = |nth: usize, source: &Source| {
+        let inside = source.paths.iter().filter(|path| path[0] == "crate");
+        let files = inside.filter_map(|path| leads_to(&path[1..]));
+        files.filter(|file| *file != nth).collect()
+    };
+    of_crate()
+        .map(|(nth, source)| (nth, used(nth, source)))
+        .collect()
 }
 
-/// Names that follow `crate::` or `atropos::` in one source, its tests aside.
-fn uses(text: &str) -> Vec<String> {
-    let code = text.split("#[cfg(test)]").next().unwrap_or_default();
-    let lines = code
-        .lines()
-        .filter(|line| !line.trim_start().starts_with("//"));
-    let mut names = Vec::new();
-    for line in lines {
-        for path in line
-            .split("crate::")
-            .skip(1)
-            .chain(line.split("atropos::").skip(1))
-        {
-            let name = path
-                .split(|c: char| !(c.is_alphanumeric() || c == '_'))
-                .next();
-            names.extend(name.map(str::to_owned));
+#[test]
+fn no_file_is_used_by_one_that_it_uses() {
+    let all = sources();
+    for krate in CRATES {
+        let mut left = uses(&all, krate);
+        // Those that use none of those that are left are in no circle.
+        loop {
+            let done: BTreeSet<_> = left
+                .iter()
+                .filter(|(_, used)| used.is_empty())
+                .map(|(nth, _)| *nth)
+                .collect();
+            if done.is_empty() {
+                break;
+            }
+            left.retain(|nth, _| !done.contains(nth));
+            for used in left.values_mut() {
+                used.retain(|nth| !done.contains(nth));
+            }
         }
+        let circles = left.iter().map(|(nth, used)| {
+            let used: Vec<_> = used.iter().map(|nth| &all[*nth].file).collect();
+            format!("{} uses {used:?}", all[*nth].file)
+        });
+        let circles: Vec<_> = circles.collect();
+        assert!(circles.is_empty(), "{krate}:\n{}", circles.join("\n"));
     }
-    names
+}
+
+/// The modules of a crate in the order of its code map.
+fn code_map(krate: &str, all: &[Source]) -> Vec<String> {
+    let lib = all
+        .iter()
+        .find(|one| one.krate == krate && one.file == "lib.rs");
+    let rows = lib.expect("a crate").text.lines();
+    let rows = rows.filter_map(|line| line.strip_prefix("//! | ")?.split(" |").next());
+    let words = rows.flat_map(|row| row.split('`').skip(1).step_by(2));
+    words.map(str::to_owned).collect()
 }
 
 #[test]
 fn imports_follow_the_direction_of_the_code_map() {
-    let rank = |name: &str| DIRECTION.iter().position(|known| *known == name);
+    let all = sources();
     let mut wrong = Vec::new();
-    for (file, text) in sources(&root().join("host/src")) {
-        let module = file.split(['/', '.']).next().unwrap_or_default();
-        let Some(own) = rank(module) else {
-            assert_eq!(module, "lib", "{file} is not on the code map");
-            continue;
-        };
-        for name in uses(&text) {
-            if rank(&name).is_some_and(|used| used < own) {
-                wrong.push(format!("{file} uses {name}"));
+    for krate in CRATES {
+        let map = code_map(krate, &all);
+        let rank = |name: &str| map.iter().position(|known| known == name);
+        for source in all.iter().filter(|source| source.krate == krate) {
+            let Some(module) = source.module.first() else {
+                continue;
+            };
+            let Some(own) = rank(module) else {
+                assert!(map.is_empty(), "{} is not on its code map", source.path());
+                continue;
+            };
+            for path in source.paths.iter().filter(|path| path[0] == "crate") {
+                if path
+                    .get(1)
+                    .and_then(|name| rank(name))
+                    .is_some_and(|used| used < own)
+                {
+                    wrong.push(format!("{} uses {}", source.path(), path.join("::")));
+                }
             }
         }
     }
@@ -144,46 +190,55 @@ fn imports_follow_the_direction_of_the_code_map() {
 
 #[test]
 fn only_the_http_folder_speaks_of_status_codes() {
-    for (file, text) in sources(&root().join("host/src")) {
-        if !file.starts_with("http/") {
-            assert!(!text.contains("StatusCode"), "{file} knows status codes");
-        }
+    for source in sources() {
+        let knows = source
+            .paths
+            .iter()
+            .flatten()
+            .any(|word| word == "StatusCode");
+        let is_http = source.path().starts_with("server/src/http");
+        assert!(is_http || !knows, "{} knows status codes", source.path());
     }
 }
 
 #[test]
 fn only_the_table_of_endpoints_makes_routes() {
-    for (file, text) in sources(&root().join("host/src")) {
-        let code = text.split("#[cfg(test)]").next().unwrap_or_default();
+    for source in sources() {
+        let code = source.code();
         let makes = [
-            "Router::new()",
-            ".route(",
-            ".route_service(",
-            ".nest(",
-            ".nest_service(",
+            "Router :: new ()",
+            ". route (",
+            ". route_service (",
+            ". nest (",
+            ". nest_service (",
         ];
-        let made = makes.iter().filter(|make| code.contains(**make)).count();
-        assert!(made == 0 || file == "http/routes.rs", "{file} makes routes");
+        let makes = makes.iter().any(|make| code.contains(make));
+        let may = source.path() == "server/src/http/routes.rs";
+        assert!(may || !makes, "{} makes routes", source.path());
     }
 }
 
 #[test]
 fn lists_of_callers_are_read_in_turns_alone() {
-    for (file, text) in sources(&root().join("host/src")) {
-        let code: String = text.split_whitespace().collect();
+    for source in sources() {
+        let code = source.code();
         for list in ["list", "activity", "decisions", "count_decisions"] {
-            let read = code.contains(&format!("catalogue.{list}("));
-            assert!(!read || !file.starts_with("http/"), "{file} reads {list}");
+            let reads = code.contains(&format!("catalogue . {list} ("));
+            let is_http = source.path().starts_with("server/src/http");
+            assert!(!reads || !is_http, "{} reads {list}", source.path());
         }
     }
 }
 
 #[test]
 fn only_the_guest_folder_touches_wasmtime() {
-    for (file, text) in sources(&root().join("host/src")) {
-        if !file.starts_with("guest/") {
-            assert!(!text.contains("wasmtime::"), "{file} touches wasmtime");
-        }
+    for source in sources() {
+        let touches = source.paths.iter().any(|path| {
+            let from = usize::from(path[0] == "::");
+            path.get(from).is_some_and(|word| word == "wasmtime")
+        });
+        let may = source.path().starts_with("atropos/src/guest");
+        assert!(may || !touches, "{} touches wasmtime", source.path());
     }
 }
 
@@ -198,7 +253,7 @@ fn methods<'a>(text: &'a str, begin: &str) -> BTreeMap<&'a str, &'a str> {
 
 #[test]
 fn whatever_the_flow_asks_of_a_platform_passes_a_step() {
-    let sources = sources(&root().join("host/src"));
+    let sources = texts();
     let mut wanting = Vec::new();
     for (power, asked, backend, given) in POWERS {
         let begin = format!("pub trait {power}: ");
@@ -217,8 +272,8 @@ fn whatever_the_flow_asks_of_a_platform_passes_a_step() {
 
 #[test]
 fn every_step_is_passed_somewhere() {
-    let mut sources = sources(&root().join("host/src"));
-    sources.remove("step.rs");
+    let mut sources = texts();
+    sources.remove("atropos/src/step.rs");
     let code: String = sources.into_values().collect();
     let steps = atropos::step::Step::ALL.iter();
     let unused = steps.filter(|step| !code.contains(&format!("Step::{step:?})")));
@@ -230,13 +285,13 @@ fn every_step_is_passed_somewhere() {
 
 #[test]
 fn whatever_is_made_durable_is_made_so_by_a_named_barrier() {
-    let mut sources = sources(&root().join("host/src"));
-    sources.remove("step/barrier.rs");
+    let mut sources = texts();
+    sources.remove("atropos/src/step/barrier.rs");
     for (file, text) in &sources {
         for call in ["sync_all(", "sync_data(", "fsync(", "fdatasync("] {
             assert!(!text.contains(call), "{file} calls {call}…)");
         }
-        let copies = file.starts_with("store/backup") || file == "store/local/copy.rs";
+        let copies = file.starts_with("stores/src/backup") || file == "stores/src/local/copy.rs";
         assert!(
             copies || !text.contains("sync_copy("),
             "{file} makes no copy"
@@ -251,23 +306,20 @@ fn whatever_is_made_durable_is_made_so_by_a_named_barrier() {
 
 #[test]
 fn whatever_lives_as_long_as_the_service_goes_on_after_a_panic() {
-    let sources = sources(&root().join("host/src"));
-    for (file, text) in &sources {
-        if file.starts_with("store/tests/") || file.ends_with("/tests.rs") {
-            continue;
-        }
-        let code = text.split("#[cfg(test)]").next().unwrap_or_default();
+    let all = sources();
+    for source in &all {
+        let (path, code) = (source.path(), source.code());
         let count = |call: &str| code.matches(call).count();
-        let started = count("spawn(") - count("spawn()");
-        let kept = count("keep(") + count("keep_thread(");
-        let short = SHORT_LIVED.iter().any(|(known, _)| known == file);
+        let started = count("spawn (") - count("spawn ()");
+        let kept = count("keep (") + count("keep_thread (");
+        let short = SHORT_LIVED.iter().any(|(known, _)| *known == path);
         assert!(
             short || started <= kept,
-            "{file} starts what nobody keeps going"
+            "{path} starts what nobody keeps going"
         );
-        assert!(!short || started > 0, "{file} starts nothing");
+        assert!(!short || started > 0, "{path} starts nothing");
     }
-    let code: String = sources.into_values().collect();
+    let code: String = all.into_iter().map(|source| source.text).collect();
     for part in atropos::parts::Part::ALL {
         let used = code.contains(&format!("(Part::{part:?})"));
         assert!(used, "nothing is watched as {part:?}");
@@ -277,7 +329,7 @@ fn whatever_lives_as_long_as_the_service_goes_on_after_a_panic() {
 #[test]
 fn no_source_is_longer_than_600_lines() {
     for folder in ["host", "guest", "tests"] {
-        for (file, text) in sources(&root().join(folder)) {
+        for (file, text) in files(&root().join(folder), is_rust) {
             let lines = text.lines().count();
             assert!(lines <= 600, "{folder}/{file} has {lines} lines");
         }
@@ -288,8 +340,8 @@ fn no_source_is_longer_than_600_lines() {
 fn every_test_that_a_security_claim_names_is_there() {
     let claims = std::fs::read_to_string(root().join("SECURITY.md")).expect("the claims");
     let (_, claims) = claims.split_once("## Claims").expect("the table");
-    let of = |folder| sources(&root().join(folder)).into_values();
-    let all: String = of("tests").chain(of("host/src")).collect();
+    let of = |folder| files(&root().join(folder), is_rust).into_values();
+    let all: String = of("tests").chain(of("host")).collect();
     let words = claims.split('`').skip(1).step_by(2);
     let missing: Vec<_> = words
         .filter(|test| !all.contains(&format!("fn {test}(")))
@@ -305,9 +357,9 @@ fn native_code_stands_in_for_guests_in_the_benchmarks_alone() {
         .iter()
         .flat_map(|(path, text)| text.lines().filter(named).map(move |line| (&**path, line)))
         .collect();
-    let asked = r#"atropos = { path = "../../host", features = ["native-gate"] }"#;
+    let asked = r#"atropos = { path = "../../host/atropos", features = ["native-gate"] }"#;
     let expected = [
-        ("host/Cargo.toml", "native-gate = []"),
+        ("host/atropos/Cargo.toml", "native-gate = []"),
         ("tests/bench/Cargo.toml", asked),
     ];
     assert_eq!(named, expected);
@@ -318,8 +370,9 @@ fn the_configuration_in_the_readme_is_the_default_one() {
     let readme = std::fs::read_to_string(root().join("README.md")).expect("the readme");
     let (_, rest) = readme.split_once("```toml\n").expect("a TOML block");
     let (block, _) = rest.split_once("```").expect("its end");
-    let documented: atropos::config::Config = toml::from_str(block).expect("a configuration");
-    assert_eq!(documented, atropos::config::Config::default());
+    let documented: atropos_service::config::Config =
+        toml::from_str(block).expect("a configuration");
+    assert_eq!(documented, atropos_service::config::Config::default());
     let keys = |text: &str| {
         let table: toml::Table = toml::from_str(text).expect("TOML");
         table
@@ -327,7 +380,7 @@ fn the_configuration_in_the_readme_is_the_default_one() {
             .map(|(key, value)| (key, shape(&value)))
             .collect::<BTreeMap<_, _>>()
     };
-    let defaults = toml::to_string(&atropos::config::Config::default()).expect("TOML");
+    let defaults = toml::to_string(&atropos_service::config::Config::default()).expect("TOML");
     assert_eq!(
         keys(block),
         keys(&defaults),

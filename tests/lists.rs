@@ -3,10 +3,10 @@
 use std::sync::mpsc;
 use std::time::Duration;
 
-use atropos::config::Config;
-use atropos::service::{Lists, Service};
 use atropos::store::{ObjectPage, Page};
 use atropos::target::{Caller, CallerKind, Kind};
+use atropos_service::config::Config;
+use atropos_service::service::{Lists, Service};
 use futures_util::FutureExt as _;
 use reqwest::blocking::{RequestBuilder, Response};
 use serde_json::Value;

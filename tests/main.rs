@@ -11,6 +11,8 @@
     reason = "a table says the type of its cases once"
 )]
 
+// What each verb answers with `--json`, recorded.
+mod answers;
 // Who may do what: a row for each endpoint and verb, a column for each sort of caller.
 mod authorization;
 // Policies from their author's hand: new, tried, measured, and in three languages.
@@ -43,7 +45,7 @@ mod deletes;
 mod doctor;
 // The example, whose platform in memory the tests use.
 #[allow(dead_code, reason = "an example prints")]
-#[path = "../host/examples/embed/main.rs"]
+#[path = "../host/atropos/examples/embed/main.rs"]
 mod embed;
 // The crate in a platform that has storage and accounts of its own.
 mod embedding;

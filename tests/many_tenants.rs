@@ -1,15 +1,15 @@
 //! What many tenants cost that have policies of their own, measured.
 //!
-//! `cargo test --release -p atropos --test atropos many_tenants -- --ignored --nocapture`
+//! `cargo test --release -p atropos-server --test atropos many_tenants -- --ignored --nocapture`
 
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use atropos::config::Config;
 use atropos::guest::BUILT_IN_POLICIES;
-use atropos::service::Service;
 use atropos::store::PolicyLimits;
+use atropos_service::config::Config;
+use atropos_service::service::Service;
 use serde_json::Value;
 
 use crate::memory::kib;

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use atropos::upload::{HELD_BYTES, picture};
+use atropos_service::upload::{HELD_BYTES, picture};
 use image::ImageEncoder as _;
 
 use crate::support::machine::missing;

@@ -3,10 +3,10 @@
 
 use std::time::Duration;
 
-use atropos::config::{Config, GuestLimits};
 use atropos::error::Refused;
 use atropos::store::PolicyLimits;
 use atropos::target::Digest;
+use atropos_service::config::{Config, GuestLimits};
 use atropos_test_guests as guests;
 use metrics_exporter_prometheus::PrometheusBuilder;
 use tokio::runtime::Builder;

@@ -1,18 +1,18 @@
 //! What a misbehaving guest costs the neighbours of the tenant that brought it, measured.
 //!
-//! `cargo test --release -p atropos --test atropos neighbours -- --ignored --nocapture`
+//! `cargo test --release -p atropos-server --test atropos neighbours -- --ignored --nocapture`
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use atropos::auth::Issued;
-use atropos::config::{Breaker, Config};
 use atropos::erase::{PhotoRequest, Request};
 use atropos::error::Refused;
-use atropos::service::Service;
 use atropos::store::{ChainEntry, NewComponent, NewRevision, Page};
 use atropos::target::{Kind, Tenant, now_ms};
-use atropos::upload::NewUpload;
+use atropos_service::auth::Issued;
+use atropos_service::config::{Breaker, Config};
+use atropos_service::service::Service;
+use atropos_service::upload::NewUpload;
 use atropos_test_guests as guests;
 use tempfile::TempDir;
 use tokio::task::JoinSet;

@@ -179,7 +179,7 @@ fn row(part: Part) -> String {
     let log = ground.server.log();
     if part != Part::Log {
         assert!(
-            log.contains("host/src/step.rs:"),
+            log.contains("host/atropos/src/step.rs:"),
             "{name}: where it panicked"
         );
     }
@@ -237,7 +237,7 @@ fn a_panic_of_what_accepts_connections_ends_the_process_with_a_reason() {
         log.contains("ended by a panic").then_some(log)
     });
     assert!(
-        log.contains("host/src/step.rs:"),
+        log.contains("host/atropos/src/step.rs:"),
         "where it panicked: {log}"
     );
     assert_eq!(server.wait(), Some(3));

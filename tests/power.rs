@@ -14,15 +14,15 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use atropos::step::Barrier;
-
-use crate::support::random::Random;
-use crate::support::written::assert_written;
 use ground::Place;
 use operations::{
     ADOPTION, BACKUP, EXPIRY, FIRST_START, NEW_DIRECTORY, OPERATIONS, Operation, QUARANTINE,
     RELEASE, afterwards, amid_each,
 };
 use world::World;
+
+use crate::support::random::Random;
+use crate::support::written::assert_written;
 
 /// What must not be found afterwards.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -6,14 +6,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use async_trait::async_trait;
-use atropos::auth::Issued;
-use atropos::config::Config;
 use atropos::erase::{DocumentRequest, Platform, Request};
 use atropos::error::Refused;
-use atropos::service::Service;
 use atropos::store::{Chain, Chains, Result, StoreError};
 use atropos::target::{BlobKey, Digest, Kind, Object, Permission, Target, TenantId, WebsiteId};
-use atropos::upload::{NewUpload, UploadError};
+use atropos_service::auth::Issued;
+use atropos_service::config::Config;
+use atropos_service::service::Service;
+use atropos_service::upload::{NewUpload, UploadError};
 use tokio::io::AsyncReadExt as _;
 
 use crate::embed::platform::Memory;

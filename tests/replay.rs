@@ -6,11 +6,11 @@ use std::process::Output;
 use std::sync::Arc;
 use std::time::Instant;
 
-use atropos::config::Config;
 use atropos::erase::{PhotoRequest, Request};
-use atropos::service::Service;
 use atropos::store::{NewObject, Objects as _, Rendition};
 use atropos::target::{BlobKey, Kind, Object as Facts, Target, now_ms};
+use atropos_service::config::Config;
+use atropos_service::service::Service;
 use atropos_test_guests as guests;
 use rusqlite::Connection;
 use serde_json::{Value, json};

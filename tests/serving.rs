@@ -79,7 +79,7 @@ fn whoever_hangs_up_the_terminal_stops_the_server_as_sigterm_does() {
 #[test]
 fn a_stop_lasts_as_long_as_it_may_and_tells_what_it_cuts_off() {
     // Container runtimes kill after ten seconds.
-    let http = atropos::config::Config::default().http;
+    let http = atropos_service::config::Config::default().http;
     assert!(http.shutdown_timeout_ms <= 8000);
     let site = Site::new();
     let mut server = site.serve_with("[http]\nshutdown-timeout-ms = 300\n");

@@ -5,10 +5,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use atropos::auth::{AuthError, Authority};
-use atropos::config::{Breaker, Config};
 use atropos::erase::{PhotoRequest, Platform, Request};
 use atropos::target::{Caller, Subdomain, WebsiteId};
+use atropos_service::auth::{AuthError, Authority};
+use atropos_service::config::{Breaker, Config};
 use atropos_test_guests as guests;
 use tokio::task::JoinSet;
 

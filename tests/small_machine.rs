@@ -3,8 +3,8 @@
 
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
-use atropos::config::Config;
-use atropos::memory::MemoryBudget;
+use atropos_server::memory::MemoryBudget;
+use atropos_service::config::Config;
 use atropos_test_guests as guests;
 
 use crate::memory::{kib, unfinished_photo};

@@ -10,7 +10,7 @@ use wit_parser::{LiftLowerAbi, ManglingAndAbi, Resolve};
 
 use crate::support::demo::{Demo, contract, deleted, refused, sunset};
 use crate::support::stage::Stage;
-use crate::support::{self, TENANT, eventually, run, verb};
+use crate::support::{self, TENANT, eventually, root, run, verb};
 
 // The definition is in two places, as the host shares no code with guests.
 #[allow(
@@ -253,7 +253,7 @@ fn sized(bytes: &[u8]) -> Vec<u8> {
 /// A plugin that traps at whatever it is asked, in functions of this name.
 fn trapping(name: &str) -> Vec<u8> {
     const FUNCTIONS: usize = 200;
-    let wit = Path::new(env!("CARGO_MANIFEST_DIR")).join("../wit");
+    let wit = root().join("wit");
     let mut resolve = Resolve::new();
     let mut package = None;
     for folder in ["policy", "deletion"] {

@@ -1,6 +1,6 @@
 //! What one tenant or caller who takes all that it can get costs another tenant, measured.
 //!
-//! `cargo test --release -p atropos --test atropos who_pays -- --ignored --nocapture`; with `ATROPOS_EXE` of
+//! `cargo test --release -p atropos-server --test atropos who_pays -- --ignored --nocapture`; with `ATROPOS_EXE` of
 //! another build of the program, and with `ATROPOS_ROW` of one row.
 //!
 //! Each row takes turns between three periods: calm; an attack; and as much as the attack cost, done by

@@ -1,6 +1,6 @@
 //! Every endpoint that the router has, asked by every sort of caller.
 
-use atropos::http::{Access, Endpoint, endpoints};
+use atropos_server::http::{Access, Endpoint, endpoints};
 use reqwest::Method;
 use reqwest::blocking::RequestBuilder;
 use reqwest::header::HeaderName;

@@ -5,8 +5,8 @@ use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
-use atropos::cli::Cli;
 use atropos::guest::ALLOW_ALL;
+use atropos_server::cli::Cli;
 use clap::CommandFactory as _;
 
 use super::{Caller, WRONG, callers, table};
@@ -34,7 +34,7 @@ The callers are those of the endpoints.
 ";
 
 /// Every verb that does something, such as `key issue`.
-fn verbs() -> Vec<String> {
+pub(crate) fn verbs() -> Vec<String> {
     fn walk(command: &clap::Command, words: &str, into: &mut Vec<String>) {
         if !command.has_subcommands() {
             into.push(words.trim_start().to_owned());

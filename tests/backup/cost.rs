@@ -1,6 +1,6 @@
 //! How much a backup takes, and what it costs those who delete meanwhile, measured.
 //!
-//! `cargo test --release -p atropos --test atropos backup::cost -- --ignored --nocapture`; with `ATROPOS_OBJECTS`
+//! `cargo test --release -p atropos-server --test atropos backup::cost -- --ignored --nocapture`; with `ATROPOS_OBJECTS`
 //! of another number of documents, `ATROPOS_OBJECT_BYTES` of another size, and `ATROPOS_EXE` of another build.
 
 use std::path::Path;

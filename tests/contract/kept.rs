@@ -1,8 +1,8 @@
 //! Components of the contract that is kept: built once, never again, and served as ever.
 
-use atropos::config::GuestLimits;
 use atropos::store::decision::{Finding, FindingOutcome};
 use atropos::target::Kind;
+use atropos_service::config::GuestLimits;
 
 use super::question;
 use crate::support::demo::{Demo, contract, deleted, payslip, refused, sunset};

@@ -16,7 +16,7 @@ const HEAD: &str = "\
 # Reference of the contract
 
 Every package, world, interface, function, type and field of [`wit/`](.), generated from it by a test:
-`ATROPOS_BLESS=1 cargo test -p atropos --test atropos contract` writes it anew. How the contract may
+`ATROPOS_BLESS=1 cargo test -p atropos-server --test atropos contract` writes it anew. How the contract may
 change says [CONTRACT.md](CONTRACT.md).
 
 ";

@@ -1,17 +1,16 @@
 //! Components that others built: whatever meets the world is taken, however it came about.
 
-use atropos::config::GuestLimits;
 use atropos::store::decision::{Finding, FindingOutcome};
 use atropos::target::Kind;
+use atropos_service::config::GuestLimits;
 use atropos_test_guests as guests;
 use wit_component::{ComponentEncoder, StringEncoding, dummy_module, embed_component_metadata};
 use wit_parser::{LiftLowerAbi, ManglingAndAbi, Resolve};
 
 use super::wit::Sources;
 use super::{KEPT, kept, question};
-use crate::support::forge;
 use crate::support::stage::Stage;
-use crate::support::{failure, run, verb};
+use crate::support::{failure, forge, run, verb};
 
 const PHOTOS_ONLY: &str = include_str!("photos-only.wat");
 

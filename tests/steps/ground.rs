@@ -3,14 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use atropos::auth::Issued;
-use atropos::config::Config;
 use atropos::guest::ALLOW_ALL;
-use atropos::service::Service;
 use atropos::store::tenants::NewCredential;
 use atropos::store::{ChainEntry, NewComponent, NewRevision};
 use atropos::target::{Kind, Permission, TenantId};
-use atropos::upload::NewUpload;
+use atropos_service::auth::Issued;
+use atropos_service::config::Config;
+use atropos_service::service::Service;
+use atropos_service::upload::NewUpload;
 use rusqlite::Connection;
 use tempfile::TempDir;
 

@@ -20,9 +20,9 @@ use fuser::{
     ReplyEmpty, ReplyEntry, ReplyOpen, ReplyStatfs, ReplyWrite, Request, TimeOrNow, WriteFlags,
 };
 use parking_lot::Mutex;
+use tree::Tree;
 
 use super::machine::missing;
-use tree::Tree;
 
 /// How long the kernel may believe what it was told: nothing changes but through it.
 const FOR_GOOD: Duration = Duration::from_secs(24 * 60 * 60);

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use atropos::config::{Config, GuestLimits};
 use atropos::erase::{Atropos, PhotoRequest, Platform, Request};
 use atropos::error::Refused;
+use atropos_service::config::{Config, GuestLimits};
 
 use crate::embed::platform::Memory;
 use crate::support::PATIENCE;
@@ -53,7 +53,7 @@ impl Stage {
         let memory = Arc::new(Memory::default());
         memory.add_photo(OWNER, "p-1", b"bytes");
         memory.assign("allow-all", "{}");
-        let atropos = Atropos::start(platform(&memory), config).expect("the sandbox");
+        let atropos = Atropos::start(platform(&memory), &config.flow()).expect("the sandbox");
         Self { memory, atropos }
     }
 

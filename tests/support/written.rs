@@ -1,10 +1,8 @@
 //! Files that tests write and people review.
 
-use std::path::Path;
-
 /// Holds a file of the repository against what it should say. `ATROPOS_BLESS=1` writes it anew.
 pub(crate) fn assert_written(name: &str, text: &str) {
-    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(name);
+    let file = super::root().join(name);
     if std::env::var_os("ATROPOS_BLESS").is_some() {
         std::fs::write(&file, text).expect("a file");
     }

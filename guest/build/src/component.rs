@@ -1,12 +1,11 @@
-//! From core module to component.
+//! From the core module that cargo leaves to a component that its world offers all to.
 
 use std::fs;
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
-use wit_component::{ComponentEncoder, DecodedWasm};
-
-use crate::trim::trim;
+use atropos_guest_encode::component;
+use wit_component::DecodedWasm;
 
 /// What a policy's world brings along: types alone.
 const POLICY_TYPES: &str = "atropos:policy/types@";
@@ -18,15 +17,6 @@ const PLUGIN_PACKAGE: &str = "atropos:deletion/";
 pub(crate) fn encode(path: &Path) -> Result<Vec<u8>> {
     let module = fs::read(path).with_context(|| format!("reading {}", path.display()))?;
     component(&module).with_context(|| format!("making a component of {}", path.display()))
-}
-
-/// Makes a component of a core module, without what a component of one call does not need.
-///
-/// # Errors
-/// The module does not carry its world, or imports what that does not offer.
-pub fn component(module: &[u8]) -> Result<Vec<u8>> {
-    let encoder = ComponentEncoder::default().validate(true);
-    encoder.module(&trim(module)?)?.encode()
 }
 
 /// The imports of a component that its world does not offer. A component that exports something of

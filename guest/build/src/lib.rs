@@ -12,7 +12,6 @@
 mod cargo;
 mod component;
 mod target;
-mod trim;
 mod workspace;
 
 use std::path::PathBuf;
@@ -22,8 +21,6 @@ use anyhow::{Context, Result, ensure};
 
 use crate::cargo::{Built, Selection};
 use crate::workspace::Workspace;
-
-pub use crate::component::component;
 
 /// One guest crate and the name of the file it becomes.
 #[derive(Clone, Copy, Debug)]

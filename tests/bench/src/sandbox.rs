@@ -5,7 +5,7 @@
     unreachable_pub,
     reason = "an example has more than a benchmark needs"
 )]
-#[path = "../../../host/examples/embed/platform.rs"]
+#[path = "../../../host/atropos/examples/embed/platform.rs"]
 mod platform;
 
 use std::sync::{Arc, LazyLock, OnceLock};

@@ -5,13 +5,13 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use atropos::auth::Issued;
-use atropos::config::Config;
 use atropos::guest::built_in_policy;
-use atropos::service::Service;
 use atropos::store::catalogue::NewObject;
 use atropos::store::{ChainEntry, NewComponent, NewRevision, Rendition};
 use atropos::target::{BlobKey, Kind, Object, Target, TenantId, now_ms};
+use atropos_service::auth::Issued;
+use atropos_service::config::Config;
+use atropos_service::service::Service;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 
 use crate::facts::{DAY_MS, DOCUMENT_DAYS, PHOTO_DAYS};

@@ -6,7 +6,7 @@
 #![no_main]
 
 #[allow(dead_code, reason = "an example has more than one target needs")]
-#[path = "../../../host/examples/embed/platform.rs"]
+#[path = "../../../host/atropos/examples/embed/platform.rs"]
 mod platform;
 
 use std::sync::{Arc, LazyLock};

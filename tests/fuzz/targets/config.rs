@@ -3,7 +3,7 @@
 
 #![no_main]
 
-use atropos::config::Config;
+use atropos_service::config::Config;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|text: &str| {

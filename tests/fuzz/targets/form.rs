@@ -9,7 +9,7 @@
 use std::sync::LazyLock;
 
 use arbitrary::{Arbitrary, Unstructured};
-use atropos::http::fuzzing::{Form, MAX_BYTES, form};
+use atropos_server::http::fuzzing::{Form, MAX_BYTES, form};
 use axum::body::Bytes;
 use axum::http::{HeaderMap, HeaderValue};
 use libfuzzer_sys::fuzz_target;

@@ -3,7 +3,7 @@
 
 #![no_main]
 
-use atropos::http::fuzzing::{MAX_BYTES, Unreadable, credentials, header};
+use atropos_server::http::fuzzing::{MAX_BYTES, Unreadable, credentials, header};
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;

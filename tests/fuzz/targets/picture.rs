@@ -5,9 +5,9 @@
 
 use std::alloc::System;
 
-use atropos::config::Upload;
-use atropos::upload::UploadError;
-use atropos::upload::fuzzing::decode;
+use atropos_service::config::Upload;
+use atropos_service::upload::UploadError;
+use atropos_service::upload::fuzzing::decode;
 use cap::Cap;
 use libfuzzer_sys::fuzz_target;
 

@@ -2,7 +2,7 @@
 
 #![no_main]
 
-use atropos::http::fuzzing::{MAX_BYTES, decode, page, parameter};
+use atropos_server::http::fuzzing::{MAX_BYTES, decode, page, parameter};
 use libfuzzer_sys::fuzz_target;
 
 const NAMES: [&str; 4] = ["userId", "photoId", "pageIndex", "pageSize"];

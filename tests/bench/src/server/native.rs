@@ -5,7 +5,6 @@
 use std::collections::HashMap;
 
 use async_trait::async_trait;
-use atropos::auth::AuthError;
 use atropos::config::Config;
 use atropos::erase::{PhotoRequest, Platform, Request};
 use atropos::error::{Reason, Refused};
@@ -16,6 +15,7 @@ use atropos::store::decision::{
     Decision, DecisionCaller, Finding, FindingOutcome, PolicyReview, Verdict,
 };
 use atropos::target::{Caller, Kind, Object, Permission, Target, WebsiteId, now_ms};
+use atropos_service::auth::AuthError;
 use serde::Deserialize;
 
 use crate::facts::DAY_MS;
