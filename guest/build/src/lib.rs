@@ -6,8 +6,8 @@
 //! packages(&[Guest::new("atropos-policy-retention", "retention")])
 //! # }
 //! ```
-//! leaves `retention.wasm` in `OUT_DIR`, ready for `include_bytes!`. Who has a core module already makes
-//! a [component](component()) of it.
+//! leaves `retention.wasm` in `OUT_DIR`, ready for `include_bytes!`. Of a core module that is there already,
+//! the crate `atropos-guest-encode` makes a component.
 
 mod cargo;
 mod component;

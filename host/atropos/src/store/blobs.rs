@@ -23,7 +23,7 @@ const GOES_ANOTHER_WAY: StoreError = StoreError::Missing {
 /// What is absent counts as gone for good, so a platform answers for its place: it says that bytes are
 /// absent only if it has just made sure that it looks where the rows' bytes are. A directory whose volume
 /// is not mounted, a bucket of another environment and a replica that lags behind are full of absent
-/// bytes. [`atropos_stores::local::Local`] keeps a marker with an id in its directory, which the rows know
+/// bytes. `atropos_stores::local::Local` keeps a marker with an id in its directory, which the rows know
 /// ([`super::volume`]). What cannot be made sure of is [`StoreError::WrongVolume`] or
 /// [`StoreError::Unavailable`]: the delete is answered as pending, and tried again until it can.
 #[async_trait]
