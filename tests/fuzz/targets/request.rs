@@ -11,10 +11,10 @@ mod platform;
 use std::sync::{Arc, LazyLock};
 
 use arbitrary::{Arbitrary, Result, Unstructured};
+use atropos::config::{Config, GuestLimits};
 use atropos::erase::{Atropos, DocumentRequest, PhotoRequest, Request};
 use atropos::error::Refused;
 use atropos_sdk::plugin;
-use atropos_service::config::{Config, GuestLimits};
 use atropos_standard::fuzzing::{self, Served};
 use libfuzzer_sys::{Corpus, fuzz_target};
 use platform::Memory;
