@@ -212,7 +212,7 @@ const HEAD: &str = "\
 # What each verb answers with `--json`
 
 One session over one data directory: each invocation, its exit code, what it says to stdout, and the JSON
-object that a failure says to stderr. Ids, digests, secrets, times and costs are replaced. Written by the
+object that a failure says to stderr. Ids, digests, secrets, times, costs and room on the disk are replaced. Written by the
 test in `answers.rs`; `ATROPOS_BLESS=1` writes it anew.
 ";
 

@@ -11,7 +11,7 @@ static VARIES: LazyLock<Regex> = LazyLock::new(|| {
         r"(?<uuid>[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})",
         r"(?<digest>[0-9a-f]{64})",
         r"(?<id>[0-9a-f]{32})",
-        r#"(?<measured>"([0-9A-Za-z]+(Ms|Us)|fuel|freeBytes)": ?)[0-9]+"#,
+        r#"(?<measured>"([0-9A-Za-z]+(Ms|Us)|fuel|(free|total|database)Bytes)": ?)[0-9]+"#,
         r"(?<folder>set-aside-)[0-9]+",
     ];
     Regex::new(&patterns.join("|")).expect("a pattern")
