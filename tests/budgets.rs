@@ -9,7 +9,7 @@ use serde_json::json;
 
 use crate::support::demo::{Demo, deleted, hills, refused, sunset};
 use crate::support::site::{CLIENT, Site, secret};
-use crate::support::stage::{Stage, patient};
+use crate::support::stage::{OWNER, Stage, patient};
 use crate::support::{DOCUMENT_USER, Server, TENANT, answer, run, verb};
 
 const OTHER_TENANT: &str = "acme";
@@ -218,9 +218,9 @@ fn a_photo_beyond_the_budget_is_refused_in_the_style_of_photos() {
 }
 
 #[tokio::test]
-async fn a_platform_that_keeps_no_count_erases_nothing_under_a_budget() {
+async fn the_platform_of_an_embedder_erases_no_more_than_a_budget_allows() {
     let tenant = Rates {
-        per_day: 1,
+        per_week: 1,
         ..Rates::default()
     };
     let budget = Budget {
@@ -232,6 +232,12 @@ async fn a_platform_that_keeps_no_count_erases_nothing_under_a_budget() {
         ..patient()
     };
     let stage = Stage::with(&config);
-    assert_eq!(stage.delete("p-1").await, Err(Refused::Unavailable));
-    stage.assert_intact("no count");
+    stage.memory.add_photo(OWNER, "p-2", b"bytes");
+    assert_eq!(stage.delete("p-1").await, Ok(()));
+    let refused = stage.delete("p-2").await;
+    assert!(
+        matches!(refused, Err(Refused::OverBudget { .. })),
+        "{refused:?}"
+    );
+    stage.assert_intact("over budget");
 }

@@ -4,13 +4,13 @@
 mod model;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use atropos::domain::catalogue::Change;
+use atropos::domain::{ChainEntry, NewComponent, NewRevision};
 use atropos::guest::{ALLOW_ALL, BUILT_IN_POLICIES};
-use atropos::store::catalogue::Change;
-use atropos::store::{
-    Catalogue as _, ChainEntry, NewComponent, NewRevision, Policies as _, StoreError, Tenants as _,
-};
+use atropos::ports::{Database, StoreError};
 use atropos::target::{Digest, Kind, Target, TenantId, now_ms};
 use atropos_service::auth::Issued;
 use atropos_stores::sqlite::Sqlite;
@@ -242,7 +242,7 @@ fn list(server: &Server, world: &Mutex<World>, kind: Kind) -> bool {
 
 /// The operator, who works beside the server with a process of its own.
 struct Desk {
-    store: Sqlite,
+    store: Arc<dyn Database>,
     runtime: tokio::runtime::Runtime,
     tenant: TenantId,
 }
@@ -252,6 +252,7 @@ impl Desk {
         let runtime = tokio::runtime::Builder::new_current_thread().build();
         let runtime = runtime.expect("a runtime");
         let store = Sqlite::open(&site.data_dir()).expect("the storage");
+        let store: Arc<dyn Database> = Arc::new(store);
         let subdomain = TENANT.parse().expect("a subdomain");
         let tenant = runtime.block_on(store.tenant(&subdomain));
         let tenant = tenant.expect("tenants").expect("the tenant").id;

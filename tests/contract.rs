@@ -15,7 +15,7 @@ mod strangers;
 // The WIT, as text and as parsed.
 mod wit;
 
-use atropos::store::decision::{DecisionCaller, Question};
+use atropos::domain::decision::{DecisionCaller, Question};
 use atropos::target::{CallerKind, Kind, Object, Target, TenantId};
 use wit_parser::Resolve;
 

@@ -5,9 +5,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
+use atropos::domain::{Chain, PolicyLimits};
 use atropos::erase::Platform;
 use atropos::error::{FaultKind, Reason, Refused};
-use atropos::store::{Chain, Chains, PolicyLimits, Result};
+use atropos::ports::{Chains, Result};
 use atropos::target::{Digest, TenantId};
 use atropos_service::config::{Breaker, Config, GuestLimits};
 use atropos_test_guests as guests;

@@ -11,7 +11,7 @@ use crate::support::root;
 
 /// What the flow asks of a platform, and the backend that passes the steps: trait, its source, type,
 /// its source.
-const POWERS: [(&str, &str, &str, &str); 4] = [
+const POWERS: [(&str, &str, &str, &str); 7] = [
     (
         "Authority",
         "atropos/src/auth.rs",
@@ -20,19 +20,37 @@ const POWERS: [(&str, &str, &str, &str); 4] = [
     ),
     (
         "Objects",
-        "atropos/src/store/objects.rs",
+        "atropos/src/ports/objects.rs",
         "Sqlite",
         "stores/src/sqlite/objects.rs",
     ),
     (
+        "Decisions",
+        "atropos/src/ports/decisions.rs",
+        "Sqlite",
+        "stores/src/sqlite/decisions.rs",
+    ),
+    (
+        "Removals",
+        "atropos/src/ports/removals.rs",
+        "Sqlite",
+        "stores/src/sqlite/removals.rs",
+    ),
+    (
+        "Outcomes",
+        "atropos/src/ports/outcomes.rs",
+        "Sqlite",
+        "stores/src/sqlite/outcomes.rs",
+    ),
+    (
         "Chains",
-        "atropos/src/store/chains.rs",
+        "atropos/src/ports/chains.rs",
         "Sqlite",
         "stores/src/sqlite/chains.rs",
     ),
     (
         "Blobs",
-        "atropos/src/store/blobs.rs",
+        "atropos/src/ports/blobs.rs",
         "Local",
         "stores/src/local.rs",
     ),
@@ -149,7 +167,9 @@ fn code_map(krate: &str, all: &[Source]) -> Vec<String> {
     let lib = all
         .iter()
         .find(|one| one.krate == krate && one.file == "lib.rs");
-    let rows = lib.expect("a crate").text.lines();
+    let text = &lib.expect("a crate").text;
+    let (_, map) = text.split_once("# Code map").unwrap_or_default();
+    let rows = map.lines();
     let rows = rows.filter_map(|line| line.strip_prefix("//! | ")?.split(" |").next());
     let words = rows.flat_map(|row| row.split('`').skip(1).step_by(2));
     words.map(str::to_owned).collect()

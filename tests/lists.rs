@@ -3,7 +3,7 @@
 use std::sync::mpsc;
 use std::time::Duration;
 
-use atropos::store::{ObjectPage, Page};
+use atropos::domain::{ObjectPage, Page};
 use atropos::target::{Caller, CallerKind, Kind};
 use atropos_service::config::Config;
 use atropos_service::service::{Lists, Service};

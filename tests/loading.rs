@@ -8,9 +8,9 @@ use std::process::Command;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use atropos::domain::PolicyLimits;
 use atropos::error::Refused;
 use atropos::guest::{ALLOW_ALL, COMPILE_VERB, GuestError, Report, Stock};
-use atropos::store::PolicyLimits;
 use atropos_service::config::{Components, Config, GuestLimits};
 use atropos_test_guests as guests;
 use tempfile::TempDir;

@@ -29,6 +29,8 @@ mod chains;
 mod clocks;
 // The command line: exit codes, JSON, secrets, and the server beside it.
 mod commands;
+// What any storage must do, tried over three.
+mod conformance;
 // A machine that denies: directories, executable memory, address space.
 mod constrained;
 // The contract: what may change of it, what is kept of it, and who meets it.

@@ -6,8 +6,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use atropos::domain::PolicyLimits;
 use atropos::guest::BUILT_IN_POLICIES;
-use atropos::store::PolicyLimits;
 use atropos_service::config::Config;
 use atropos_service::service::Service;
 use serde_json::Value;

@@ -3,8 +3,8 @@
 
 use std::time::Duration;
 
+use atropos::domain::PolicyLimits;
 use atropos::error::Refused;
-use atropos::store::PolicyLimits;
 use atropos::target::Digest;
 use atropos_service::config::{Config, GuestLimits};
 use atropos_test_guests as guests;

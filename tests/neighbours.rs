@@ -5,9 +5,9 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use atropos::domain::{ChainEntry, NewComponent, NewRevision, Page};
 use atropos::erase::{PhotoRequest, Request};
 use atropos::error::Refused;
-use atropos::store::{ChainEntry, NewComponent, NewRevision, Page};
 use atropos::target::{Kind, Tenant, now_ms};
 use atropos_service::auth::Issued;
 use atropos_service::config::{Breaker, Config};

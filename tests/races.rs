@@ -6,9 +6,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use async_trait::async_trait;
+use atropos::domain::Chain;
 use atropos::erase::{DocumentRequest, Platform, Request};
 use atropos::error::Refused;
-use atropos::store::{Chain, Chains, Result, StoreError};
+use atropos::ports::content::WHOLE;
+use atropos::ports::{Chains, Result, StoreError};
 use atropos::target::{BlobKey, Digest, Kind, Object, Permission, Target, TenantId, WebsiteId};
 use atropos_service::auth::Issued;
 use atropos_service::config::Config;
@@ -167,7 +169,7 @@ async fn upload(service: &Service, tenant: TenantId, content: String) -> BlobKey
 }
 
 async fn read(service: &Service, key: BlobKey) -> Option<String> {
-    let mut found = service.blobs.open(key).await.expect("an answer")?;
+    let mut found = service.bytes.open(key, WHOLE).await.expect("an answer")?;
     let mut text = String::new();
     let read = found.content.read_to_string(&mut text);
     read.await.expect("text");

@@ -188,3 +188,37 @@ fn a_connection_whose_answers_were_read_is_kept_when_their_object_is_erased() {
     ));
     assert_eq!(raw.next_answer().0, 200);
 }
+
+#[test]
+fn a_download_answers_a_range_with_that_part_and_tells_which() {
+    let server = Server::demo();
+    let guid = server.upload_document("digits.txt", b"0123456789");
+    let path = format!("/api/library/documents/file/get/{TENANT}/{DOCUMENT_USER}/{guid}");
+    // What is asked for, status, which part of how many, and the part.
+    let table = [
+        (None, 200, None, "0123456789"),
+        (Some("bytes=2-4"), 206, Some("bytes 2-4/10"), "234"),
+        (Some("bytes=-3"), 206, Some("bytes 7-9/10"), "789"),
+        (Some("bytes=8-99"), 206, Some("bytes 8-9/10"), "89"),
+        (Some("bytes=10-"), 416, Some("bytes */10"), ""),
+        (Some("bytes=0-0,2-2"), 200, None, "0123456789"),
+        (Some("nonsense"), 200, None, "0123456789"),
+    ];
+    for (range, status, told, part) in table {
+        let mut request = server.bytes(&path);
+        if let Some(range) = range {
+            request = request.header("Range", range);
+        }
+        let answer = request.send().expect("an answer");
+        assert_eq!(answer.status().as_u16(), status, "{range:?}");
+        let header = answer.headers().get("Content-Range");
+        let header = header.map(|told| told.to_str().expect("text").to_owned());
+        assert_eq!(header.as_deref(), told, "{range:?}");
+        assert_eq!(answer.text().expect("a body"), part, "{range:?}");
+    }
+    let photo = server.upload_photo("noise.png", noise(&mut Random::from_environment("range")));
+    let url = photo["OriginalURL"].as_str().expect("a URL");
+    let path = url.strip_prefix(&server.base).unwrap_or(url);
+    let answer = server.bytes(path).header("Range", "bytes=1-3").send();
+    assert_eq!(answer.expect("an answer").text().expect("a body"), "PNG");
+}

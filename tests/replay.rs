@@ -6,8 +6,8 @@ use std::process::Output;
 use std::sync::Arc;
 use std::time::Instant;
 
+use atropos::domain::{NewObject, Rendition};
 use atropos::erase::{PhotoRequest, Request};
-use atropos::store::{NewObject, Objects as _, Rendition};
 use atropos::target::{BlobKey, Kind, Object as Facts, Target, now_ms};
 use atropos_service::config::Config;
 use atropos_service::service::Service;

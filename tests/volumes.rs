@@ -239,13 +239,20 @@ fn while_another_volume_is_in_its_place_no_delete_is_done_and_all_goes_on_once_i
     }
 }
 
+/// Takes from a database what came after the version that knew of no volume.
+const AS_BY_AN_EARLIER_VERSION: &str = "
+    DELETE FROM instance;
+    DROP INDEX shreds_by_lease;
+    ALTER TABLE shreds DROP COLUMN owner;
+    ALTER TABLE shreds RENAME COLUMN leased_until_ms TO claimed;
+    PRAGMA user_version = 8";
+
 #[test]
 fn a_directory_without_a_marker_gets_one_if_it_has_a_file_that_a_row_names_or_nothing_is_named() {
     // As an earlier version left it.
     let unmarked = |site: &Site| {
-        let forget = "DELETE FROM instance; PRAGMA user_version = 8";
         database(&site.data_dir())
-            .execute_batch(forget)
+            .execute_batch(AS_BY_AN_EARLIER_VERSION)
             .expect("a statement");
         fs::remove_file(site.data_dir().join("blobs").join(MARKER)).expect("a marker");
     };
@@ -277,9 +284,8 @@ fn a_directory_without_a_marker_gets_one_if_it_has_a_file_that_a_row_names_or_no
     // A database of an earlier version, restored beside a marked volume.
     assert_eq!(site.serve().stop(), Some(0));
     let known = verb(&site.data_dir(), &["volume", "show"])["known"].clone();
-    let forget = "DELETE FROM instance; PRAGMA user_version = 8";
     database(&site.data_dir())
-        .execute_batch(forget)
+        .execute_batch(AS_BY_AN_EARLIER_VERSION)
         .expect("a statement");
     assert_eq!(site.serve().document(&guids[1]), Some(b"b".to_vec()));
     let shown = verb(&site.data_dir(), &["volume", "show"]);

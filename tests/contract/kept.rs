@@ -1,6 +1,6 @@
 //! Components of the contract that is kept: built once, never again, and served as ever.
 
-use atropos::store::decision::{Finding, FindingOutcome};
+use atropos::domain::decision::{Finding, FindingOutcome};
 use atropos::target::Kind;
 use atropos_service::config::GuestLimits;
 

@@ -1,6 +1,6 @@
 //! Components that others built: whatever meets the world is taken, however it came about.
 
-use atropos::store::decision::{Finding, FindingOutcome};
+use atropos::domain::decision::{Finding, FindingOutcome};
 use atropos::target::Kind;
 use atropos_service::config::GuestLimits;
 use atropos_test_guests as guests;

@@ -5,7 +5,7 @@ use std::fs::{self, File};
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
-use atropos::store::volume::VolumeId;
+use atropos::domain::volume::VolumeId;
 
 use super::ground::{GROUND, Ground, Place};
 use super::{Loss, compiled};

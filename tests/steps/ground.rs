@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
+use atropos::domain::tenants::NewCredential;
+use atropos::domain::{ChainEntry, NewComponent, NewRevision};
 use atropos::guest::ALLOW_ALL;
-use atropos::store::tenants::NewCredential;
-use atropos::store::{ChainEntry, NewComponent, NewRevision};
 use atropos::target::{Kind, Permission, TenantId};
 use atropos_service::auth::Issued;
 use atropos_service::config::Config;

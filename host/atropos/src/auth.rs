@@ -2,8 +2,8 @@
 
 use async_trait::async_trait;
 
+use crate::ports::StoreError;
 use crate::step;
-use crate::store::StoreError;
 use crate::target::{Caller, Subdomain, WebsiteId};
 
 /// Why nobody was authenticated.

@@ -23,16 +23,16 @@ use tokio_util::task::TaskTracker;
 pub use self::answer::Answer;
 use self::crowds::Crowds;
 use self::repeats::Repeats;
+use crate::commit::{CommitError, Committer};
 use crate::config::Config;
+use crate::domain::Conflict;
+use crate::domain::decision::Decision;
 use crate::error::Refused;
 use crate::guest::{GuestError, Sandbox};
 use crate::parts::{Part, Parts};
 pub use crate::platform::Platform;
 pub use crate::request::{DocumentRequest, IdempotencyKey, PhotoRequest, Request};
 use crate::step::{self, Step};
-use crate::store::Conflict;
-use crate::store::commit::{CommitError, Committer};
-use crate::store::decision::Decision;
 use crate::target::Kind;
 
 /// How often a request is decided again because its object changed meanwhile, or a repeat of it was
@@ -58,9 +58,9 @@ impl Atropos {
     /// The engine cannot be set up on this machine, or the built-in plugin does not load.
     pub fn start(platform: Platform, config: &Config) -> Result<Self, GuestError> {
         let sandbox = Sandbox::start(&platform, config)?;
-        let (objects, blobs) = (platform.objects.clone(), platform.blobs.clone());
+        let (rows, blobs) = (platform.rows.clone(), platform.blobs.clone());
         let (parts, budget) = (sandbox.parts(), config.budget);
-        let committer = Committer::start(parts, objects, blobs, &config.erase, budget);
+        let committer = Committer::start(parts, rows, blobs, &config.erase, budget);
         Ok(Self::over(committer, sandbox, platform, config))
     }
 
@@ -71,9 +71,9 @@ impl Atropos {
     /// As of [`Atropos::start`].
     pub fn start_beside(platform: Platform, config: &Config) -> Result<Self, GuestError> {
         let sandbox = Sandbox::start_for_few(&platform, config)?;
-        let (objects, blobs) = (platform.objects.clone(), platform.blobs.clone());
+        let (rows, blobs) = (platform.rows.clone(), platform.blobs.clone());
         let (parts, budget) = (sandbox.parts(), config.budget);
-        let committer = Committer::start_beside(parts, objects, blobs, &config.erase, budget);
+        let committer = Committer::start_beside(parts, rows, blobs, &config.erase, budget);
         Ok(Self::over(committer, sandbox, platform, config))
     }
 

@@ -6,7 +6,8 @@
 //! # Features
 //! - `guests`, a default one: the plugin and the policies that come with Atropos, built from `guest/` for
 //!   the target `wasm32-unknown-unknown`. Without it, every delete is refused until the platform's
-//!   [`Chains`](store::Chains) names a plugin, and a policy for its tenants.
+//!   [`Chains`](ports::Chains) names a plugin, and a policy for its tenants.
+//! - `conformance`, for the tests of an embedder: the suite that tries an implementation of the [`ports`].
 //! - `failpoints`, for tests alone: named steps of the flow fail, hang or end the process.
 //! - `native-gate`, for `tests/bench` alone: native code stands in for the guests.
 //!
@@ -20,7 +21,10 @@
 //! | [`guest`] | engine, compiler, images, limits, breakers, plugin, gate, policy: all that touches wasmtime |
 //! | [`platform`] | what an embedder brings |
 //! | [`auth`] | who is asking |
-//! | [`store`] | what is asked of rows and bytes, and the commit that makes both go |
+//! | `conformance` | what any implementation of the ports must do, tried by one call |
+//! | [`commit`] | rows and bytes made to go together, in groups; recovery, and the doctor |
+//! | [`ports`] | what is asked of rows and bytes, one small trait a need |
+//! | [`domain`] | the nouns of the storage, and the rules about them |
 //! | [`config`] | what is set, with its defaults |
 //! | [`request`], [`error`] | what is asked, and the closed list of outcomes |
 //! | [`naming`] | who can own an object, and what its id can be |
@@ -44,7 +48,18 @@ mod memory;
 
 pub mod auth;
 pub mod background;
+pub mod commit;
 pub mod config;
+#[cfg(feature = "conformance")]
+#[allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a behaviour fails by panicking, and the suite tells"
+)]
+pub mod conformance;
+pub mod domain;
 pub mod erase;
 pub mod error;
 pub mod fair_cache;
@@ -53,10 +68,10 @@ pub mod guest;
 pub mod naming;
 pub mod parts;
 pub mod platform;
+pub mod ports;
 pub mod private;
 pub mod replay;
 pub mod request;
 pub mod step;
-pub mod store;
 pub mod target;
 pub mod text;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::auth::Authority;
-use crate::store::{Blobs, Chains, Objects, Shadows};
+use crate::ports::{Blobs, Chains, Rows, Shadows};
 
 /// What a platform brings: who may ask, what there is, who judges, and the bytes.
 #[derive(Clone)]
@@ -11,7 +11,7 @@ pub struct Platform {
     /// Credentials → caller.
     pub authority: Arc<dyn Authority>,
     /// The rows.
-    pub objects: Arc<dyn Objects>,
+    pub rows: Arc<dyn Rows>,
     /// The policies of each tenant.
     pub chains: Arc<dyn Chains>,
     /// The bytes.
@@ -20,12 +20,12 @@ pub struct Platform {
     pub shadows: Option<Arc<dyn Shadows>>,
 }
 
-/// One thing that is all four, and has no shadows.
-impl<T: Authority + Objects + Chains + Blobs> From<Arc<T>> for Platform {
+/// One thing that is all of it, and has no shadows.
+impl<T: Authority + Rows + Chains + Blobs> From<Arc<T>> for Platform {
     fn from(all: Arc<T>) -> Self {
         Self {
             authority: all.clone(),
-            objects: all.clone(),
+            rows: all.clone(),
             chains: all.clone(),
             blobs: all,
             shadows: None,

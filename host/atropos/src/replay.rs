@@ -17,10 +17,11 @@ use std::sync::Arc;
 pub use self::compare::{Candidate, Compared, Group};
 pub use self::reproduce::{Difference, Reproduced};
 use crate::config::GuestLimits;
+use crate::domain::decision::Decision;
+use crate::domain::{Order, Stretch, Wanted};
 use crate::error::FaultKind;
 use crate::guest::Sandbox;
-use crate::store::decision::Decision;
-use crate::store::{Catalogue, Order, StoreError, Stretch, Wanted};
+use crate::ports::{Catalogue, StoreError};
 use crate::target::{Digest, TenantId};
 
 /// How long a policy may take that is asked again, in milliseconds. Its fuel ends it first, the same on

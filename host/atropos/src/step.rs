@@ -6,7 +6,7 @@
 //! `rows.find=return(hang)` never comes back, `rows.find=return(kill)` ends the process as a power
 //! cut would, and `rows.find=2*off->1*return` lets two through and fails the third.
 //!
-//! **Invariant:** every method of `Objects`, `Chains`, `Blobs` and `Authority` passes a step in the
+//! **Invariant:** every method of [`Rows`](crate::ports::Rows), `Chains`, `Blobs` and `Authority` passes a step in the
 //! backends of this crate. Held by `tests/house.rs`.
 //! **Invariant:** whichever step fails, hangs or is cut short: what was acknowledged is gone, what was
 //! not is intact or on its way out, and a retry is told which. Held by `tests/steps.rs`.

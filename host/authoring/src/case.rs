@@ -20,8 +20,8 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use atropos::domain::decision::{Finding, Question};
 use atropos::error::FaultKind;
-use atropos::store::decision::{Finding, Question};
 use serde::{Deserialize, Serialize};
 use toml::Spanned;
 

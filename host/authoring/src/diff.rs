@@ -1,7 +1,7 @@
 //! What was expected against what came, line by line.
 
+use atropos::domain::decision::{Finding, FindingOutcome};
 use atropos::guest::SettingsProblem;
-use atropos::store::decision::{Finding, FindingOutcome};
 use similar::{ChangeTag, TextDiff};
 
 use super::case::Problem;

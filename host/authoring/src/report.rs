@@ -1,7 +1,7 @@
 //! What became of all cases together.
 
+use atropos::domain::PolicyLimits;
 use atropos::guest::Description;
-use atropos::store::PolicyLimits;
 use atropos::target::Digest;
 use serde::Serialize;
 

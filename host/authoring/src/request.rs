@@ -16,7 +16,7 @@
 //! | `object.labels` | `[]`; they are given to the policy sorted, each once |
 //! | `object.retain-until` | none |
 
-use atropos::store::decision::{DecisionCaller, Question};
+use atropos::domain::decision::{DecisionCaller, Question};
 use atropos::target::{CallerKind, Kind, Object, Permission, Subdomain, Target, TenantId};
 use serde::Deserialize;
 

@@ -1,8 +1,8 @@
 //! One case, tried: the policy is asked, and its answer held against what was expected.
 
 use atropos::config::GuestLimits;
+use atropos::domain::decision::Finding;
 use atropos::guest::{GuestError, Judge, Run, SettingsProblem};
-use atropos::store::decision::Finding;
 use atropos::text::escape;
 use serde::Serialize;
 

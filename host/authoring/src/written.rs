@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use atropos::store::decision::{Finding, FindingOutcome};
+use atropos::domain::decision::{Finding, FindingOutcome};
 use atropos::text::escape;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{self, Deserialize, Deserializer, MapAccess, Visitor};

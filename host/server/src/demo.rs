@@ -7,8 +7,9 @@ mod draw;
 
 use std::fmt::Write as _;
 
-use atropos::store::tenants::NewCredential;
-use atropos::store::{Page, StoreError};
+use atropos::domain::Page;
+use atropos::domain::tenants::NewCredential;
+use atropos::ports::StoreError;
 use atropos::target::{Kind, Permission, Subdomain, Tenant, TenantId, WebsiteId};
 use atropos_service::auth::Issued;
 use atropos_service::service::Service;

@@ -25,6 +25,7 @@ mod operations;
 mod page;
 mod photos;
 mod problem;
+mod range;
 mod repeat;
 mod route;
 mod routes;

@@ -7,8 +7,8 @@ use std::fmt::{self, Display, Formatter};
 use std::num::NonZero;
 use std::thread::available_parallelism;
 
+use atropos::commit::PLACE_BYTES;
 use atropos::guest::{FIBER_STACK_BYTES, SHADOW_BYTES};
-use atropos::store::commit::PLACE_BYTES;
 use atropos_service::config::Config;
 use atropos_service::upload::{HELD_BYTES, decoders, picture};
 use atropos_stores::sqlite::MEMORY_BYTES as DATABASE_BYTES;

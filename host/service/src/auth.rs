@@ -13,9 +13,9 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 pub use atropos::auth::{AuthError, Authority};
+use atropos::domain::tenants::NewCredential;
+use atropos::ports::{StoreError, Tenants};
 use atropos::step::{self, Step};
-use atropos::store::tenants::NewCredential;
-use atropos::store::{StoreError, Tenants};
 use atropos::target::{Caller, Digest, Subdomain, WebsiteId, now_ms};
 use uuid::Uuid;
 
@@ -88,7 +88,7 @@ impl Credentials {
     /// Something if this is the digest of the client's secret.
     async fn proof(&self, client: &str, given: Digest) -> Result<Option<()>, StoreError> {
         use subtle::ConstantTimeEq as _;
-        let stored = self.tenants.client_secret(client).await?;
+        let stored = self.tenants.client_secret(client, now_ms()).await?;
         // An unknown client is compared with something that no secret hashes to by accident.
         let stored = stored.unwrap_or(Digest([0; 32]));
         Ok(bool::from(stored.0.ct_eq(&given.0)).then_some(()))

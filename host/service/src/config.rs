@@ -21,6 +21,8 @@ pub struct Config {
     pub listen: SocketAddr,
     /// Where database and bytes live.
     pub data_dir: PathBuf,
+    /// What keeps rows and bytes.
+    pub storage: Storage,
     /// Logs.
     pub log: Log,
     /// The HTTP surface.
@@ -50,6 +52,7 @@ impl Default for Config {
         Self {
             listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
             data_dir: PathBuf::from("atropos-data"),
+            storage: Storage::default(),
             log: Log::default(),
             http: Http::default(),
             auth: Auth::default(),
@@ -63,6 +66,23 @@ impl Default for Config {
             upload: Upload::default(),
         }
     }
+}
+
+/// What keeps rows and bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Storage {
+    /// `embedded`.
+    pub backend: Backend,
+}
+
+/// A backend.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Backend {
+    /// SQLite and local files, in the data directory.
+    #[default]
+    Embedded,
 }
 
 /// How logs are written to stderr.

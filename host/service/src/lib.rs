@@ -7,6 +7,7 @@
 //! |---|---|
 //! | [`status`] | what an operator sees at a glance |
 //! | [`service`] | the parts of a running server: opened, warmed up, stopped |
+//! | [`storage`] | rows and bytes, as configured |
 //! | [`upload`] | making an object live |
 //! | [`auth`] | the server's own accounts |
 //! | [`config`] | what an operator sets, with its defaults |
@@ -19,4 +20,5 @@ pub mod config;
 pub mod log;
 pub mod service;
 pub mod status;
+pub mod storage;
 pub mod upload;

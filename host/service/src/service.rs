@@ -18,21 +18,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use atropos::commit::Committer;
+use atropos::domain::{ChainEntry, NewComponent, NewTenant};
 use atropos::erase::{Atropos, Platform};
 use atropos::guest::{ALLOW_ALL, GuestError};
 use atropos::parts::Parts;
-use atropos::store::commit::Committer;
-use atropos::store::doctor::Doctor;
-use atropos::store::tenants::NewTenant;
-use atropos::store::volume::Claims as _;
-use atropos::store::{
-    Blobs, Catalogue, ChainEntry, Chains, NewComponent, Objects, Policies, StoreError, Tenants,
-};
+use atropos::ports::{Bytes, Catalogue, Chains, Policies, StoreError, Tenants};
 use atropos::target::{Subdomain, Tenant, WebsiteId, now_ms};
-use atropos_stores::backup::{self, BackupError};
-use atropos_stores::local::{Local, place};
-use atropos_stores::private;
-use atropos_stores::sqlite::{self, Sqlite};
 
 pub use self::backlog::Backlogs;
 pub use self::descriptors::{Descriptor, Descriptors, NoneLeft};
@@ -42,6 +34,7 @@ use self::sweep::Sweep;
 use crate::auth::Credentials;
 use crate::config::Config;
 use crate::log;
+pub use crate::storage::{Embedded, Storage, StorageError};
 use crate::upload::Uploads;
 
 /// The parts of a running service. Cheap to clone.
@@ -79,7 +72,7 @@ pub struct DataDirectory {
     /// How much is to be removed.
     pub backlogs: Backlogs,
     /// The bytes.
-    pub blobs: Arc<dyn Blobs>,
+    pub bytes: Arc<dyn Bytes>,
     /// Making objects live.
     pub uploads: Uploads,
     /// Rows and bytes as they are.
@@ -95,101 +88,18 @@ impl Deref for Service {
     }
 }
 
-/// Rows and bytes of one data directory. Cheap to clone.
-#[derive(Clone)]
-pub struct Storage {
-    /// The rows.
-    pub rows: Arc<Sqlite>,
-    /// The bytes.
-    pub bytes: Local,
-}
-
 /// Why the service does not start.
 #[derive(Debug, thiserror::Error)]
 pub enum ServiceError {
-    /// The data directory cannot be made or read.
-    #[error("cannot use the data directory {path}")]
-    DataDir {
-        /// Which.
-        path: PathBuf,
-        /// Why.
-        source: std::io::Error,
-    },
-    /// It is a backup, or a restore into it was cut short.
+    /// There is no storage.
     #[error(transparent)]
-    Backup(#[from] BackupError),
-    /// The storage in it does not open.
-    #[error("cannot open the storage in {path}")]
-    Store {
-        /// Where.
-        path: PathBuf,
-        /// Why.
-        source: StoreError,
-    },
+    Storage(#[from] StorageError),
     /// The sandbox does not start.
     #[error("cannot start the sandbox")]
     Guest(#[from] GuestError),
     /// The machine has no threads for long lists.
     #[error("cannot start the threads for long lists")]
     Threads(#[source] std::io::Error),
-}
-
-impl Storage {
-    /// Opens the data directory, making it if need be. Its bytes must prove to be those that its rows
-    /// belong to, and its rows are made only where there are no bytes.
-    ///
-    /// # Errors
-    /// The storage does not open.
-    pub fn open(data_dir: &Path) -> Result<Self, ServiceError> {
-        Self::open_with(data_dir, |rows| Local::open(data_dir, rows))
-    }
-
-    /// The same without the proof, for those who only look: what needs the bytes is refused one by one.
-    ///
-    /// # Errors
-    /// The storage does not open.
-    pub fn unproved(data_dir: &Path) -> Result<Self, ServiceError> {
-        Self::open_with(data_dir, |rows| {
-            Ok(Local::unproved(data_dir, rows.volume()?))
-        })
-    }
-
-    fn open_with(
-        data_dir: &Path,
-        bytes: impl FnOnce(&Sqlite) -> Result<Local, StoreError>,
-    ) -> Result<Self, ServiceError> {
-        let unusable = |source| ServiceError::DataDir {
-            path: data_dir.to_owned(),
-            source,
-        };
-        place::make_folder(data_dir).map_err(unusable)?;
-        backup::must_be_usable(data_dir)?;
-        if data_dir.join(sqlite::FILE).exists() {
-            private::narrow(data_dir).map_err(unusable)?.tell(data_dir);
-        }
-        let open = || {
-            if !Sqlite::exists(data_dir)? && place::has_bytes(data_dir)? {
-                return Err(StoreError::NoDatabase);
-            }
-            let rows = Arc::new(Sqlite::open(data_dir)?);
-            let bytes = bytes(&rows)?;
-            Ok(Self { rows, bytes })
-        };
-        open().map_err(|source| ServiceError::Store {
-            path: data_dir.to_owned(),
-            source,
-        })
-    }
-
-    /// Who compares the two.
-    pub fn doctor(&self) -> Doctor {
-        Doctor {
-            ledger: self.rows.clone(),
-            inventory: Arc::new(self.bytes.clone()),
-            catalogue: self.rows.clone(),
-            quarantine: Arc::new(self.bytes.clone()),
-        }
-    }
 }
 
 /// Where compiled components are kept in a data directory.
@@ -203,9 +113,16 @@ impl DataDirectory {
     /// # Errors
     /// The storage does not open.
     pub fn open(config: Config) -> Result<Self, ServiceError> {
-        let storage = Storage::open(&config.data_dir)?;
-        let rows = Arc::clone(&storage.rows);
-        let blobs: Arc<dyn Blobs> = Arc::new(storage.bytes.clone());
+        let storage = Storage::open(&config)?;
+        Self::over(storage, config)
+    }
+
+    /// The same over a storage that is open. What else there is lies in the data directory.
+    ///
+    /// # Errors
+    /// The machine has no threads for long lists.
+    pub fn over(storage: Storage, config: Config) -> Result<Self, ServiceError> {
+        let (rows, bytes) = (Arc::clone(&storage.rows), Arc::clone(&storage.bytes));
         Ok(Self {
             credentials: Credentials::new(rows.clone(), &config.auth),
             tenants: rows.clone(),
@@ -214,9 +131,9 @@ impl DataDirectory {
             catalogue: rows.clone(),
             lists: Lists::new(rows.clone()).map_err(ServiceError::Threads)?,
             backlogs: Backlogs::new(rows.clone()),
-            uploads: Uploads::new(rows, Arc::clone(&blobs), &config.upload),
+            uploads: Uploads::new(rows, Arc::clone(&bytes), &config.upload),
             storage,
-            blobs,
+            bytes,
             config: Arc::new(config),
         })
     }
@@ -248,15 +165,14 @@ impl DataDirectory {
 
     /// Removes bytes that are due beside a server or without one, until it is stopped.
     pub fn start_removals(&self) -> Committer {
-        let rows = Arc::clone(&self.storage.rows);
-        let (blobs, config) = (Arc::clone(&self.blobs), &self.config);
-        let parts = Parts::default();
-        Committer::start_beside(&parts, rows, blobs, &config.erase, config.budget)
+        let (rows, bytes) = (self.storage.rows.clone(), self.bytes.clone());
+        let (parts, config) = (Parts::default(), &self.config);
+        Committer::start_beside(&parts, rows, bytes, &config.erase, config.budget)
     }
 
     /// Frees the files of all that was deleted.
     pub async fn close(&self) {
-        if let Err(error) = self.storage.rows.checkpoint().await {
+        if let Err(error) = self.storage.rows.purge().await {
             let error = &error as &dyn std::error::Error;
             // A server or verb beside this one reads; whoever is last makes up for it.
             tracing::info!(
@@ -274,7 +190,16 @@ impl Service {
     /// # Errors
     /// The storage does not open, or the sandbox does not start.
     pub fn open(config: Config) -> Result<Self, ServiceError> {
-        let mut service = Self::open_with(Atropos::start, config)?;
+        let storage = Storage::open(&config)?;
+        Self::over(storage, config)
+    }
+
+    /// The same over a storage that is open, such as one of a platform's own.
+    ///
+    /// # Errors
+    /// As of [`Service::open`].
+    pub fn over(storage: Storage, config: Config) -> Result<Self, ServiceError> {
+        let mut service = Self::start(Atropos::start, storage, config)?;
         if let Err(error) = service.storage.rows.begin_run() {
             // It protects a database that is put back by hand, and nothing else needs it.
             let error = &error as &dyn std::error::Error;
@@ -282,7 +207,7 @@ impl Service {
         }
         let period = Duration::from_millis(service.config.erase.quarantine_ms);
         let parts = service.atropos.parts();
-        service.sweep = Sweep::start(parts, service.storage.bytes.clone(), period);
+        service.sweep = Sweep::start(parts, service.bytes.clone(), period);
         Ok(service)
     }
 
@@ -291,26 +216,28 @@ impl Service {
     /// # Errors
     /// As of [`Service::open`].
     pub fn open_beside(config: Config) -> Result<Self, ServiceError> {
-        Self::open_with(Atropos::start_beside, config)
+        let storage = Storage::open(&config)?;
+        Self::start(Atropos::start_beside, storage, config)
     }
 
-    fn open_with(
+    fn start(
         start: fn(Platform, &atropos::config::Config) -> Result<Atropos, GuestError>,
+        storage: Storage,
         mut config: Config,
     ) -> Result<Self, ServiceError> {
         config.components.cache = Some(images(&config.data_dir));
-        let data = DataDirectory::open(config)?;
+        let data = DataDirectory::over(storage, config)?;
         let rows = &data.storage.rows;
         let platform = Platform {
             authority: Arc::new(data.credentials.clone()),
-            objects: rows.clone() as Arc<dyn Objects>,
+            rows: rows.clone(),
             chains: rows.clone(),
-            blobs: Arc::clone(&data.blobs),
+            blobs: data.bytes.clone(),
             shadows: Some(rows.clone()),
         };
         let atropos = start(platform, &data.config.flow())?;
         let parts = atropos.parts();
-        parts.adopt(Arc::clone(rows.part()));
+        rows.part().into_iter().for_each(|part| parts.adopt(part));
         log::part().into_iter().for_each(|log| parts.adopt(log));
         Ok(Self {
             readiness: Readiness::new(data.storage.clone(), atropos.clone()),

@@ -17,13 +17,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use atropos::commit::shred::chain;
+use atropos::domain::ledger::{Room, Totals};
+use atropos::domain::removals::Backlog;
+use atropos::domain::removals::Overdue;
 use atropos::guest::Stock;
 use atropos::parts::{Fares, Part, Watched, Work, keep};
-use atropos::store::catalogue::Backlog;
-use atropos::store::ledger::{Overdue, Room, Totals};
-use atropos::store::quarantine::Quarantine as _;
-use atropos::store::shred::chain;
-use atropos::store::{Catalogue as _, Chains as _, Inventory as _, Ledger as _, StoreError};
+use atropos::ports::StoreError;
 use atropos::target::{Digest, Subdomain, now_ms};
 use serde::Serialize;
 use serde_json::Value;
@@ -33,7 +33,8 @@ use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::log;
-use crate::service::{Missing, Service, Storage};
+use crate::service::{Missing, Service};
+use crate::storage::Storage;
 
 /// The socket's name in the data directory.
 const SOCKET: &str = "status.sock";
@@ -92,7 +93,7 @@ impl Stored {
                 Err(_) => None,
             },
             room: match &proved {
-                Ok(()) => Some(storage.bytes.room().await?),
+                Ok(()) => storage.bytes.room().await?,
                 Err(_) => None,
             },
             volume: proved.err().map(|error| chain(&error)),

@@ -27,8 +27,10 @@ mod webp;
 
 use std::sync::Arc;
 
+use atropos::domain::{NewObject, Rendition, Stored};
+use atropos::ports::content::WHOLE;
+use atropos::ports::{Bytes, Catalogue, StoreError};
 use atropos::step::{self, Step};
-use atropos::store::{Blobs, Catalogue, NewObject, Rendition, StoreError, Stored};
 use atropos::target::{BlobKey, Kind, Object, Target, TenantId, now_ms};
 use decoders::{Decoders, Slot};
 pub use error::UploadError;
@@ -62,7 +64,7 @@ pub struct Uploads {
 
 struct Shared {
     catalogue: Arc<dyn Catalogue>,
-    blobs: Arc<dyn Blobs>,
+    bytes: Arc<dyn Bytes>,
     limits: config::Upload,
     places: Places,
     decoders: Decoders,
@@ -109,13 +111,13 @@ impl Uploads {
     /// Takes uploads within `limits`.
     pub fn new(
         catalogue: Arc<dyn Catalogue>,
-        blobs: Arc<dyn Blobs>,
+        bytes: Arc<dyn Bytes>,
         limits: &config::Upload,
     ) -> Self {
         Self {
             shared: Arc::new(Shared {
                 catalogue,
-                blobs,
+                bytes,
                 limits: limits.clone(),
                 places: Places::new(limits.max_under_way),
                 decoders: Decoders::new(),
@@ -193,7 +195,7 @@ impl Uploads {
         };
         self.reserve(&received.keys()).await?;
         let original = received.original;
-        match self.shared.blobs.put(original, &mut intake).await {
+        match self.shared.bytes.put(original, None, &mut intake).await {
             Ok(size) => received.size_bytes = size,
             Err(error) => {
                 // What broke off here shows in the storage as a failing read.
@@ -218,7 +220,7 @@ impl Uploads {
     /// reservation runs out.
     pub async fn discard(&self, received: Received) {
         if step::pass(Step::UploadDiscard).await.is_ok() {
-            self.shared.blobs.remove_all(&received.keys()).await;
+            self.shared.bytes.remove_all(&received.keys()).await;
         }
     }
 
@@ -259,7 +261,12 @@ impl Uploads {
             .map_err(UploadError::Overloaded)?;
         let (picture, slot) = self.decode(slot, received).await?;
         let mut smaller = picture.standard.as_slice();
-        let smaller_bytes = self.shared.blobs.put(standard, &mut smaller).await?;
+        let length = Some(smaller.len() as u64);
+        let smaller_bytes = self
+            .shared
+            .bytes
+            .put(standard, length, &mut smaller)
+            .await?;
         // Until here, so that as many smaller forms are in memory as there are slots.
         drop(slot);
         let renditions = vec![
@@ -284,7 +291,7 @@ impl Uploads {
         slot: Slot,
         received: &Received,
     ) -> Result<(Picture, Slot), UploadError> {
-        let file = self.shared.blobs.open(received.original).await?;
+        let file = self.shared.bytes.open(received.original, WHOLE).await?;
         let file = file.ok_or(StoreError::Missing { what: "upload" })?;
         let limits = self.shared.limits.clone();
         let mut bytes = Vec::with_capacity(received.size_bytes as usize);

@@ -32,8 +32,8 @@ mod verify;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
+use atropos::ports::StoreError;
 use atropos::step::sync_copy;
-use atropos::store::StoreError;
 use atropos::target::BlobKey;
 use serde::Serialize;
 

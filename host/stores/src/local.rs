@@ -21,14 +21,17 @@ mod walk;
 mod writes;
 
 use std::collections::HashSet;
-use std::io;
+use std::io::{self, Seek as _, SeekFrom};
+use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use atropos::domain::Removal;
+use atropos::domain::volume::VolumeId;
+use atropos::ports::KnownVolume;
+use atropos::ports::{BlobReader, Blobs, Content, Result, StoreError, Upkeep};
 use atropos::step::{self, Barrier, Step};
-use atropos::store::volume::{Claims, VolumeId};
-use atropos::store::{BlobReader, Blobs, Removal, Result, StoreError};
 use atropos::target::BlobKey;
 use cap_std::fs::Dir;
 pub use copy::Checksum;
@@ -38,17 +41,20 @@ use parking_lot::Mutex;
 use reader::Reader;
 use root::Root;
 use rustix::fs::{Access, AtFlags, accessat};
-use tokio::io::AsyncRead;
+use tokio::io::{AsyncRead, AsyncReadExt as _, Take};
 use tokio::task::spawn_blocking;
 use walk::{at, store_error};
 use writes::Writes;
 
 use super::private;
 
+/// Why a blob is not stored.
+const OTHER_LENGTH: &str = "the content has another length than was said";
+
 /// How many removals one thread does in a row; a longer list is spread over several.
 const REMOVALS: usize = 64;
 
-/// The embedded backend of [`atropos::store::Blobs`] and [`atropos::store::Inventory`]. Cheap to clone.
+/// The embedded [`atropos::ports::Bytes`]. Cheap to clone.
 #[derive(Clone)]
 pub struct Local {
     shared: Arc<Shared>,
@@ -68,7 +74,7 @@ impl Local {
     ///
     /// # Errors
     /// [`StoreError::WrongVolume`]; unwritable, or not a directory.
-    pub fn open(data_dir: &Path, rows: &dyn Claims) -> Result<Self> {
+    pub fn open(data_dir: &Path, rows: &dyn KnownVolume) -> Result<Self> {
         let id = place::bind(data_dir, rows)?;
         Ok(Self::unproved(data_dir, Some(id)))
     }
@@ -98,27 +104,6 @@ impl Local {
         }
     }
 
-    /// Looks whether the volume is in its place.
-    ///
-    /// # Errors
-    /// [`StoreError::WrongVolume`], or it cannot be looked at.
-    pub async fn prove(&self) -> Result<()> {
-        self.blocking(|shared| shared.root.proved().map(drop)).await
-    }
-
-    /// Looks whether files could be removed from the volume, which must be in its place.
-    ///
-    /// # Errors
-    /// As of [`Local::prove`], or [`StoreError::ReadOnly`].
-    pub async fn probe(&self) -> Result<()> {
-        let needed = Access::WRITE_OK | Access::EXEC_OK;
-        self.blocking(move |shared| {
-            let root = shared.root.proved()?;
-            Ok(accessat(&*root, ".", needed, AtFlags::empty())?)
-        })
-        .await
-    }
-
     /// Runs file work off the async threads.
     async fn blocking<T: Send + 'static>(
         &self,
@@ -133,11 +118,37 @@ impl Local {
 }
 
 #[async_trait]
-impl Blobs for Local {
-    async fn put(&self, key: BlobKey, content: &mut (dyn AsyncRead + Send + Unpin)) -> Result<u64> {
+impl Upkeep for Local {
+    /// Looks whether the volume is in its place.
+    async fn prove(&self) -> Result<()> {
+        self.blocking(|shared| shared.root.proved().map(drop)).await
+    }
+
+    /// Looks whether files could be removed from the volume, which must be in its place.
+    async fn probe(&self) -> Result<()> {
+        let needed = Access::WRITE_OK | Access::EXEC_OK;
+        self.blocking(move |shared| {
+            let root = shared.root.proved()?;
+            Ok(accessat(&*root, ".", needed, AtFlags::empty())?)
+        })
+        .await
+    }
+}
+
+#[async_trait]
+impl Content for Local {
+    async fn put(
+        &self,
+        key: BlobKey,
+        length: Option<u64>,
+        content: &mut (dyn AsyncRead + Send + Unpin),
+    ) -> Result<u64> {
         let file = self.blocking(move |shared| shared.create(key)).await?;
         let written = self.shared.writes.write(content, file).await;
         let (file, size) = written.map_err(store_error)?;
+        if length.is_some_and(|length| length != size) {
+            return Err(StoreError::Unavailable(OTHER_LENGTH.into()));
+        }
         step::pass(Step::PutSync).await?;
         self.blocking(move |_| Barrier::File.sync(&file)).await?;
         step::pass(Step::PutDirectory).await?;
@@ -147,15 +158,18 @@ impl Blobs for Local {
         Ok(size)
     }
 
-    async fn open(&self, key: BlobKey) -> Result<Option<BlobReader>> {
+    async fn open(&self, key: BlobKey, range: Range<u64>) -> Result<Option<BlobReader>> {
         step::pass(Step::BytesOpen).await?;
-        let opened = self.blocking(move |shared| shared.open(key)).await?;
+        let opened = self.blocking(move |shared| shared.open(key, range)).await?;
         Ok(opened.map(|(file, size)| BlobReader {
             size,
             content: Box::new(file),
         }))
     }
+}
 
+#[async_trait]
+impl Blobs for Local {
     async fn is_absent(&self, key: BlobKey) -> Result<bool> {
         step::pass(Step::BytesOpen).await?;
         self.blocking(move |shared| shared.is_absent(key)).await
@@ -221,8 +235,14 @@ impl Shared {
         Ok(file.into_std())
     }
 
-    fn open(&self, key: BlobKey) -> io::Result<Option<(Reader, u64)>> {
-        self.open_file(key)?.map(Reader::new).transpose()
+    fn open(&self, key: BlobKey, range: Range<u64>) -> io::Result<Option<(Take<Reader>, u64)>> {
+        let Some(mut file) = self.open_file(key)? else {
+            return Ok(None);
+        };
+        file.seek(SeekFrom::Start(range.start))?;
+        let (reader, size) = Reader::new(file)?;
+        let length = range.end.saturating_sub(range.start);
+        Ok(Some((reader.take(length), size)))
     }
 
     fn open_file(&self, key: BlobKey) -> io::Result<Option<std::fs::File>> {

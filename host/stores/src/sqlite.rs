@@ -9,21 +9,23 @@
 mod backlog;
 pub mod backup;
 mod budgets;
-mod catalogue;
 mod chains;
+mod changes;
+mod components;
+mod credentials;
 mod decisions;
 mod durability;
 mod error;
 mod files;
+mod history;
 mod ledger;
-mod lists;
+mod listing;
 mod objects;
 mod open;
 mod outcomes;
-mod policies;
-mod probe;
 mod readers;
-mod reports;
+mod removals;
+mod replays;
 mod revisions;
 mod rows;
 mod run;
@@ -35,6 +37,8 @@ mod tenants;
 mod tests;
 mod tokens;
 mod unreadable;
+mod upkeep;
+mod uploads;
 mod volume;
 mod work;
 mod writer;
@@ -42,7 +46,7 @@ mod writer;
 use std::path::Path;
 use std::sync::Arc;
 
-use atropos::store::{Result, StoreError};
+use atropos::ports::{Result, StoreError};
 use files::Files;
 use readers::Readers;
 #[cfg(test)]
@@ -58,8 +62,7 @@ pub const MEMORY_BYTES: u64 = 64 << 20;
 /// The file in the data directory; SQLite keeps `-wal` and `-shm` beside it.
 pub const FILE: &str = "atropos.db";
 
-/// The embedded backend of [`atropos::store::Objects`], [`atropos::store::Chains`], [`atropos::store::Catalogue`],
-/// [`atropos::store::Tenants`], [`atropos::store::Policies`] and [`atropos::store::Ledger`].
+/// The embedded [`atropos::ports::Database`].
 ///
 /// Several processes may have the same data directory open. Dropping it finishes the writes that
 /// are queued and waits for them.
@@ -95,14 +98,6 @@ impl Sqlite {
         })
     }
 
-    /// Marks the database as that of a new run. For the one server of a data directory.
-    ///
-    /// # Errors
-    /// It cannot be written. The marks that there were stay good.
-    pub fn begin_run(&self) -> Result<()> {
-        Ok(run::begin(self.files.path())?)
-    }
-
     /// Whether a data directory has a database. A file without a byte is what an attempt to look into
     /// a missing one leaves.
     ///
@@ -114,22 +109,5 @@ impl Sqlite {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(false),
             Err(error) => Err(StoreError::Unavailable(error.into())),
         }
-    }
-
-    /// Looks whether the files are those that were opened.
-    ///
-    /// # Errors
-    /// [`StoreError::WrongDatabase`], or they cannot be looked at.
-    pub fn prove(&self) -> Result<()> {
-        self.files.unchanged()
-    }
-
-    /// Frees the files of all that has been deleted so far.
-    ///
-    /// # Errors
-    /// [`atropos::store::StoreError::Unavailable`] if a reader of another process is in the way; it is then
-    /// tried again in the background.
-    pub async fn checkpoint(&self) -> Result<()> {
-        self.writer.checkpoint().await
     }
 }

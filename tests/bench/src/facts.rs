@@ -1,7 +1,7 @@
 //! One photo, and whether it is old enough to go: what every variant decides on.
 
 use anyhow::Result;
-use atropos::store::decision::{DecisionCaller, Question};
+use atropos::domain::decision::{DecisionCaller, Question};
 use atropos::target::{CallerKind, Kind, Object, Permission, Target, TenantId};
 use serde_json::json;
 

@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use atropos::erase::{PhotoRequest, Request};
-use atropos::store::catalogue::Change;
-use atropos::store::{NewObject, Page, Rendition};
+use atropos::domain::catalogue::Change;
+use atropos::domain::{NewObject, Page, Rendition};
 use atropos::target::{BlobKey, Kind, Object, Target, TenantId, now_ms};
 use atropos_service::service::Service;
 use tokio::runtime::Runtime;

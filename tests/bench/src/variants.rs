@@ -9,7 +9,7 @@ mod regorus;
 
 use std::path::Path;
 
-use ::atropos::store::decision::Question;
+use ::atropos::domain::decision::Question;
 use anyhow::{Context, Result, ensure};
 
 use crate::facts::Case;

@@ -15,8 +15,8 @@ use arbitrary::Arbitrary;
 use atropos::config::{Breaker, Config, GuestLimits};
 use atropos::erase::{Atropos, PhotoRequest, Request};
 use atropos::guest::{BUILT_IN_POLICIES, Report};
-use atropos::store::PolicyLimits;
-use atropos::store::decision::Verdict;
+use atropos::domain::PolicyLimits;
+use atropos::domain::decision::Verdict;
 use atropos::target::Digest;
 use libfuzzer_sys::fuzz_target;
 use platform::Memory;
@@ -150,7 +150,7 @@ fn keeps_to_the_floor(bytes: &[u8]) {
     assert_eq!((rows, blobs), if outcome.is_ok() { (0, 0) } else { (1, 1) });
     if outcome.is_ok() {
         let decisions = memory.decisions.lock();
-        let allows = |it: &atropos::store::decision::Decision| it.verdict == Verdict::Allowed;
+        let allows = |it: &atropos::domain::decision::Decision| it.verdict == Verdict::Allowed;
         assert!(decisions.iter().any(allows), "{decisions:?}");
     }
 }

@@ -1,5 +1,10 @@
-//! A platform with rows, bytes and accounts of its own, all in memory: the four traits that an
-//! embedder brings, and nothing else.
+//! A platform with rows, bytes and accounts of its own, all in memory: the traits that an embedder brings,
+//! and nothing else.
+//!
+//! What a real one adds: a transaction around all that [`Objects::erase`] writes for a group, which is
+//! durable before it returns; rows that survive a crash, the pending removals above all; and, if requests
+//! are to have keys or budgets are to be limited, the record of [`Outcomes`] and the counts of an
+//! [`Account`](atropos::domain::budget::Account), written in that transaction.
 
 #![allow(
     clippy::expect_used,
@@ -11,15 +16,15 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use atropos::auth::{AuthError, Authority};
+use atropos::domain::budget::{Account, Count};
+use atropos::domain::decide::{Decided, Held, decide};
+use atropos::domain::decision::Decision;
+use atropos::domain::{Chain, ChainEntry, Claim, Doomed, Erasure, Owner, Removal, Shred};
 use atropos::guest::built_in_policy;
-use atropos::store::decision::Decision;
-use atropos::store::{
-    Blobs, Chain, ChainEntry, Chains, Conflict, Doomed, EraseError, Erasure, Objects, Removal,
-    Result, Shred, StoreError,
-};
+use atropos::ports::{Blobs, Chains, Decisions, EraseError, Objects, Outcomes, Removals, Result};
 use atropos::target::{
-    BlobKey, Caller, CallerKind, Digest, Kind, Object, Permission, Subdomain, Target, Tenant,
-    TenantId, WebsiteId,
+    BlobKey, Caller, CallerKind, Digest, Kind, Object, Permission, Scope, Subdomain, Target,
+    Tenant, TenantId, WebsiteId, Window,
 };
 use parking_lot::Mutex;
 
@@ -35,7 +40,14 @@ pub(crate) struct Memory {
     pub(crate) chain: Mutex<Chain>,
     pub(crate) components: Mutex<HashMap<Digest, Vec<u8>>>,
     pub(crate) plugin: Mutex<Option<Digest>>,
-    shreds: Mutex<HashMap<BlobKey, Shred>>,
+    pending: Mutex<HashMap<BlobKey, (Shred, Option<Lease>)>>,
+    spent: Mutex<HashMap<(Scope, String, Window), Count>>,
+}
+
+/// Who works on a pending removal, and until when.
+struct Lease {
+    owner: Owner,
+    until_ms: u64,
 }
 
 impl Memory {
@@ -106,62 +118,135 @@ impl Authority for Memory {
 #[async_trait]
 impl Objects for Memory {
     async fn find(&self, target: &Target) -> Result<Option<Object>> {
-        let rows = self.rows.lock();
-        Ok(rows.get(target).map(|(object, _)| object.clone()))
+        Ok(self.live(target))
     }
 
     async fn erase(&self, group: &[Erasure]) -> Result<Vec<Result<Doomed, EraseError>>> {
-        let (mut rows, mut shreds) = (self.rows.lock(), self.shreds.lock());
+        // One lock for all of it stands for a transaction.
+        let mut spent = self.spent.lock();
         let mut erase = |erasure: &Erasure| {
-            // Nothing is counted here, so nothing may be limited.
-            if !erasure.budget.is_unlimited() {
-                return Err(StoreError::Missing { what: "budget" }.into());
+            let target = erasure.decision.target();
+            let counted = |scope, window| {
+                let counted = spent.get(&(scope, counted_for(erasure, scope), window));
+                Ok::<_, EraseError>(counted.copied())
+            };
+            let held = Held {
+                object: self.live(target),
+                // No outcome is kept here, so that no request has a key.
+                first: None,
+                account: Account::at(erasure.at_ms, &erasure.budget, &[], counted)?,
+            };
+            let (outcome, counts) = match decide(erasure, &held) {
+                Decided::Erase { counts } => (Ok(self.take(erasure)), counts),
+                Decided::Refuse {
+                    conflict, counts, ..
+                } => (Err(conflict.into()), counts),
+            };
+            for (scope, window, count) in counts {
+                spent.insert((scope, counted_for(erasure, scope), window), count);
             }
-            let judged = &erasure.decision.object;
-            let now = rows.get(&judged.target).map(|(object, _)| object);
-            if let Some(conflict) = Conflict::between(judged, now, erasure.at_ms) {
-                return Err(conflict.into());
-            }
-            let (_, blobs) = rows.remove(&judged.target).ok_or(Conflict::Gone)?;
-            let until_ms = erasure.lease_until_ms;
-            shreds.extend(blobs.iter().map(|key| (*key, Shred::new(*key, until_ms))));
-            self.decisions.lock().push(erasure.decision.clone());
-            Ok(Doomed { blobs })
+            outcome
         };
         Ok(group.iter().map(&mut erase).collect())
     }
+}
 
+impl Memory {
+    /// The live object of this name.
+    fn live(&self, target: &Target) -> Option<Object> {
+        let rows = self.rows.lock();
+        rows.get(target).map(|(object, _)| object.clone())
+    }
+
+    /// Takes the row away, and leaves a pending removal for each of its blobs, and the decision.
+    fn take(&self, erasure: &Erasure) -> Doomed {
+        let row = self.rows.lock().remove(erasure.decision.target());
+        let blobs = row.map_or_else(Vec::new, |(_, blobs)| blobs);
+        let mut pending = self.pending.lock();
+        for key in &blobs {
+            let shred = Shred::new(*key, erasure.lease_until_ms);
+            pending.insert(*key, (shred, None));
+        }
+        self.decisions.lock().push(erasure.decision.clone());
+        Doomed { blobs }
+    }
+}
+
+/// Whose deletes are counted together: those of one caller, or all of the one tenant.
+fn counted_for(erasure: &Erasure, scope: Scope) -> String {
+    match scope {
+        Scope::Tenant => String::new(),
+        Scope::Caller => erasure.decision.caller.id.clone(),
+    }
+}
+
+#[async_trait]
+impl Decisions for Memory {
     async fn record(&self, decisions: &[Decision]) -> Result<Vec<Result<()>>> {
         self.decisions.lock().extend_from_slice(decisions);
         Ok(decisions.iter().map(|_| Ok(())).collect())
     }
+}
 
-    async fn shreds(&self, by_ms: u64, limit: usize) -> Result<Vec<Shred>> {
-        let shreds = self.shreds.lock();
-        let due = shreds.values().filter(|shred| shred.not_before_ms <= by_ms);
-        Ok(due.copied().take(limit).collect())
+/// Requests that have a key are refused here.
+impl Outcomes for Memory {}
+
+#[async_trait]
+impl Removals for Memory {
+    async fn claim(&self, claim: &Claim) -> Result<Vec<Shred>> {
+        let mut pending = self.pending.lock();
+        let by_ms = claim.by_ms;
+        let free = |(shred, lease): &&mut (Shred, Option<Lease>)| {
+            let is_leased = lease.as_ref().is_some_and(|lease| lease.until_ms > by_ms);
+            shred.not_before_ms <= by_ms && !is_leased
+        };
+        let mut claimed: Vec<_> = pending.values_mut().filter(free).collect();
+        claimed.sort_by_key(|(shred, _)| shred.not_before_ms);
+        claimed.truncate(claim.limit);
+        let lease = |(shred, lease): &mut (Shred, Option<Lease>)| {
+            *lease = Some(Lease {
+                owner: claim.owner,
+                until_ms: claim.until_ms,
+            });
+            *shred
+        };
+        Ok(claimed.into_iter().map(lease).collect())
     }
 
     async fn hasten(&self, erased_ms: u64, _reserved_ms: u64) -> Result<()> {
-        for shred in self.shreds.lock().values_mut() {
+        for (shred, lease) in self.pending.lock().values_mut() {
             shred.not_before_ms = shred.not_before_ms.min(erased_ms);
+            if let Some(lease) = lease {
+                lease.until_ms = lease.until_ms.min(erased_ms);
+            }
         }
         Ok(())
     }
 
     async fn shredded(&self, removed: &[(BlobKey, Removal)]) -> Result<Vec<Result<()>>> {
-        let mut shreds = self.shreds.lock();
+        let mut pending = self.pending.lock();
         let strike_off = |(key, _): &(BlobKey, Removal)| {
-            shreds.remove(key);
+            pending.remove(key);
             Ok(())
         };
         Ok(removed.iter().map(strike_off).collect())
     }
 
-    async fn postpone(&self, key: BlobKey, not_before_ms: u64, _error: &str) -> Result<()> {
-        if let Some(shred) = self.shreds.lock().get_mut(&key) {
+    async fn postpone(
+        &self,
+        owner: Owner,
+        key: BlobKey,
+        not_before_ms: u64,
+        _error: &str,
+    ) -> Result<()> {
+        let mut pending = self.pending.lock();
+        let own = |(_, lease): &&mut (Shred, Option<Lease>)| {
+            lease.as_ref().is_none_or(|lease| lease.owner == owner)
+        };
+        if let Some((shred, lease)) = pending.get_mut(&key).filter(own) {
             shred.not_before_ms = not_before_ms;
             shred.attempts += 1;
+            *lease = None;
         }
         Ok(())
     }
@@ -169,8 +254,9 @@ impl Objects for Memory {
 
 #[async_trait]
 impl Chains for Memory {
-    async fn chain(&self, _: TenantId) -> Result<Option<Arc<Chain>>> {
-        Ok(Some(Arc::new(self.chain.lock().clone())))
+    async fn chain(&self, tenant: TenantId) -> Result<Option<Arc<Chain>>> {
+        let chain = (tenant == TENANT).then(|| self.chain.lock().clone());
+        Ok(chain.map(Arc::new))
     }
 
     async fn component(&self, digest: Digest) -> Result<Option<Vec<u8>>> {

@@ -11,11 +11,12 @@ use std::time::Duration;
 
 use super::answer::Answer;
 use crate::config;
+use crate::domain::{First, Once, Retention};
 use crate::error::{Reason, Refused};
 use crate::guest::Served;
 use crate::platform::Platform;
+use crate::ports::{Blobs, Rows, StoreError};
 use crate::request::{IdempotencyKey, Request};
-use crate::store::{Blobs, First, Objects, Once, Retention, StoreError};
 use crate::target::{BlobKey, now_ms};
 
 /// The first pause between two looks for bytes that are about to go; each is twice as long as the one
@@ -26,7 +27,7 @@ const FIRST_PAUSE: Duration = Duration::from_millis(10);
 const LOOKS: u32 = 9;
 
 pub(super) struct Repeats {
-    objects: Arc<dyn Objects>,
+    rows: Arc<dyn Rows>,
     blobs: Arc<dyn Blobs>,
     retention: Retention,
 }
@@ -34,7 +35,7 @@ pub(super) struct Repeats {
 impl Repeats {
     pub(super) fn new(platform: Platform, config: &config::Erase) -> Self {
         Self {
-            objects: platform.objects,
+            rows: platform.rows,
             blobs: platform.blobs,
             retention: Retention {
                 for_ms: config.idempotency_ms,
@@ -58,7 +59,7 @@ impl Repeats {
 
     /// The answer to a repeat.
     pub(super) async fn first(&self, once: Option<&Once>) -> Option<Answer> {
-        match self.objects.first(once?).await {
+        match self.rows.first(once?).await {
             Ok(first) => Some(self.tell(first?).await),
             Err(error) => Some(unavailable(&error)),
         }
@@ -70,7 +71,7 @@ impl Repeats {
         let Some(once) = once.filter(|_| refused.is_final()) else {
             return Answer::new(Err(refused));
         };
-        match self.objects.keep(once, &refused).await {
+        match self.rows.keep(once, &refused).await {
             Ok(First::Refused(kept)) if kept == refused => Answer::new(Err(refused)),
             Ok(first) => self.tell(first).await,
             Err(error) => unavailable(&error),
@@ -154,8 +155,8 @@ mod tests {
     use async_trait::async_trait;
 
     use super::*;
+    use crate::domain::Removal;
     use crate::memory::Memory;
-    use crate::store::Removal;
 
     /// Bytes of a platform whose uploads and downloads go another way, and that may be able to tell
     /// what is gone.
@@ -188,7 +189,7 @@ mod tests {
         ];
         for (tells, outcome) in table {
             let repeats = Repeats {
-                objects: Arc::new(Memory::default()),
+                rows: Arc::new(Memory::default()),
                 blobs: Arc::new(Elsewhere { tells }),
                 retention: Retention {
                     for_ms: 1,

@@ -32,7 +32,7 @@ use super::policy::Policy;
 use super::serve::Plugin;
 use super::{built_in, engine};
 use crate::config::Config;
-use crate::store::{Chains, StoreError};
+use crate::ports::{Chains, StoreError};
 use crate::target::Digest;
 
 /// How many components are remembered that failed lately.

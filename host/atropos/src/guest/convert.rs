@@ -3,9 +3,9 @@
 use super::bindings::plugin::atropos::deletion::types as deletion;
 use super::bindings::plugin::exports::atropos::deletion::deletion as export;
 use super::bindings::types as wit;
+use crate::domain::decision::{Finding, FindingOutcome};
 use crate::error::Reason;
 use crate::request::{DocumentRequest, PhotoRequest};
-use crate::store::decision::{Finding, FindingOutcome};
 use crate::target::{Caller, CallerKind, Kind, Object, Permission};
 
 pub(super) fn object(object: &Object) -> wit::ObjectFacts {

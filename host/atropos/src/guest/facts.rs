@@ -5,7 +5,7 @@ use wasmtime::component::{ComponentType, Lower};
 
 use super::bindings::types as wit;
 use super::convert;
-use crate::store::decision::{Decision, DecisionCaller, Question};
+use crate::domain::decision::{Decision, DecisionCaller, Question};
 use crate::target::{Object, Subdomain};
 
 /// The contract's `request`. Held against its types when a policy is loaded.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::MAX_SETTINGS_BYTES;
 use crate::error::FaultKind;
-use crate::store::StoreError;
+use crate::ports::StoreError;
 use crate::text;
 
 /// What the runtime or the machine said, for as many as want to know.

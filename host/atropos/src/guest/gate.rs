@@ -22,12 +22,13 @@ use super::trial::Trial;
 use super::verdict::verdict;
 use super::{GuestError, fault};
 use crate::config::{Allowance, Config, GuestLimits};
+use crate::domain::decision::{Decision, DecisionCaller, PolicyReview, Verdict};
+use crate::domain::{Chain, ChainEntry};
 use crate::error::FaultKind;
 use crate::parts::Parts;
 use crate::platform::Platform;
+use crate::ports::Chains;
 use crate::step::{self, Step};
-use crate::store::decision::{Decision, DecisionCaller, PolicyReview, Verdict};
-use crate::store::{Chain, ChainEntry, Chains};
 use crate::target::{Caller, Object, TenantId};
 
 /// Asks policies.

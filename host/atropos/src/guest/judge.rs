@@ -8,9 +8,10 @@ use super::policy::{Policy, Run};
 use super::verdict::verdict;
 use super::{Description, GuestError, Sandbox, SettingsProblem};
 use crate::config::GuestLimits;
+use crate::domain::ChainEntry;
+use crate::domain::decision::{PolicyReview, Question, Verdict};
 use crate::error::FaultKind;
-use crate::store::decision::{PolicyReview, Question, Verdict};
-use crate::store::{ChainEntry, StoreError};
+use crate::ports::StoreError;
 use crate::target::Digest;
 
 /// A policy that is compiled and can be asked. Cheap to clone; each call has a fresh instance.

@@ -15,8 +15,8 @@ use super::limits::{Away, Contradiction, Meter, Oversized, PolicyTime};
 use super::permit::Permit;
 use super::review::{Judged, Review, StoreUnavailable, Undecided};
 use crate::auth::{AuthError, Authority};
-use crate::store::Objects;
-use crate::store::decision::{Decision, FindingOutcome, Verdict};
+use crate::domain::decision::{Decision, FindingOutcome, Verdict};
+use crate::ports::Objects;
 use crate::target::{Caller, Kind, Object, Permission, Target, WebsiteId};
 
 const MAX_CREDENTIAL_BYTES: usize = 4096;

@@ -18,8 +18,8 @@ use super::limits::{Meter, ticks};
 use super::world::{World, function};
 use super::{Description, GuestError, SettingsProblem, convert};
 use crate::config::GuestLimits;
+use crate::domain::decision::{Finding, FindingOutcome};
 use crate::error::FaultKind;
-use crate::store::decision::{Finding, FindingOutcome};
 use crate::text;
 
 const MAX_FINDINGS: usize = 64;

@@ -6,8 +6,8 @@ use async_trait::async_trait;
 
 use super::GuestError;
 use super::limits::PolicyTime;
-use crate::store::StoreError;
-use crate::store::decision::Decision;
+use crate::domain::decision::Decision;
+use crate::ports::StoreError;
 use crate::target::{Caller, Object};
 
 /// Has policies judge.

@@ -19,11 +19,12 @@ use super::{
     Stock, built_in, fault, fit,
 };
 use crate::config::{Allowance, Config, GuestLimits};
+use crate::domain::PolicyLimits;
 use crate::error::{FaultKind, Refused};
 use crate::parts::Parts;
 use crate::platform::Platform;
+use crate::ports::{Chains, StoreError};
 use crate::request::Request;
-use crate::store::{Chains, PolicyLimits, StoreError};
 use crate::target::Digest;
 
 /// How long a request waits for the plugin to be loaded, which counts for none of its limits.
@@ -76,7 +77,7 @@ impl Sandbox {
         let gate = Gate::new(&components, platform, config, breakers.clone(), &parts)?;
         let powers = Powers {
             authority: Arc::clone(&platform.authority),
-            objects: Arc::clone(&platform.objects),
+            objects: platform.rows.clone(),
             gate: Arc::new(gate),
         };
         Ok(Self {

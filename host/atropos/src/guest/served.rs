@@ -1,7 +1,7 @@
 //! What became of one request.
 
+use crate::domain::decision::Decision;
 use crate::error::{FaultKind, Refused};
-use crate::store::decision::Decision;
 use crate::target::Caller;
 
 /// What a call into the plugin came to.

@@ -12,9 +12,9 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 use uuid::Uuid;
 
+use crate::domain::decision::{Decision, PolicyReview, Question, Verdict};
+use crate::domain::shadow::Shadow;
 use crate::fair_queue::{Place, Room};
-use crate::store::decision::{Decision, PolicyReview, Question, Verdict};
-use crate::store::shadow::Shadow;
 use crate::target::TenantId;
 
 /// How much all that waits may hold.
@@ -177,8 +177,8 @@ fn bytes(decision: &Decision, settled: Option<&(String, Vec<String>)>) -> usize 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::decision::DecisionCaller;
-    use crate::store::{ChainEntry, PolicyLimits};
+    use crate::domain::decision::DecisionCaller;
+    use crate::domain::{ChainEntry, PolicyLimits};
     use crate::target::{CallerKind, Kind, Object, Target};
 
     const BUSY: TenantId = TenantId(1);

@@ -22,9 +22,9 @@ use super::failure::{GuestError, source};
 use super::policy::{Policy, Run};
 use crate::background::{Background, Priority};
 use crate::config::{Config, GuestLimits};
+use crate::domain::decision::Question;
 use crate::error::FaultKind;
 use crate::fair_queue::{FairQueue, Full, Place, Room, Slot};
-use crate::store::decision::Question;
 use crate::target::TenantId;
 
 /// What a policy may consume before it counts as slow: a millisecond or less.

@@ -24,11 +24,12 @@ use super::policy::Answer;
 use super::shadow_queue::{Seen, ShadowQueue};
 use super::verdict::verdict;
 use crate::config::{Allowance, GuestLimits};
+use crate::domain::decision::{Decision, PolicyReview, Verdict};
+use crate::domain::shadow::{Flip, Observed, Shadow};
 use crate::error::FaultKind;
 use crate::fair_queue::{FairQueue, Room};
 use crate::parts::{Part, Parts, Watched, Work, keep};
-use crate::store::decision::{Decision, PolicyReview, Verdict};
-use crate::store::shadow::{Flip, Observed, Shadow, Shadows};
+use crate::ports::Shadows;
 use crate::target::{Digest, TenantId};
 
 /// How many policies of shadows run at once.

@@ -2,8 +2,8 @@
 
 use super::fault;
 use super::policy::Answer;
+use crate::domain::decision::{PolicyReview, Verdict};
 use crate::error::FaultKind;
-use crate::store::decision::{PolicyReview, Verdict};
 
 /// Writes down what a policy said, and tells what it comes to.
 pub(super) fn verdict(answer: Result<Answer, FaultKind>, review: &mut PolicyReview) -> Verdict {

@@ -8,10 +8,10 @@ use uuid::Uuid;
 
 use super::{DEADLINE_MS, Replay, ReplayError};
 use crate::config::GuestLimits;
+use crate::domain::decision::{Decision, Finding, FindingOutcome, PolicyReview, Verdict};
+use crate::domain::shadow::Flip;
+use crate::domain::{Chain, ChainEntry};
 use crate::guest::Judge;
-use crate::store::decision::{Decision, Finding, FindingOutcome, PolicyReview, Verdict};
-use crate::store::shadow::Flip;
-use crate::store::{Chain, ChainEntry};
 use crate::text;
 
 /// How many decisions are named of each group.

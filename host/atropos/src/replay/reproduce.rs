@@ -12,10 +12,10 @@ use uuid::Uuid;
 
 use super::{DEADLINE_MS, Replay, ReplayError};
 use crate::config::GuestLimits;
+use crate::domain::ChainEntry;
+use crate::domain::decision::{Decision, Finding, PolicyReview, Verdict};
 use crate::error::{Fault, Guest};
 use crate::guest::Judge;
-use crate::store::ChainEntry;
-use crate::store::decision::{Decision, Finding, PolicyReview, Verdict};
 use crate::target::Digest;
 
 /// Faults that say something about the moment, the machine, or what could be loaded: another run may

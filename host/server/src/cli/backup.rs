@@ -3,9 +3,9 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use atropos::store::StoreError;
+use atropos::ports::StoreError;
 use atropos_service::config::Config;
-use atropos_service::service::Storage;
+use atropos_service::service::Embedded;
 use atropos_stores::backup::{Limits, Manifest, take};
 use atropos_stores::sqlite;
 use clap::Args;
@@ -82,7 +82,7 @@ pub(crate) async fn run(typed: Backup, config: Config, json: bool) -> Result<(),
         });
     }
     private();
-    let storage = Storage::open(&config.data_dir)?;
+    let storage = Embedded::open(&config.data_dir)?;
     let folder = typed.folder.clone();
     let limits = Limits {
         longest_snapshot: Duration::from_millis(typed.longest_snapshot),

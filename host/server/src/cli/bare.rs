@@ -3,18 +3,17 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use atropos::domain::decision::Decision;
+use atropos::domain::{Chain, Claim, Doomed, Erasure, Owner, Removal, Shred};
 use atropos::erase::Platform;
 use atropos::guest::Sandbox;
-use atropos::store::decision::Decision;
-use atropos::store::{
-    BlobReader, Blobs, Chain, Chains, Doomed, EraseError, Erasure, Objects, Removal, Result, Shred,
-    StoreError,
+use atropos::ports::{
+    Blobs, Chains, Decisions, EraseError, Objects, Outcomes, Removals, Result, StoreError,
 };
 use atropos::target::{BlobKey, Caller, Digest, Object, Subdomain, Target, TenantId, WebsiteId};
 use atropos_service::auth::{AuthError, Authority};
 use atropos_service::config::Config;
 use atropos_service::service::{ServiceError, images};
-use tokio::io::AsyncRead;
 
 use super::Failure;
 
@@ -28,7 +27,7 @@ pub(crate) fn sandbox(config: &Config) -> Result<Sandbox, Failure> {
     let nothing = Arc::new(Nothing);
     let platform = Platform {
         authority: nothing.clone(),
-        objects: nothing.clone(),
+        rows: nothing.clone(),
         chains: nothing.clone(),
         blobs: nothing,
         shadows: None,
@@ -61,12 +60,20 @@ impl Objects for Nothing {
     async fn erase(&self, _: &[Erasure]) -> Result<Vec<Result<Doomed, EraseError>>> {
         Err(NO_STORAGE)
     }
+}
 
+#[async_trait]
+impl Decisions for Nothing {
     async fn record(&self, _: &[Decision]) -> Result<Vec<Result<()>>> {
         Err(NO_STORAGE)
     }
+}
 
-    async fn shreds(&self, _: u64, _: usize) -> Result<Vec<Shred>> {
+impl Outcomes for Nothing {}
+
+#[async_trait]
+impl Removals for Nothing {
+    async fn claim(&self, _: &Claim) -> Result<Vec<Shred>> {
         Ok(Vec::new())
     }
 
@@ -78,7 +85,7 @@ impl Objects for Nothing {
         Err(NO_STORAGE)
     }
 
-    async fn postpone(&self, _: BlobKey, _: u64, _: &str) -> Result<()> {
+    async fn postpone(&self, _: Owner, _: BlobKey, _: u64, _: &str) -> Result<()> {
         Err(NO_STORAGE)
     }
 }
@@ -100,14 +107,6 @@ impl Chains for Nothing {
 
 #[async_trait]
 impl Blobs for Nothing {
-    async fn put(&self, _: BlobKey, _: &mut (dyn AsyncRead + Send + Unpin)) -> Result<u64> {
-        Err(NO_STORAGE)
-    }
-
-    async fn open(&self, _: BlobKey) -> Result<Option<BlobReader>> {
-        Ok(None)
-    }
-
     async fn remove(&self, _: BlobKey) -> Result<Removal> {
         Err(NO_STORAGE)
     }

@@ -2,7 +2,8 @@
 
 use std::str::FromStr;
 
-use atropos::store::budget::{Limit, Spent};
+use atropos::config::Budget;
+use atropos::domain::budget::{self, Limit, Spent};
 use atropos::target::{Scope, Subdomain, Window, now_ms};
 use atropos_service::service::DataDirectory;
 use clap::Subcommand;
@@ -109,9 +110,7 @@ pub(crate) async fn run(verb: Verb, data: &DataDirectory) -> Result<Answer, Fail
             let tenant = tenant::named(data, &tenant).await?.id;
             let limits = data.tenants.limits(tenant).await?;
             let spent = data.tenants.spent(tenant, now_ms()).await?;
-            let configured = &data.config.budget;
-            let deletes = |scope, window| configured.deletes(scope, window);
-            Answer::table(&rows(deletes, &limits, &spent), COLUMNS)
+            Answer::table(&rows(&data.config.budget, &limits, &spent), COLUMNS)
         }
         Verb::Set {
             scope,
@@ -132,33 +131,30 @@ pub(crate) async fn run(verb: Verb, data: &DataDirectory) -> Result<Answer, Fail
 }
 
 /// What is limited, or was said to be unlimited for this tenant; what was counted, beside it.
-fn rows(configured: impl Fn(Scope, Window) -> u64, limits: &[Limit], spent: &[Spent]) -> Vec<Row> {
+fn rows(configured: &Budget, limits: &[Limit], spent: &[Spent]) -> Vec<Row> {
     let mut rows = Vec::new();
-    let budgets = Scope::ALL
-        .into_iter()
-        .flat_map(|scope| Window::ALL.map(|window| (scope, window)));
-    for (scope, window) in budgets {
-        let own = limits
-            .iter()
-            .find(|limit| (limit.scope, limit.window) == (scope, window))
-            .and_then(|limit| limit.deletes);
-        let limit = own.unwrap_or_else(|| configured(scope, window));
-        if own.is_none() && limit == 0 {
+    for budget in budget::in_force(configured, limits) {
+        if !budget.is_own && budget.deletes == 0 {
             continue;
         }
         let row = |one: Option<&Spent>| Row {
-            scope,
-            window,
+            scope: budget.scope,
+            window: budget.window,
             caller: one.and_then(|one| one.caller.clone()),
-            limit,
-            set_by: own.map_or("configuration", |_| "tenant"),
+            limit: budget.deletes,
+            set_by: if budget.is_own {
+                "tenant"
+            } else {
+                "configuration"
+            },
             deletes: one.map_or(0, |one| one.deletes),
             until_ms: one.map(|one| one.until_ms),
         };
-        let counted =
-            |one: &&Spent| one.window == window && one.caller.is_some() == (scope == Scope::Caller);
+        let is_of = |one: &&Spent| {
+            one.window == budget.window && one.caller.is_some() == (budget.scope == Scope::Caller)
+        };
         let before = rows.len();
-        rows.extend(spent.iter().filter(counted).map(|one| row(Some(one))));
+        rows.extend(spent.iter().filter(is_of).map(|one| row(Some(one))));
         if rows.len() == before {
             rows.push(row(None));
         }
@@ -202,8 +198,10 @@ mod tests {
             spent(Some("k2"), Window::Day),
             spent(None, Window::Week),
         ];
-        let configured = |_, window| u64::from(window == Window::Day) * 7;
-        let rows = rows(configured, &limits, &spent);
+        let mut configured = Budget::default();
+        configured.tenant.per_day = 7;
+        configured.caller.per_day = 7;
+        let rows = rows(&configured, &limits, &spent);
         let shown: Vec<_> = rows
             .iter()
             .map(|row| {

@@ -1,7 +1,7 @@
 //! API clients: what document callers authenticate with, and what they may do where.
 
-use atropos::store::ClientInfo;
-use atropos::store::tenants::NewCredential;
+use atropos::domain::ClientInfo;
+use atropos::domain::tenants::NewCredential;
 use atropos::target::{Permission, Subdomain};
 use atropos_service::auth::Issued;
 use atropos_service::service::DataDirectory;

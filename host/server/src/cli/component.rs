@@ -2,8 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use atropos::domain::{NewComponent, PolicyLimits};
 use atropos::guest::Report;
-use atropos::store::{NewComponent, PolicyLimits};
 use atropos::target::{Digest, now_ms};
 use atropos_authoring::component_of;
 use atropos_service::config::Config;

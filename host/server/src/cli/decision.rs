@@ -6,8 +6,8 @@ mod record;
 
 use std::path::PathBuf;
 
-use atropos::store::decision::{Decision, Verdict};
-use atropos::store::{Order, Stretch, Wanted};
+use atropos::domain::decision::{Decision, Verdict};
+use atropos::domain::{Order, Stretch, Wanted};
 use atropos::target::{Digest, Kind, Subdomain, Tenant};
 use atropos_service::service::DataDirectory;
 use clap::{Args, Subcommand};

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use atropos::store::doctor::{Doubt, Instead, Report, Treatment};
+use atropos::commit::doctor::{Doubt, Instead, Report, Treatment};
 use atropos_service::config::Config;
 use atropos_service::service::Storage;
 use clap::Args;
@@ -74,7 +74,7 @@ pub(crate) async fn run(typed: Doctor, config: Config, json: bool) -> Result<(),
     };
     let report = match typed.repair {
         // Where nothing is at work, nothing changes.
-        false => examine(&Storage::open(&config.data_dir)?, treatment).await?,
+        false => examine(&Storage::open(&config)?, treatment).await?,
         true => {
             with_directory(config, async |data| examine(&data.storage, treatment).await).await?
         }

@@ -14,15 +14,15 @@ use std::error::Error;
 use std::fmt::Write as _;
 use std::path::PathBuf;
 
+use atropos::domain::policies::Unrevised;
 use atropos::error::{Reason, Refused};
 use atropos::guest::GuestError;
+use atropos::ports::StoreError;
 use atropos::replay::ReplayError;
-use atropos::store::StoreError;
-use atropos::store::policies::Unrevised;
 use atropos::text::{escape, escape_json};
 use atropos_authoring::{BenchError, CaseError, ModuleError, ProjectError, RequestError};
 use atropos_service::config::ConfigError;
-use atropos_service::service::ServiceError;
+use atropos_service::service::{ServiceError, StorageError};
 use atropos_service::upload::UploadError;
 use atropos_stores::backup::BackupError;
 use serde::Serialize;
@@ -252,8 +252,12 @@ impl Failure {
                 Unrevised::OtherReport { .. } => (Exit::Refused, "other-report"),
             },
             Self::Store(source) => store_class(source),
-            Self::Service(ServiceError::Store { source, .. }) => store_class(source),
-            Self::Service(ServiceError::Backup(source)) => backup_class(source),
+            Self::Service(ServiceError::Storage(StorageError::Store { source, .. })) => {
+                store_class(source)
+            }
+            Self::Service(ServiceError::Storage(StorageError::Backup(source))) => {
+                backup_class(source)
+            }
             Self::Service(_) | Self::Demo(_) => (Exit::Unavailable, "unavailable"),
             Self::ServerRunning { .. } => (Exit::Unavailable, "server-running"),
             Self::Diverged { .. } => (Exit::Diverged, "diverged"),
@@ -442,6 +446,12 @@ fn store_class(error: &StoreError) -> (Exit, &'static str) {
     }
 }
 
+impl From<StorageError> for Failure {
+    fn from(error: StorageError) -> Self {
+        Self::Service(error.into())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use atropos::error::{Fault, FaultKind, Guest};
@@ -532,7 +542,7 @@ mod tests {
     #[test]
     fn a_storage_that_can_be_mended_tells_how() {
         let what = "database file".to_owned();
-        let failure = Failure::Service(ServiceError::Store {
+        let failure = Failure::from(StorageError::Store {
             path: "data".into(),
             source: StoreError::Corrupt { what },
         });

@@ -1,6 +1,6 @@
 //! What the policies of a tenant may consume, as it is typed.
 
-use atropos::store::PolicyLimits;
+use atropos::domain::PolicyLimits;
 use atropos_service::config::Config;
 use clap::Args;
 

@@ -2,8 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use atropos::store::catalogue::Change;
-use atropos::store::{ObjectPage, Page, Position, Rendition, Start, Stored};
+use atropos::domain::catalogue::Change;
+use atropos::domain::{ObjectPage, Page, Position, Rendition, Start, Stored};
 use atropos::target::{Kind, Malformed, Object, Subdomain, Target};
 use atropos_service::service::DataDirectory;
 use atropos_service::upload::NewUpload;

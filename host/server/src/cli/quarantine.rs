@@ -1,7 +1,6 @@
 //! The quarantine: files that the doctor found, and that nothing named.
 
-use atropos::store::Ledger as _;
-use atropos::store::quarantine::{Quarantine as _, Quarantined};
+use atropos::domain::quarantine::Quarantined;
 use atropos_service::config::Config;
 use atropos_service::service::Storage;
 use clap::Subcommand;
@@ -42,7 +41,7 @@ struct Line {
 
 pub(crate) async fn run(verb: Verb, config: Config) -> Result<Answer, Failure> {
     super::open::must_exist(&config.data_dir)?;
-    let storage = Storage::open(&config.data_dir)?;
+    let storage = Storage::open(&config)?;
     let mut files = storage.bytes.quarantined().await?;
     match verb {
         Verb::List => {

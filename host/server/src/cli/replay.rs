@@ -2,9 +2,9 @@
 
 use std::time::Instant;
 
+use atropos::domain::shadow::Flip;
+use atropos::domain::{Chain, Report, Wanted};
 use atropos::replay::{Candidate, Compared, Replay, Reproduced};
-use atropos::store::shadow::Flip;
-use atropos::store::{Chain, Report, Wanted};
 use atropos::target::{Subdomain, Tenant, now_ms};
 use atropos_service::config::Config;
 use atropos_service::service::Service;

@@ -1,9 +1,8 @@
 //! The status: a server's part, if one runs, and the storage's.
 
-use std::path::Path;
 use std::time::Duration;
 
-use atropos::store::shred::chain;
+use atropos::commit::shred::chain;
 use atropos::target::now_ms;
 use atropos::text::escape;
 use atropos_service::config::Config;
@@ -29,7 +28,7 @@ pub(crate) async fn run(config: Config) -> Result<Answer, Failure> {
         Some(live) => live,
         None => silent(&config)?,
     };
-    let stored = look(data_dir).await;
+    let stored = look(&config).await;
     // Without a server there would be nothing to show.
     let answers = server.get("address").is_some();
     let (stored, unreadable) = match (stored, answers) {
@@ -46,8 +45,8 @@ pub(crate) async fn run(config: Config) -> Result<Answer, Failure> {
     Answer::parts(&value, caption, "", COLUMNS)?.seen_as(&lines)
 }
 
-async fn look(data_dir: &Path) -> Result<Stored, Failure> {
-    Ok(Stored::look(&Storage::unproved(data_dir)?).await?)
+async fn look(config: &Config) -> Result<Stored, Failure> {
+    Ok(Stored::look(&Storage::unproved(config)?).await?)
 }
 
 /// A server that does not answer, or none.

@@ -1,7 +1,7 @@
 //! What can be typed as a value, and what it means.
 
+use atropos::domain::Page;
 use atropos::naming;
-use atropos::store::Page;
 use atropos::target::{Kind, Permission, Scope, now_ms};
 use atropos::text::is_plain;
 use atropos_authoring::Language;

@@ -1,8 +1,8 @@
 //! Which volume of bytes the database belongs to, shown and settled.
 
-use atropos::store::volume::Claims as _;
+use atropos::ports::KnownVolume as _;
 use atropos_service::config::Config;
-use atropos_service::service::Storage;
+use atropos_service::service::Embedded;
 use atropos_stores::local::place;
 use clap::{Args, Subcommand};
 use serde_json::json;
@@ -40,7 +40,7 @@ pub(crate) struct Adopt {
 pub(crate) async fn run(verb: Verb, config: Config) -> Result<Answer, Failure> {
     let data_dir = &config.data_dir;
     must_exist(data_dir)?;
-    let storage = Storage::unproved(data_dir)?;
+    let storage = Embedded::unproved(data_dir)?;
     match verb {
         Verb::Show => {
             let known = storage.rows.volume()?.map(|id| id.to_string());

@@ -4,17 +4,21 @@
 //! **Invariant:** what is erased meanwhile is sent no further: the connection ends before the length
 //! that was told has come.
 
-use atropos::store::Rendition;
+use atropos::domain::Rendition;
+use atropos::ports::content::WHOLE;
 use atropos_service::service::Service;
 use axum::body::Body;
-use axum::http::HeaderValue;
-use axum::http::header::{CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_TYPE};
+use axum::http::header::{
+    ACCEPT_RANGES, CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE,
+};
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::Response;
 use futures_util::StreamExt as _;
 use tokio_util::io::ReaderStream;
 
 use super::connections::Source;
 use super::failure::Failure;
+use super::range::{Part, content_range};
 
 const CHUNK_BYTES: usize = 64 << 10;
 
@@ -26,14 +30,21 @@ pub(super) enum Disposition<'a> {
     Attachment(&'a str),
 }
 
-/// Streams one rendition; `None` if its bytes are on their way out.
+/// Streams one rendition, or as much of it as `Range` asks for; `None` if its bytes are on their way out.
 pub(super) async fn send(
     service: &Service,
     rendition: &Rendition,
     disposition: Disposition<'_>,
+    request: &HeaderMap,
 ) -> Result<Option<Response>, Failure> {
     let descriptor = service.descriptors.take_for_file().await?;
-    let Some(blob) = service.blobs.open(rendition.key).await? else {
+    let part = Part::asked_for(request, rendition.size_bytes);
+    let range = match &part {
+        Part::Whole => WHOLE,
+        Part::Of(range) => range.clone(),
+        Part::Nothing => return Ok(Some(Part::unsatisfiable(rendition.size_bytes))),
+    };
+    let Some(blob) = service.bytes.open(rendition.key, range).await? else {
         return Ok(None);
     };
     let (source, owned) = Source::new(&service.catalogue, rendition.key);
@@ -45,13 +56,24 @@ pub(super) async fn send(
     let mut response = Response::new(body);
     response.extensions_mut().insert(source);
     let headers = response.headers_mut();
-    headers.insert(CONTENT_LENGTH, blob.size.into());
+    headers.insert(ACCEPT_RANGES, HeaderValue::from_static("bytes"));
+    let length = match part {
+        Part::Of(range) => {
+            headers.insert(CONTENT_RANGE, content_range(&range, blob.size));
+            range.end - range.start
+        }
+        _ => blob.size,
+    };
+    headers.insert(CONTENT_LENGTH, length.into());
     let media_type = HeaderValue::try_from(&rendition.media_type);
     let opaque = HeaderValue::from_static("application/octet-stream");
     headers.insert(CONTENT_TYPE, media_type.unwrap_or(opaque));
     let bare = HeaderValue::from_static("attachment");
     let disposition = HeaderValue::try_from(disposition.to_string());
     headers.insert(CONTENT_DISPOSITION, disposition.unwrap_or(bare));
+    if response.headers().contains_key(CONTENT_RANGE) {
+        *response.status_mut() = StatusCode::PARTIAL_CONTENT;
+    }
     Ok(Some(response))
 }
 

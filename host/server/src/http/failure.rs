@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use std::time::Duration;
 
 use atropos::error::{FaultKind, Reason, Refused};
-use atropos::store::StoreError;
+use atropos::ports::StoreError;
 use atropos::target::{Kind, now_ms};
 use atropos_service::auth::AuthError;
 use atropos_service::service::{ListError, NoneLeft};

@@ -1,6 +1,6 @@
 //! Which part of a list is asked for, and how points in time are told.
 
-use atropos::store::{ObjectPage, Page, Position, Start, Stored};
+use atropos::domain::{ObjectPage, Page, Position, Start, Stored};
 use atropos::target::Kind;
 use axum::http::header::{HeaderName, LINK};
 use axum::response::AppendHeaders;

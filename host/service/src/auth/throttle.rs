@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use atropos::auth::AuthError;
 use atropos::fair_cache::FairCache;
-use atropos::store::StoreError;
+use atropos::ports::StoreError;
 use atropos::target::{Digest, WebsiteId};
 
 use super::windows::{Guess, Windows};

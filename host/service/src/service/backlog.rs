@@ -5,8 +5,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use atropos::store::StoreError;
-use atropos::store::catalogue::{Backlog, Catalogue};
+use atropos::domain::removals::Backlog;
+use atropos::ports::Catalogue;
+use atropos::ports::StoreError;
 use atropos::target::now_ms;
 use tokio::sync::Mutex;
 use tokio::time::Instant;

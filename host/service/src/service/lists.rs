@@ -10,8 +10,9 @@ use std::sync::Arc;
 use std::thread::available_parallelism;
 
 use atropos::background::{Background, Priority};
+use atropos::domain::{Activity, ObjectPage, Page, Stored};
 use atropos::fair_queue::{FairQueue, Full, Room, Slot};
-use atropos::store::{Activity, Catalogue, ObjectPage, Page, StoreError, Stored};
+use atropos::ports::{Catalogue, StoreError};
 use atropos::target::{Caller, CallerKind, Kind, TenantId};
 use tokio::task::{JoinError, spawn_blocking};
 

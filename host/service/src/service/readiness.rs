@@ -15,14 +15,14 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use atropos::commit::shred::chain;
 use atropos::erase::Atropos;
 use atropos::parts::Part;
-use atropos::store::shred::chain;
 use serde::Serialize;
 use tokio::sync::Mutex;
 use tokio::time::{Instant, timeout};
 
-use super::Storage;
+use crate::storage::Storage;
 
 /// How long each of them may take.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -104,9 +104,8 @@ impl Readiness {
             asked("bytes", bytes.probe()),
             self.atropos.probe(PATIENCE),
         );
-        let database = rows
-            .prove()
-            .map_err(|error| Missing::new("database", &error));
+        let database = rows.prove().await;
+        let database = database.map_err(|error| Missing::new("database", &error));
         // What is wrong with the files says more than what that means for those who read and write.
         let (plugin, written) = match database {
             Ok(()) => (plugin, written),

@@ -4,9 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use atropos::parts::{Part, Parts, Watched, Work, keep};
-use atropos::store::quarantine::Quarantine as _;
+use atropos::ports::Quarantine;
 use atropos::target::now_ms;
-use atropos_stores::local::Local;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -16,7 +15,7 @@ const INTERVAL: Duration = Duration::from_secs(60);
 
 struct Looking {
     part: Arc<Watched>,
-    bytes: Local,
+    bytes: Arc<dyn Quarantine>,
     period: Duration,
     stopping: CancellationToken,
 }
@@ -55,7 +54,7 @@ pub(super) struct Sweep {
 
 impl Sweep {
     /// Looks now and then, four times within `period` or every minute.
-    pub(super) fn start(parts: &Parts, bytes: Local, period: Duration) -> Self {
+    pub(super) fn start(parts: &Parts, bytes: Arc<dyn Quarantine>, period: Duration) -> Self {
         let sweep = Self::default();
         let looking = Looking {
             part: parts.watch(Part::Quarantine),

@@ -1,7 +1,7 @@
 //! Why an upload is refused.
 
 use atropos::fair_queue::Full;
-use atropos::store::StoreError;
+use atropos::ports::StoreError;
 
 /// Why an upload is refused. Nothing of it remains.
 #[derive(Debug, thiserror::Error)]

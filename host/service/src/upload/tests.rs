@@ -5,7 +5,8 @@ use std::path::Path;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use atropos::store::{NewTenant, Objects as _, Tenants as _};
+use atropos::domain::NewTenant;
+use atropos::ports::Database;
 use atropos::target::WebsiteId;
 use atropos_stores::local::Local;
 use atropos_stores::sqlite::Sqlite;
@@ -15,7 +16,7 @@ use tokio::io::ReadBuf;
 use super::*;
 
 struct House {
-    rows: Arc<Sqlite>,
+    rows: Arc<dyn Database>,
     uploads: Uploads,
     tenant: TenantId,
     dir: tempfile::TempDir,
@@ -25,6 +26,8 @@ impl House {
     async fn new(limits: config::Upload) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let rows = Arc::new(Sqlite::open(dir.path()).unwrap());
+        let blobs = Arc::new(Local::open(dir.path(), &*rows).unwrap());
+        let rows: Arc<dyn Database> = rows;
         let tenant = rows.create_tenant(NewTenant {
             subdomain: "mytenant".parse().unwrap(),
             website_id: WebsiteId::new(7).unwrap(),
@@ -32,7 +35,6 @@ impl House {
             at_ms: 1,
             by: String::new(),
         });
-        let blobs = Arc::new(Local::open(dir.path(), &*rows).unwrap());
         Self {
             tenant: tenant.await.unwrap().id,
             uploads: Uploads::new(rows.clone(), blobs, &limits),
@@ -140,7 +142,7 @@ async fn a_photo_is_kept_whole_with_a_smaller_form() {
         .unwrap();
     assert_eq!(found.object, stored.object);
     assert_eq!(found.renditions, stored.renditions);
-    assert!(house.rows.shreds(u64::MAX, 10).await.unwrap().is_empty());
+    assert!(house.rows.backlog(u64::MAX, 10).await.unwrap().due == 0);
 }
 
 #[tokio::test]
@@ -298,7 +300,7 @@ async fn what_was_received_is_an_object_only_when_it_is_known_whose() {
     let new = house.upload(None, "cat.png");
     let stored = house.uploads.finish(new, received).await.unwrap();
     assert_eq!(stored.object.size_bytes, bytes.len() as u64);
-    assert!(house.rows.shreds(u64::MAX, 10).await.unwrap().is_empty());
+    assert!(house.rows.backlog(u64::MAX, 10).await.unwrap().due == 0);
 
     let received = house
         .uploads

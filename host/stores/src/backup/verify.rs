@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::io;
 use std::path::Path;
 
-use atropos::store::StoreError;
+use atropos::ports::StoreError;
 use atropos::target::BlobKey;
 
 use super::list::{Line, Reader};

@@ -7,8 +7,8 @@ use std::fs::File;
 use std::io::{self, Read, Write};
 use std::path::Path;
 
+use atropos::ports::Result;
 use atropos::step::sync_copy;
-use atropos::store::Result;
 use atropos::target::{BlobKey, Digest};
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;

@@ -83,7 +83,7 @@ mod tests {
     use std::path::{Path, PathBuf};
     use std::time::Duration;
 
-    use atropos::store::Blobs as _;
+    use atropos::ports::Blobs as _;
     use atropos::target::BlobKey;
     use rustix::fs::{CWD, Mode, OFlags, mkfifoat, open};
 

@@ -3,14 +3,14 @@
 use std::io;
 
 use async_trait::async_trait;
-use atropos::store::ledger::{Entry, Inventory, Room};
-use atropos::store::{Result, StoreError};
+use atropos::domain::ledger::{Entry, Room};
+use atropos::ports::Inventory;
+use atropos::ports::{Result, StoreError};
 use atropos::target::BlobKey;
 use futures_util::stream::{self, BoxStream, StreamExt as _};
 use tokio::sync::mpsc;
 use tokio::task::spawn_blocking;
 
-use super::quarantine::ms;
 use super::walk::{at, store_error, walk};
 use super::{Local, Shared};
 
@@ -58,19 +58,13 @@ impl Inventory for Local {
         }
     }
 
-    async fn written_ms(&self, keys: &[BlobKey]) -> Result<Vec<Option<u64>>> {
-        let keys = keys.to_vec();
-        self.blocking(move |shared| keys.into_iter().map(|key| shared.written_ms(key)).collect())
-            .await
-    }
-
-    async fn room(&self) -> Result<Room> {
+    async fn room(&self) -> Result<Option<Room>> {
         self.blocking(|shared| {
             let volume = rustix::fs::fstatvfs(&*shared.root.dir()?)?;
-            Ok(Room {
+            Ok(Some(Room {
                 free_bytes: volume.f_bavail.saturating_mul(volume.f_frsize),
                 total_bytes: volume.f_blocks.saturating_mul(volume.f_frsize),
-            })
+            }))
         })
         .await
     }
@@ -105,15 +99,6 @@ impl Shared {
         let root = self.root.dir()?;
         match root.symlink_metadata(format!("{shard}/{name}")) {
             Ok(found) => Ok(found.is_file().then(|| found.len())),
-            Err(error) => self.absent(&root, error).map(|()| None),
-        }
-    }
-
-    fn written_ms(&self, key: BlobKey) -> io::Result<Option<u64>> {
-        let (shard, name) = at(key);
-        let root = self.root.dir()?;
-        match root.symlink_metadata(format!("{shard}/{name}")) {
-            Ok(found) => Ok(Some(ms(found.modified()?.into_std()))),
             Err(error) => self.absent(&root, error).map(|()| None),
         }
     }

@@ -5,8 +5,8 @@
 
 use std::io::{self, Read as _, Write as _};
 
+use atropos::domain::volume::{VolumeError, VolumeId};
 use atropos::step::Barrier;
-use atropos::store::volume::{VolumeError, VolumeId};
 use cap_std::fs::Dir;
 
 use crate::private;

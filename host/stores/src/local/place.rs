@@ -5,10 +5,11 @@ use std::fs::{DirBuilder, File};
 use std::io;
 use std::path::Path;
 
+use atropos::domain::ledger::Entry;
+use atropos::domain::volume::{VolumeError, VolumeId};
+use atropos::ports::Result;
+use atropos::ports::{Bond, KnownVolume, bond};
 use atropos::step::Barrier;
-use atropos::store::Result;
-use atropos::store::ledger::Entry;
-use atropos::store::volume::{self, Bond, Claims, VolumeError, VolumeId};
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
 
@@ -61,8 +62,8 @@ fn make_lasting(path: &Path, how: &DirBuilder) -> io::Result<()> {
 /// directory is made only if no row names a blob that should be in it.
 ///
 /// # Errors
-/// [`atropos::store::StoreError::WrongVolume`], or something cannot be read or written.
-pub(super) fn bind(data_dir: &Path, rows: &dyn Claims) -> Result<VolumeId> {
+/// [`atropos::ports::StoreError::WrongVolume`], or something cannot be read or written.
+pub(super) fn bind(data_dir: &Path, rows: &dyn KnownVolume) -> Result<VolumeId> {
     let outside = Dir::open_ambient_dir(data_dir, ambient_authority()).map_err(store_error)?;
     if !rows.name_any()? {
         make(&outside).map_err(store_error)?;
@@ -70,7 +71,7 @@ pub(super) fn bind(data_dir: &Path, rows: &dyn Claims) -> Result<VolumeId> {
     let blobs = open(&outside)?;
     let known = rows.volume()?;
     let marker = marker::read(&blobs).map_err(store_error)?;
-    match volume::bond(known, marker, rows, || has_named(&blobs, rows))? {
+    match bond(known, marker, rows, || has_named(&blobs, rows))? {
         Bond::Known(id) => Ok(id),
         Bond::Mark(id) => mark(&blobs, id),
         Bond::Note(found) => match rows.note_volume(found)? {
@@ -86,7 +87,7 @@ pub(super) fn bind(data_dir: &Path, rows: &dyn Claims) -> Result<VolumeId> {
 ///
 /// # Errors
 /// [`VolumeError::Missing`] or [`VolumeError::Strange`] inside, or something cannot be read or written.
-pub fn adopt(data_dir: &Path, rows: &dyn Claims, lost: bool) -> Result<VolumeId> {
+pub fn adopt(data_dir: &Path, rows: &dyn KnownVolume, lost: bool) -> Result<VolumeId> {
     let outside = Dir::open_ambient_dir(data_dir, ambient_authority()).map_err(store_error)?;
     let blobs = open(&outside)?;
     if !lost && rows.name_any()? && !has_named(&blobs, rows)? {
@@ -164,12 +165,12 @@ fn mark(blobs: &Dir, id: VolumeId) -> Result<VolumeId> {
 
 /// Whether a blob that a row or a shred record names is in the directory. One is enough: no two volumes
 /// have a blob of the same key.
-fn has_named(blobs: &Dir, rows: &dyn Claims) -> Result<bool> {
+fn has_named(blobs: &Dir, rows: &dyn KnownVolume) -> Result<bool> {
     let mut keys = Vec::with_capacity(BATCH);
     let mut looked = Ok(false);
     let walked = walk(blobs, &mut |entry| {
-        if let Entry::Blob(key) = entry {
-            keys.push(key);
+        if let Entry::Blob(blob) = entry {
+            keys.push(blob.key);
         }
         if keys.len() == BATCH {
             looked = rows.name_one_of(&keys);

@@ -6,16 +6,17 @@
 use std::collections::BTreeSet;
 use std::io;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, UNIX_EPOCH};
 
 use async_trait::async_trait;
+use atropos::domain::quarantine::Quarantined;
+use atropos::ports::Quarantine;
+use atropos::ports::Result;
 use atropos::step::Barrier;
-use atropos::store::Result;
-use atropos::store::quarantine::{Quarantine, Quarantined};
 use atropos::target::BlobKey;
 use cap_std::fs::{Dir, File};
 
-use super::walk::{QUARANTINE, at, there};
+use super::walk::{QUARANTINE, at, ms, there};
 use super::{Local, Shared};
 
 #[async_trait]
@@ -163,12 +164,6 @@ fn came(file: File, at_ms: u64) -> io::Result<()> {
     let file = file.into_std();
     file.set_modified(UNIX_EPOCH + Duration::from_millis(at_ms))?;
     Barrier::Arrival.sync(&file)
-}
-
-/// Milliseconds since the epoch.
-pub(super) fn ms(time: SystemTime) -> u64 {
-    let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
 fn sync(barrier: Barrier, directory: &Dir) -> io::Result<()> {

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use atropos::store::volume::{VolumeError, VolumeId};
+use atropos::domain::volume::{VolumeError, VolumeId};
 use cap_std::ambient_authority;
 use cap_std::fs::{Dir, MetadataExt as _};
 use parking_lot::RwLock;

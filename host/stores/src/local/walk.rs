@@ -1,9 +1,11 @@
 //! The directory of the bytes: where a blob is in it, and what lies in it, whoever put it there.
 
 use std::io;
+use std::time::{SystemTime, UNIX_EPOCH};
 
-use atropos::store::ledger::Entry;
-use atropos::store::{StoreError, VolumeError};
+use atropos::domain::VolumeError;
+use atropos::domain::ledger::{Entry, Listed};
+use atropos::ports::StoreError;
 use atropos::target::BlobKey;
 use cap_std::fs::{Dir, DirEntry};
 
@@ -44,9 +46,21 @@ fn walk_shard(
         let key = format!("{shard}{name}").parse::<BlobKey>().ok();
         // A key can be written in more than one way, and is kept in one.
         let key = key.filter(|key| at(*key) == (shard.to_owned(), name.clone()));
-        each(match key {
-            Some(key) if entry.file_type()?.is_file() => Entry::Blob(key),
-            _ => Entry::Foreign(format!("blobs/{shard}/{name}")),
+        let Some(key) = key else {
+            each(Entry::Foreign(format!("blobs/{shard}/{name}")))?;
+            continue;
+        };
+        // It may have gone meanwhile.
+        let Some(found) = there(entry.metadata())? else {
+            continue;
+        };
+        each(match found.is_file() {
+            true => Entry::Blob(Listed {
+                key,
+                size_bytes: found.len(),
+                written_ms: ms(found.modified()?.into_std()),
+            }),
+            false => Entry::Foreign(format!("blobs/{shard}/{name}")),
         })?;
     }
     Ok(())
@@ -76,4 +90,10 @@ pub(super) fn store_error(error: io::Error) -> StoreError {
         Ok(wrong) => wrong.into(),
         Err(error) => StoreError::of_file(error),
     }
+}
+
+/// Milliseconds since the epoch.
+pub(super) fn ms(time: SystemTime) -> u64 {
+    let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }

@@ -1,14 +1,16 @@
-//! What is to be removed and should be gone by now.
+//! [`PendingRemovals`] in SQLite.
 //!
 //! **Invariant:** whether much or little waits, the due and the tried are each a range of an index, and of
 //! no range more is looked at than is counted or listed.
 
-use atropos::store::catalogue::Backlog;
-use atropos::store::ledger::Overdue;
+use async_trait::async_trait;
+use atropos::domain::removals::{Backlog, Overdue};
+use atropos::ports::{PendingRemovals, Result};
 use rusqlite::{Connection, Row, params};
 
+use super::Sqlite;
 use super::error::Sql;
-use super::rows::{first, key, optional, readable, signed, unsigned};
+use super::rows::{execute, first, key, optional, readable, signed, unsigned};
 
 // Of what was tried, that which is due is counted with the due. If more was tried than is looked at,
 // then what is looked at is due, and counted there, or counted here: in all, as much as is counted. A
@@ -41,8 +43,34 @@ const TRIED: &str = records!("WHERE attempts > 0 ORDER BY attempts DESC, not_bef
 
 const UNTRIED: &str = records!("WHERE not_before_ms <= ? AND attempts = 0 ORDER BY not_before_ms");
 
+#[async_trait]
+impl PendingRemovals for Sqlite {
+    async fn backlog(&self, now_ms: u64, at_most: u32) -> Result<Backlog> {
+        self.readers
+            .read_long(move |rows| count(rows, now_ms, at_most))
+            .await
+    }
+
+    async fn overdue(&self, by_ms: u64, limit: u32) -> Result<Vec<Overdue>> {
+        self.readers
+            .snapshot_long(move |rows| list(rows, by_ms, limit as usize))
+            .await
+    }
+
+    async fn retry(&self, at_ms: u64) -> Result<()> {
+        let retry =
+            "UPDATE shreds SET not_before_ms = ?1 WHERE attempts > 0 AND not_before_ms > ?1";
+        self.writer
+            .write(move |rows| {
+                execute(rows, retry, [signed(at_ms)])?;
+                Ok(())
+            })
+            .await
+    }
+}
+
 /// How much is due by then or was tried in vain, counted up to `at_most`.
-pub(super) fn count(rows: &Connection, by_ms: u64, at_most: u32) -> Sql<Backlog> {
+fn count(rows: &Connection, by_ms: u64, at_most: u32) -> Sql<Backlog> {
     let counted = first(rows, COUNT, params![signed(by_ms), at_most], |row| {
         let waiting = unsigned(row, "due")? + unsigned(row, "tried")?;
         Ok(Backlog {
@@ -54,7 +82,7 @@ pub(super) fn count(rows: &Connection, by_ms: u64, at_most: u32) -> Sql<Backlog>
 }
 
 /// The first of them, those with the most attempts at the front.
-pub(super) fn list(rows: &Connection, by_ms: u64, limit: usize) -> Sql<Vec<Overdue>> {
+fn list(rows: &Connection, by_ms: u64, limit: usize) -> Sql<Vec<Overdue>> {
     let mut listed = readable(rows, "shreds", TRIED, [], limit, overdue)?;
     let left = limit.saturating_sub(listed.len());
     if left > 0 {

@@ -15,8 +15,8 @@ use std::path::Path;
 use std::thread::sleep;
 use std::time::Duration;
 
-use atropos::store::Result;
-use atropos::store::ledger::Totals;
+use atropos::domain::ledger::Totals;
+use atropos::ports::Result;
 use atropos::target::BlobKey;
 use rusqlite::Connection;
 use rusqlite::backup::{Backup, StepResult};

@@ -1,134 +1,78 @@
-//! What has been spent of the budgets, counted in the transaction that erases.
-//!
-//! **Invariant:** only a committed erasure is counted, and none is committed beyond a limit.
+//! [`Budgets`] in SQLite, and the counts that erasures write.
 
-use atropos::config::Budget;
-use atropos::store::budget::{Count, Exhausted, Limit, Spent};
-use atropos::store::{Erasure, Result};
+use async_trait::async_trait;
+use atropos::domain::Erasure;
+use atropos::domain::budget::{Account, Count, Limit, Noted, Spent};
+use atropos::ports::{Budgets, Result};
 use atropos::target::{Scope, TenantId, Window};
 use rusqlite::{Connection, params};
 
+use super::Sqlite;
 use super::error::Sql;
-use super::rows::{all, execute, first, signed, unsigned, word};
+use super::rows::{all, execute, first, known, signed, unsigned, word};
 
 /// In place of a caller's id, where all of a tenant are counted together.
 const EVERYONE: &str = "";
 
-/// How long a count is kept from the beginning of its window, so that a clock set back by some days
-/// still finds it.
-const KEPT_MS: u64 = 14 * 24 * 3600 * 1000;
-
 /// How many old counts a new one takes away.
 const TIDIED_AT_ONCE: u32 = 8;
 
-/// The limited budgets that an erasure counts against.
-pub(super) struct Account<'erasure> {
-    tenant: TenantId,
-    caller: &'erasure str,
-    at_ms: u64,
-    budgets: Vec<Counted>,
+#[async_trait]
+impl Budgets for Sqlite {
+    async fn limits(&self, tenant: TenantId) -> Result<Vec<Limit>> {
+        self.readers.read(|rows| limits(rows, tenant))
+    }
+
+    async fn set_limits(&self, tenant: TenantId, limits: &[Limit]) -> Result<()> {
+        let limits = limits.to_vec();
+        self.writer
+            .write(move |rows| {
+                known(rows, tenant)?;
+                let mut limits = limits.iter();
+                limits.try_for_each(|limit| set(rows, tenant, limit))
+            })
+            .await
+    }
+
+    async fn spent(&self, tenant: TenantId, at_ms: u64) -> Result<Vec<Spent>> {
+        self.readers
+            .read_long(move |rows| spent(rows, tenant, at_ms))
+            .await
+    }
 }
 
-struct Counted {
-    scope: Scope,
-    window: Window,
-    limit: u64,
-    count: Count,
+/// Reads the account that an erasure counts against.
+pub(super) fn account(rows: &Connection, erasure: &Erasure) -> Sql<Account> {
+    let tenant = erasure.decision.target().tenant;
+    let limits = limits(rows, tenant)?;
+    let of = |scope, window| latest(rows, tenant, name(erasure, scope), window);
+    Account::at(erasure.at_ms, &erasure.budget, &limits, of)
 }
 
-impl<'erasure> Account<'erasure> {
-    /// Reads what is limited, and how much of that is spent.
-    pub(super) fn of(rows: &Connection, erasure: &'erasure Erasure) -> Result<Self> {
-        let decision = &erasure.decision;
-        let mut account = Self {
-            tenant: decision.target().tenant,
-            caller: &decision.caller.id,
-            at_ms: erasure.at_ms,
-            budgets: Vec::new(),
-        };
-        let limits = limits(rows, account.tenant)?;
-        for (scope, window, limit) in limited(&erasure.budget, &limits) {
-            let latest = latest(rows, account.tenant, account.name(scope), window)?;
-            let count = Count::at(window, erasure.at_ms, latest);
-            if latest.is_some_and(|latest| latest.start_ms > count.start_ms) {
-                // Noted even if nothing is erased, or the count would be taken over again and again.
-                account.note(rows, scope, window, count)?;
-            }
-            account.budgets.push(Counted {
-                scope,
-                window,
-                limit,
-                count,
-            });
-        }
-        Ok(account)
-    }
-
-    /// The budget that leaves nothing; of several, the one that lasts longest.
-    pub(super) fn exhausted(&self) -> Option<Exhausted> {
-        let used_up = |one: &&Counted| one.count.deletes >= one.limit;
-        let exhausted = self.budgets.iter().filter(used_up).map(|one| Exhausted {
-            scope: one.scope,
-            window: one.window,
-            until_ms: one.count.until_ms(one.window),
-        });
-        exhausted.max_by_key(|one| one.until_ms)
-    }
-
-    /// Counts the erasure.
-    pub(super) fn spend(&self, rows: &Connection) -> Result<()> {
-        let mut anew = false;
-        for one in &self.budgets {
-            let deletes = one.count.deletes.saturating_add(1);
-            let count = Count {
-                deletes,
-                ..one.count
-            };
-            self.note(rows, one.scope, one.window, count)?;
-            anew |= deletes == 1;
-        }
-        if anew {
-            tidy(rows, self.at_ms)?;
-        }
-        Ok(())
-    }
-
-    fn note(&self, rows: &Connection, scope: Scope, window: Window, count: Count) -> Sql<()> {
-        let note = "
-            INSERT OR REPLACE INTO spending (tenant, caller, span, start_ms, deletes)
-            VALUES (?, ?, ?, ?, ?)";
+/// Writes counts.
+pub(super) fn note(rows: &Connection, erasure: &Erasure, counts: &[Noted]) -> Sql<()> {
+    let note = "
+        INSERT OR REPLACE INTO spending (tenant, caller, span, start_ms, deletes)
+        VALUES (?, ?, ?, ?, ?)";
+    for (scope, window, count) in counts {
         let values = params![
-            self.tenant.0,
-            self.name(scope),
+            erasure.decision.target().tenant.0,
+            name(erasure, *scope),
             window.as_str(),
             signed(count.start_ms),
             signed(count.deletes),
         ];
         execute(rows, note, values)?;
-        Ok(())
     }
-
-    fn name(&self, scope: Scope) -> &'erasure str {
-        match scope {
-            Scope::Tenant => EVERYONE,
-            Scope::Caller => self.caller,
-        }
-    }
+    Ok(())
 }
 
-/// What is limited: by what was set for the tenant, else by what is configured for all.
-fn limited(configured: &Budget, limits: &[Limit]) -> impl Iterator<Item = (Scope, Window, u64)> {
-    let budgets = Scope::ALL
-        .into_iter()
-        .flat_map(|scope| Window::ALL.map(|window| (scope, window)));
-    budgets.filter_map(move |(scope, window)| {
-        let set = limits
-            .iter()
-            .find(|limit| (limit.scope, limit.window) == (scope, window));
-        let limit = set.and_then(|limit| limit.deletes);
-        let limit = limit.unwrap_or_else(|| configured.deletes(scope, window));
-        (limit > 0).then_some((scope, window, limit))
-    })
+/// Under which name the deletes of a scope are counted.
+fn name(erasure: &Erasure, scope: Scope) -> &str {
+    match scope {
+        Scope::Tenant => EVERYONE,
+        Scope::Caller => &erasure.decision.caller.id,
+    }
 }
 
 fn latest(rows: &Connection, tenant: TenantId, caller: &str, window: Window) -> Sql<Option<Count>> {
@@ -143,19 +87,21 @@ fn latest(rows: &Connection, tenant: TenantId, caller: &str, window: Window) -> 
     })
 }
 
-/// Forgets some of the counts that are too old to matter.
-fn tidy(rows: &Connection, at_ms: u64) -> Sql<()> {
+/// Forgets some of the counts that began by then, if it is time.
+pub(super) fn tidy(rows: &Connection, forgotten_ms: Option<u64>) -> Sql<()> {
+    let Some(forgotten_ms) = forgotten_ms else {
+        return Ok(());
+    };
     let forget = "
         DELETE FROM spending WHERE (tenant, caller, span) IN (
             SELECT tenant, caller, span FROM spending
             WHERE start_ms <= ? ORDER BY start_ms LIMIT ?)";
-    let old = signed(at_ms.saturating_sub(KEPT_MS));
-    execute(rows, forget, params![old, TIDIED_AT_ONCE])?;
+    execute(rows, forget, params![signed(forgotten_ms), TIDIED_AT_ONCE])?;
     Ok(())
 }
 
 /// The limits that were set for a tenant.
-pub(super) fn limits(rows: &Connection, tenant: TenantId) -> Sql<Vec<Limit>> {
+fn limits(rows: &Connection, tenant: TenantId) -> Sql<Vec<Limit>> {
     let set = "SELECT scope, span, deletes FROM budgets WHERE tenant = ?";
     all(rows, set, [tenant.0], |row| {
         Ok(Limit {
@@ -167,7 +113,7 @@ pub(super) fn limits(rows: &Connection, tenant: TenantId) -> Sql<Vec<Limit>> {
 }
 
 /// Sets one limit for a tenant, or returns to what is configured.
-pub(super) fn set(rows: &Connection, tenant: TenantId, limit: &Limit) -> Sql<()> {
+fn set(rows: &Connection, tenant: TenantId, limit: &Limit) -> Sql<()> {
     let (scope, span) = (limit.scope.as_str(), limit.window.as_str());
     match limit.deletes {
         Some(deletes) => {
@@ -184,23 +130,17 @@ pub(super) fn set(rows: &Connection, tenant: TenantId, limit: &Limit) -> Sql<()>
 }
 
 /// What a tenant and its callers have spent of the windows that go on at `at_ms`.
-pub(super) fn spent(rows: &Connection, tenant: TenantId, at_ms: u64) -> Sql<Vec<Spent>> {
+fn spent(rows: &Connection, tenant: TenantId, at_ms: u64) -> Sql<Vec<Spent>> {
     let every = "
         SELECT caller, span, start_ms, deletes FROM spending WHERE tenant = ? ORDER BY caller";
     let counts = all(rows, every, [tenant.0], |row| {
         let caller: String = row.get("caller")?;
-        let window: Window = word(row, "span")?;
         let latest = Count {
             start_ms: unsigned(row, "start_ms")?,
             deletes: unsigned(row, "deletes")?,
         };
-        let count = Count::at(window, at_ms, Some(latest));
-        Ok(Spent {
-            caller: (caller != EVERYONE).then_some(caller),
-            window,
-            deletes: count.deletes,
-            until_ms: count.until_ms(window),
-        })
+        let caller = (caller != EVERYONE).then_some(caller);
+        Ok(Spent::at(at_ms, caller, word(row, "span")?, latest))
     })?;
-    Ok(counts.into_iter().filter(|one| one.deletes > 0).collect())
+    Ok(counts.into_iter().flatten().collect())
 }

@@ -4,8 +4,9 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use atropos::domain::{Chain, Shadow};
+use atropos::ports::{Chains, Result, StoreError};
 use atropos::step::{self, Step};
-use atropos::store::{Chain, Chains, Result, Shadow, StoreError};
 use atropos::target::{Digest, TenantId};
 use rusqlite::{Connection, params};
 

@@ -3,14 +3,18 @@
 //! **Invariant:** a part of a list is a range of an index, wherever in the list it begins. Only among
 //! those of one millisecond the place is searched for.
 
-use atropos::store::decision::{Decision, Verdict};
-use atropos::store::wanted::Order;
-use atropos::store::{StoreError, Stretch, Wanted};
+use async_trait::async_trait;
+use atropos::domain::decision::{Decision, Verdict};
+use atropos::domain::wanted::Order;
+use atropos::domain::{Stretch, Wanted};
+use atropos::ports::{Decisions, Result, StoreError};
+use atropos::step::{self, Step};
 use atropos::target::{Kind, TenantId};
 use rusqlite::types::Value;
 use rusqlite::{Connection, Row, ToSql, named_params, params};
 use uuid::Uuid;
 
+use super::Sqlite;
 use super::error::Sql;
 use super::rows::{all, execute, first, json, object, signed, to_json, unsigned, word};
 
@@ -36,6 +40,18 @@ const ASKED_DIGEST: &str = "
 
 /// A place in the list: a time, and the row among those of that time. Rows count from 1.
 type Place = (i64, i64);
+
+#[async_trait]
+impl Decisions for Sqlite {
+    async fn record(&self, decisions: &[Decision]) -> Result<Vec<Result<()>>> {
+        step::pass(Step::RowsRecord).await?;
+        self.writer
+            .write_each(decisions.to_vec(), |rows, decision| {
+                self::record(rows, decision, false)
+            })
+            .await
+    }
+}
 
 /// Writes one.
 pub(super) fn record(rows: &Connection, decision: &Decision, erased: bool) -> Sql<()> {

@@ -1,7 +1,7 @@
 //! What SQLite says, in the words of [`StoreError`].
 
+use atropos::ports::StoreError;
 use atropos::step;
-use atropos::store::StoreError;
 use rusqlite::ffi::{self, ErrorCode};
 
 /// Why a statement failed, or a row cannot be read.
@@ -79,7 +79,7 @@ fn corrupt(what: &str) -> StoreError {
 
 /// The same failure for each of several who wait for one transaction.
 pub(super) fn copy(error: &StoreError) -> StoreError {
-    let source = |source: &atropos::store::Source| source.to_string().into();
+    let source = |source: &atropos::ports::Source| source.to_string().into();
     match error {
         StoreError::Unavailable(said) => StoreError::Unavailable(source(said)),
         StoreError::Full(said) => StoreError::Full(source(said)),

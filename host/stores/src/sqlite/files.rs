@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use atropos::store::{Result, StoreError};
+use atropos::ports::{Result, StoreError};
 
 /// How long a look counts for those who read.
 const LATELY: Duration = Duration::from_millis(100);

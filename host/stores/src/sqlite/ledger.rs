@@ -1,14 +1,17 @@
 //! [`Ledger`] in SQLite: whole tables looked over, a batch at a time.
 
 use async_trait::async_trait;
-use atropos::store::ledger::{Ledger, Named, Overdue, Soundness, Totals};
-use atropos::store::{Conflict, Result, StoreError};
+use atropos::domain::Conflict;
+use atropos::domain::ledger::{Named, Soundness, Totals};
+use atropos::ports::Ledger;
+use atropos::ports::{Result, StoreError};
 use atropos::target::{BlobKey, Object, Subdomain, Target, TenantId};
 use rusqlite::{Connection, Row, params};
 
 use super::chains::{chosen, kept, latest};
 use super::error::{Sql, told};
-use super::objects::{ERASE, conflict, name, shred};
+use super::objects::{find, take};
+use super::removals::shred;
 use super::rows::{
     all, execute, first, key, kind, object, readable, sift, signed, tenant, unsigned, word,
 };
@@ -57,25 +60,8 @@ impl Ledger for Sqlite {
         self.readers.read_long(named).await
     }
 
-    async fn overdue(&self, by_ms: u64, limit: u32) -> Result<Vec<Overdue>> {
-        self.readers
-            .snapshot_long(move |rows| backlog::list(rows, by_ms, limit as usize))
-            .await
-    }
-
     async fn made_at_ms(&self) -> Result<u64> {
         self.readers.read(made_at_ms)
-    }
-
-    async fn retry(&self, at_ms: u64) -> Result<()> {
-        let retry =
-            "UPDATE shreds SET not_before_ms = ?1 WHERE attempts > 0 AND not_before_ms > ?1";
-        self.writer
-            .write(move |rows| {
-                execute(rows, retry, [signed(at_ms)])?;
-                Ok(())
-            })
-            .await
     }
 
     async fn forget(&self, object: &Object, at_ms: u64) -> Result<Result<(), Conflict>> {
@@ -272,13 +258,11 @@ fn components(rows: &Connection) -> Sql<Vec<String>> {
 
 fn forget(rows: &Connection, object: &Object, at_ms: u64) -> Sql<Result<(), Conflict>> {
     let target = &object.target;
-    let (version, created_at_ms) = (signed(object.version), signed(object.created_at_ms));
-    let values = name!(target, version, created_at_ms, signed(at_ms));
-    let deleted = first(rows, ERASE, values, |row| Ok(row.get::<_, i64>("id")?))?;
-    let Some(id) = deleted else {
-        let conflict = conflict(rows, object, at_ms)?;
-        return Ok(Err(conflict.unwrap_or(Conflict::Changed)));
-    };
+    let now = find(rows, target)?;
+    if let Some(conflict) = Conflict::between(object, now.as_ref(), at_ms) {
+        return Ok(Err(conflict));
+    }
+    let id = take(rows, object, at_ms)?;
     let tell = "
         INSERT INTO events (tenant, owner, activity, kind, object_id, at_ms, caller)
         VALUES (?, ?, ?, ?, ?, ?, ?)";

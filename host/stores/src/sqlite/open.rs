@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use atropos::store::StoreError;
+use atropos::ports::StoreError;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 

@@ -6,53 +6,73 @@
 //! included: it is changed in the transaction that adds or removes one. Only a caller who has a forgotten
 //! one, which makes room, is given one beyond the bound.
 
+use async_trait::async_trait;
+use atropos::domain::repeat::{Kept, Outcome};
+use atropos::domain::{First, Once};
 use atropos::error::Refused;
-use atropos::store::{First, Once};
+use atropos::ports::{Outcomes, Result};
+use atropos::step::{self, Step};
 use atropos::target::BlobKey;
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, Params, params};
 
+use super::Sqlite;
 use super::error::Sql;
 use super::rows::{all, digest, execute, first as first_row, json, signed, to_json, unsigned};
 
 /// How many forgotten outcomes a new one takes away.
 const TIDIED_AT_ONCE: u32 = 8;
 
-/// What became of the first request of this key, if it is kept, or that no more can be kept.
-pub(super) fn first(rows: &Connection, once: &Once) -> Sql<Option<First>> {
-    let kept = "
-        SELECT meaning, doomed, refused FROM outcomes WHERE id = ? AND at_ms > ?";
-    let values = params![once.id.0, signed(once.forgotten_ms)];
-    let kept = first_row(rows, kept, values, |row| {
-        if digest(row, "meaning")? != once.meaning {
-            return Ok(First::Another);
-        }
-        match row.get_ref("refused")? {
-            ValueRef::Null => Ok(First::Erased(json(row, "doomed")?)),
-            _ => Ok(First::Refused(json(row, "refused")?)),
-        }
-    })?;
-    match kept {
-        Some(First::Erased(doomed)) => Ok(Some(First::Erased(left(rows, doomed)?))),
-        None => full(rows, once),
-        other => Ok(other),
+#[async_trait]
+impl Outcomes for Sqlite {
+    async fn first(&self, once: &Once) -> Result<Option<First>> {
+        step::pass(Step::RowsFirst).await?;
+        self.readers.snapshot(|rows| first(rows, once))
+    }
+
+    async fn keep(&self, once: &Once, refused: &Refused) -> Result<First> {
+        step::pass(Step::RowsKeep).await?;
+        let (once, refused) = (once.clone(), refused.clone());
+        self.writer
+            .write(move |rows| match first(rows, &once)? {
+                Some(first) => Ok(first),
+                None => {
+                    self::refused(rows, &once, &refused)?;
+                    Ok(First::Refused(refused))
+                }
+            })
+            .await
     }
 }
 
-/// Whether nothing more is kept for the caller. What is forgotten makes room when the next is kept.
-fn full(rows: &Connection, once: &Once) -> Sql<Option<First>> {
+/// What became of the first request of this key, if it is kept, or that no more can be kept.
+pub(super) fn first(rows: &Connection, once: &Once) -> Sql<Option<First>> {
     let count = "SELECT kept FROM outcome_counts WHERE caller = ?";
-    let count = first_row(rows, count, [once.caller.0], |row| unsigned(row, "kept"))?;
-    if count.is_none_or(|count| count < once.most) {
-        return Ok(None);
-    }
     let oldest = "SELECT at_ms FROM outcomes WHERE caller = ? ORDER BY at_ms LIMIT 1";
-    let oldest = first_row(rows, oldest, [once.caller.0], |row| unsigned(row, "at_ms"))?;
-    let oldest = oldest.filter(|at_ms| *at_ms > once.forgotten_ms);
-    let kept_for_ms = once.at_ms.saturating_sub(once.forgotten_ms);
-    Ok(oldest.map(|at_ms| First::Full {
-        until_ms: at_ms.saturating_add(kept_for_ms),
-    }))
+    let caller = [once.caller.0];
+    once.first(
+        kept(rows, once)?,
+        || {
+            let count = first_row(rows, count, caller, |row| unsigned(row, "kept"))?;
+            Ok(count.unwrap_or_default())
+        },
+        || first_row(rows, oldest, caller, |row| unsigned(row, "at_ms")),
+    )
+}
+
+fn kept(rows: &Connection, once: &Once) -> Sql<Option<Kept>> {
+    let kept = "SELECT meaning, at_ms, doomed, refused FROM outcomes WHERE id = ?";
+    first_row(rows, kept, [once.id.0], |row| {
+        let outcome = match row.get_ref("refused")? {
+            ValueRef::Null => Outcome::Erased(left(rows, json(row, "doomed")?)?),
+            _ => Outcome::Refused(json(row, "refused")?),
+        };
+        Ok(Kept {
+            meaning: digest(row, "meaning")?,
+            at_ms: unsigned(row, "at_ms")?,
+            outcome,
+        })
+    })
 }
 
 /// Those that have a shred record still.

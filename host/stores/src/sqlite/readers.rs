@@ -9,7 +9,7 @@
 
 use std::sync::Arc;
 
-use atropos::store::{Result, StoreError};
+use atropos::ports::{Result, StoreError};
 use parking_lot::Mutex;
 use rusqlite::Connection;
 use tokio::task::spawn_blocking;

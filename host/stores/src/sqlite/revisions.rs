@@ -1,45 +1,58 @@
-//! The history of chains. The latest revision of a tenant is the one in force.
+//! [`Revisions`] in SQLite. The latest revision of a tenant is the chain in force.
 
-use atropos::store::policies::{Revision, Unrevised};
-use atropos::store::{Chain, NewRevision, Page, Result, StoreError};
+use async_trait::async_trait;
+use atropos::domain::policies::{Revision, Standing, Unrevised};
+use atropos::domain::{NewRevision, Page};
+use atropos::ports::{Result, Revisions, StoreError};
 use atropos::target::TenantId;
 use rusqlite::{Connection, Row, params};
 
 use super::chains::{latest, must_be_kept};
 use super::error::Sql;
-use super::reports;
-use super::rows::{all, first, json, maybe, signed, to_json, unsigned};
+use super::rows::{all, first, json, known, maybe, signed, to_json, unsigned};
+use super::{Sqlite, replays, shadows};
 
-/// Appends a revision unless what is in force, or what the tenant wants of a change, stands against it.
-pub(super) fn revise(
-    rows: &Connection,
-    tenant: TenantId,
-    new: &NewRevision,
-) -> Sql<Result<u64, Unrevised>> {
+#[async_trait]
+impl Revisions for Sqlite {
+    async fn revise(&self, tenant: TenantId, new: NewRevision) -> Result<Result<u64, Unrevised>> {
+        self.writer
+            .write(move |rows| revise(rows, tenant, &new))
+            .await
+    }
+
+    async fn revisions(&self, tenant: TenantId, page: Page) -> Result<Vec<Revision>> {
+        self.readers
+            .read_long(move |rows| list(rows, tenant, page))
+            .await
+    }
+
+    async fn revision(&self, tenant: TenantId, number: u64) -> Result<Option<Revision>> {
+        self.readers.read(|rows| find(rows, tenant, number))
+    }
+}
+
+/// Appends a revision unless something stands against it.
+fn revise(rows: &Connection, tenant: TenantId, new: &NewRevision) -> Sql<Result<u64, Unrevised>> {
+    known(rows, tenant)?;
     let active = latest(rows, tenant)?.unwrap_or_default();
-    let current = active.revision;
-    if new.base.is_some_and(|base| base != current) {
-        return Ok(Err(Unrevised::Outdated { current }));
-    }
-    let chain = Chain {
-        entries: new.entries.clone(),
-        limits: new.limits,
-        ..Chain::default()
+    let found = |id| -> Sql<_> {
+        let found = replays::find(rows, tenant, id)?;
+        Ok(found.ok_or(StoreError::Missing { what: "report" })?)
     };
-    let wanted = replay_required(rows, tenant)? && !chain.allows_no_more_than(&active);
-    if let Some(report) = new.report {
-        let found = reports::find(rows, tenant, report)?;
-        let found = found.ok_or(StoreError::Missing { what: "report" })?;
-        if (found.base_revision, found.candidate) != (current, chain.digest()) {
-            return Ok(Err(Unrevised::OtherReport { report, current }));
-        }
-        if wanted && !found.is_whole() {
-            return Ok(Err(Unrevised::PartialReport { report }));
-        }
-    } else if wanted {
-        return Ok(Err(Unrevised::ReplayWanted { current }));
+    let report = new.report.map(found).transpose()?;
+    let may = new.may_follow(Standing {
+        active: &active,
+        replay_required: replays::required(rows, tenant)?,
+        report: report.as_ref(),
+    });
+    if let Err(unrevised) = may {
+        return Ok(Err(unrevised));
     }
-    append(rows, tenant, new).map(Ok)
+    let revision = append(rows, tenant, new)?;
+    if active.shadow.is_some_and(|shadow| new.ends(&shadow)) {
+        shadows::discard(rows, tenant)?;
+    }
+    Ok(Ok(revision))
 }
 
 /// Appends a revision and returns its number.
@@ -67,7 +80,7 @@ pub(super) fn append(rows: &Connection, tenant: TenantId, new: &NewRevision) -> 
 }
 
 /// The revisions of a tenant, latest first.
-pub(super) fn list(rows: &Connection, tenant: TenantId, page: Page) -> Sql<Vec<Revision>> {
+fn list(rows: &Connection, tenant: TenantId, page: Page) -> Sql<Vec<Revision>> {
     let latest = "
         SELECT revision, at_ms, entries, limits, origin, author, why, report FROM chains
         WHERE tenant = ? ORDER BY revision DESC LIMIT ? OFFSET ?";
@@ -76,7 +89,7 @@ pub(super) fn list(rows: &Connection, tenant: TenantId, page: Page) -> Sql<Vec<R
 }
 
 /// One revision of a tenant.
-pub(super) fn find(rows: &Connection, tenant: TenantId, number: u64) -> Sql<Option<Revision>> {
+fn find(rows: &Connection, tenant: TenantId, number: u64) -> Sql<Option<Revision>> {
     let one = "
         SELECT revision, at_ms, entries, limits, origin, author, why, report FROM chains
         WHERE tenant = ? AND revision = ?";
@@ -94,13 +107,4 @@ fn revision(row: &Row<'_>) -> Sql<Revision> {
         limits: json(row, "limits")?,
         report: maybe(row, "report")?,
     })
-}
-
-/// Whether the tenant wants a replay before a change that may allow more.
-pub(super) fn replay_required(rows: &Connection, tenant: TenantId) -> Sql<bool> {
-    let wanted = "SELECT replay_required FROM tenants WHERE id = ?";
-    let wanted = first(rows, wanted, [tenant.0], |row| {
-        Ok(row.get::<_, bool>("replay_required")?)
-    })?;
-    Ok(wanted.ok_or(StoreError::Missing { what: "tenant" })?)
 }

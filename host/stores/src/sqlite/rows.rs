@@ -1,6 +1,6 @@
 //! Between columns and nouns.
 
-use atropos::store::StoreError;
+use atropos::ports::StoreError;
 use atropos::target::{BlobKey, Digest, Kind, Object, Target, Tenant, TenantId, WebsiteId};
 use rusqlite::{Connection, Params, Row};
 use serde::Serialize;
@@ -185,4 +185,11 @@ pub(super) fn object(row: &Row<'_>) -> Sql<Object> {
         retain_until_ms: optional(row, "retain_until_ms")?,
         held: row.get("held")?,
     })
+}
+
+/// Fails unless the tenant is there.
+pub(super) fn known(rows: &Connection, tenant: TenantId) -> Sql<()> {
+    let any = "SELECT 1 FROM tenants WHERE id = ?";
+    let found = first(rows, any, [tenant.0], |_| Ok(()))?;
+    Ok(found.ok_or(StoreError::Missing { what: "tenant" })?)
 }

@@ -18,8 +18,8 @@ use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use atropos::ports::StoreError;
 use atropos::step::Barrier;
-use atropos::store::StoreError;
 use rusqlite::Connection;
 use uuid::Uuid;
 

@@ -3,15 +3,15 @@
 //! **Invariant:** a migration that was released is never edited; what changes is appended.
 //! **Invariant:** a file of a newer version is refused untouched.
 
-use atropos::store::StoreError;
+use atropos::ports::StoreError;
 use rusqlite::{Connection, TransactionBehavior};
 
 use super::durability;
 use super::error::{Sql, damaged};
 
 /// Migration n leads from schema n to schema n + 1.
-const MIGRATIONS: [&str; 9] = [
-    INITIAL, BUDGETS, OUTCOMES, REPORTS, HISTORY, DECISIONS, LISTS, BOUNDS, MADE,
+const MIGRATIONS: [&str; 10] = [
+    INITIAL, BUDGETS, OUTCOMES, REPORTS, HISTORY, DECISIONS, LISTS, BOUNDS, MADE, OWNERS,
 ];
 
 /// Rows that outlive an object (events, decisions) copy its id, and never the name that its owner
@@ -315,6 +315,14 @@ const MADE: &str = "
         ) AS TEXT) FROM tenants;
 ";
 
+/// Who works on a shred record, and until when others leave it alone: 0 as long as nobody has claimed it. What
+/// an earlier version had claimed is in nobody's hands.
+const OWNERS: &str = "
+    ALTER TABLE shreds RENAME COLUMN claimed TO leased_until_ms;
+    ALTER TABLE shreds ADD COLUMN owner BLOB;
+    CREATE INDEX shreds_by_lease ON shreds (leased_until_ms) WHERE leased_until_ms > 1;
+";
+
 /// Sets the file up for this version and brings its tables up to date.
 pub(super) fn prepare(connection: &mut Connection) -> Sql<()> {
     // Before anything is changed: a newer file may want other settings.
@@ -354,5 +362,84 @@ fn refuse_newer(found: u32) -> Sql<()> {
     match known() {
         known if found > known => Err(StoreError::Newer { found, known }.into()),
         _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use atropos::domain::{Claim, NewObject, Owner, Rendition};
+    use atropos::ports::{PendingUploads as _, Removals as _, StoreError};
+    use atropos::target::{BlobKey, Kind, Object, Target, TenantId};
+
+    use super::*;
+    use crate::sqlite::{FILE, Sqlite};
+
+    /// A file as the version left it that knew so many migrations.
+    fn left_by(known: usize) -> tempfile::TempDir {
+        let dir = tempfile::tempdir().unwrap();
+        let file = Connection::open(dir.path().join(FILE)).unwrap();
+        for migration in &MIGRATIONS[..known] {
+            file.execute_batch(migration).unwrap();
+        }
+        file.pragma_update(None, "user_version", known as u32)
+            .unwrap();
+        let tenant = "
+            INSERT INTO tenants (id, subdomain, website_id, created_at_ms) VALUES (1, 'mytenant', 7, 1)";
+        file.execute_batch(tenant).unwrap();
+        dir
+    }
+
+    #[test]
+    fn a_file_of_every_earlier_version_opens() {
+        for known in 1..=MIGRATIONS.len() {
+            let dir = left_by(known);
+            let opened = Sqlite::open(dir.path()).unwrap();
+            let version = opened.readers.read(version);
+            assert_eq!(version.unwrap() as usize, MIGRATIONS.len(), "{known}");
+        }
+    }
+
+    #[tokio::test]
+    async fn what_an_earlier_version_had_claimed_is_free_and_no_upload_takes_it_back() {
+        let dir = left_by(9);
+        let [claimed, reserved] = [(); 2].map(|()| BlobKey::random());
+        let file = Connection::open(dir.path().join(FILE)).unwrap();
+        let insert = "INSERT INTO shreds (key, not_before_ms, claimed) VALUES (?, 5, ?)";
+        for (key, is_claimed) in [(claimed, 1), (reserved, 0)] {
+            file.execute(insert, (key.to_string(), is_claimed)).unwrap();
+        }
+        drop(file);
+        let rows = Sqlite::open(dir.path()).unwrap();
+        let target = Target {
+            tenant: TenantId(1),
+            kind: Kind::Document,
+            owner: "7".to_owned(),
+            id: "d1".to_owned(),
+        };
+        let upload = |key| NewObject {
+            object: Object::new(target.clone(), 1, "text/plain"),
+            name: "one".to_owned(),
+            dimensions: None,
+            renditions: vec![Rendition {
+                name: "original".to_owned(),
+                key,
+                size_bytes: 1,
+                media_type: "text/plain".to_owned(),
+            }],
+        };
+        let refused = rows.insert(upload(claimed)).await;
+        assert!(matches!(refused, Err(StoreError::Missing { .. })));
+        rows.insert(upload(reserved)).await.unwrap();
+        let claim = Claim {
+            owner: Owner::random(),
+            by_ms: 5,
+            until_ms: 9,
+            limit: 9,
+        };
+        let free = rows.claim(&claim).await.unwrap();
+        assert_eq!(
+            free.iter().map(|one| one.key).collect::<Vec<_>>(),
+            [claimed]
+        );
     }
 }

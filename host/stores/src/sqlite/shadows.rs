@@ -1,9 +1,10 @@
-//! Chains that are tried beside the ones in force, and what they said.
+//! [`Shadows`] and [`ShadowChains`] in SQLite.
 
 use async_trait::async_trait;
-use atropos::store::policies::NewShadow;
-use atropos::store::shadow::{Difference, Flip, Observed, ShadowCounts, Tally};
-use atropos::store::{Page, Result, Shadows};
+use atropos::domain::Page;
+use atropos::domain::policies::NewShadow;
+use atropos::domain::shadow::{Difference, Flip, Observed, ShadowCounts, Tally};
+use atropos::ports::{Result, ShadowChains, Shadows};
 use atropos::target::TenantId;
 use rusqlite::{Connection, Row, named_params, params};
 use uuid::Uuid;
@@ -11,10 +12,7 @@ use uuid::Uuid;
 use super::Sqlite;
 use super::chains::must_be_kept;
 use super::error::Sql;
-use super::rows::{all, execute, first, json, signed, to_json, unsigned, word};
-
-/// How many differences of one sort are kept. More would not be read, and the counts go on.
-const KEPT: u64 = 1000;
+use super::rows::{all, execute, first, json, known, signed, to_json, unsigned, word};
 
 #[async_trait]
 impl Shadows for Sqlite {
@@ -32,8 +30,36 @@ impl Shadows for Sqlite {
     }
 }
 
+#[async_trait]
+impl ShadowChains for Sqlite {
+    async fn set_shadow(&self, tenant: TenantId, new: NewShadow) -> Result<Uuid> {
+        let id = Uuid::new_v4();
+        self.writer
+            .write(move |rows| {
+                known(rows, tenant)?;
+                set(rows, tenant, id, &new)
+            })
+            .await?;
+        Ok(id)
+    }
+
+    async fn drop_shadow(&self, tenant: TenantId) -> Result<bool> {
+        self.writer.write(move |rows| discard(rows, tenant)).await
+    }
+
+    async fn tally(&self, tenant: TenantId) -> Result<Option<Tally>> {
+        self.readers.read(|rows| tally(rows, tenant))
+    }
+
+    async fn differences(&self, tenant: TenantId, page: Page) -> Result<Vec<Difference>> {
+        self.readers
+            .read_long(move |rows| differences(rows, tenant, page))
+            .await
+    }
+}
+
 /// Sets a shadow up, in place of any other.
-pub(super) fn set(rows: &Connection, tenant: TenantId, id: Uuid, new: &NewShadow) -> Sql<()> {
+fn set(rows: &Connection, tenant: TenantId, id: Uuid, new: &NewShadow) -> Sql<()> {
     for entry in &new.entries {
         must_be_kept(rows, entry.digest)?;
     }
@@ -65,7 +91,7 @@ pub(super) fn discard(rows: &Connection, tenant: TenantId) -> Sql<bool> {
     Ok(gone > 0)
 }
 
-/// Counts what a shadow said, unless another has taken its place.
+/// Keeps what a shadow said, unless another has taken its place.
 fn observe(
     rows: &Connection,
     tenant: TenantId,
@@ -80,32 +106,17 @@ fn observe(
     else {
         return Ok(());
     };
-    counts.passed_over = counts.passed_over.saturating_add(passed_over);
     let keep = "
         INSERT INTO differences (tenant, flip, decision, at_ms, was, would, policy, why)
         VALUES (?, ?, ?, ?, ?, ?, ?, ?)";
-    for one in seen {
-        counts.compared += 1;
-        let Some(flip) = Flip::between(&one.was, &one.would) else {
-            continue;
-        };
-        let count = match flip {
-            Flip::DenyToAllow => &mut counts.deny_to_allow,
-            Flip::AllowToDeny => &mut counts.allow_to_deny,
-            Flip::ToFault => &mut counts.to_fault,
-            Flip::FromFault => &mut counts.from_fault,
-        };
-        *count += 1;
-        if *count > KEPT {
-            continue;
-        }
+    for one in counts.observe(seen, passed_over) {
         let values = params![
             tenant.0,
-            flip.as_str(),
+            one.flip.as_str(),
             one.decision.to_string(),
             signed(one.at_ms),
-            one.was.as_str(),
-            one.would.as_str(),
+            one.was,
+            one.would,
             one.policy,
             to_json(&one.why)?,
         ];
@@ -141,7 +152,7 @@ fn counted(row: &Row<'_>) -> Sql<ShadowCounts> {
 }
 
 /// How the shadow of a tenant has fared.
-pub(super) fn tally(rows: &Connection, tenant: TenantId) -> Sql<Option<Tally>> {
+fn tally(rows: &Connection, tenant: TenantId) -> Sql<Option<Tally>> {
     let one = "
         SELECT id, at_ms, entries, limits, author, why, compared, passed_over, deny_to_allow,
             allow_to_deny, to_fault, from_fault
@@ -159,15 +170,14 @@ pub(super) fn tally(rows: &Connection, tenant: TenantId) -> Sql<Option<Tally>> {
     })
 }
 
-/// Where the shadow of a tenant differs, the sort to look at first at the front.
-pub(super) fn differences(rows: &Connection, tenant: TenantId, page: Page) -> Sql<Vec<Difference>> {
+/// Where the shadow of a tenant differs, in the order of [`Flip::ALL`], and then latest first.
+fn differences(rows: &Connection, tenant: TenantId, page: Page) -> Sql<Vec<Difference>> {
     let listed = "
-        SELECT flip, decision, at_ms, was, would, policy, why FROM differences WHERE tenant = ?
-        ORDER BY CASE flip
-            WHEN 'deny-to-allow' THEN 0 WHEN 'allow-to-deny' THEN 1 WHEN 'to-fault' THEN 2 ELSE 3
-        END, seq DESC
-        LIMIT ? OFFSET ?";
-    let values = params![tenant.0, page.limit, signed(page.offset)];
+        SELECT differences.flip, decision, at_ms, was, would, policy, why
+        FROM differences JOIN json_each(?) AS sort ON sort.value = differences.flip
+        WHERE tenant = ? ORDER BY sort.key, seq DESC LIMIT ? OFFSET ?";
+    let sorts = to_json(&Flip::ALL)?;
+    let values = params![sorts, tenant.0, page.limit, signed(page.offset)];
     all(rows, listed, values, difference)
 }
 

@@ -1,6 +1,6 @@
 //! Live objects with all that their owners may see, as one statement begins to read them.
 
-use atropos::store::{Rendition, Stored};
+use atropos::domain::{Rendition, Stored};
 use rusqlite::{Connection, Row};
 
 use super::error::Sql;

@@ -4,10 +4,9 @@
 use std::sync::mpsc;
 use std::thread;
 
-use atropos::store::ledger::Soundness;
-use atropos::store::{
-    Catalogue as _, Doomed, EraseError, Erasure, Objects as _, Removal, StoreError,
-};
+use atropos::domain::ledger::Soundness;
+use atropos::domain::{Doomed, Erasure, Removal};
+use atropos::ports::{Decisions as _, EraseError, Objects as _, PendingUploads as _, StoreError};
 use atropos::target::{BlobKey, Kind, Object};
 use rusqlite::Connection;
 use tokio::join;
@@ -16,18 +15,18 @@ use super::error::Sql;
 use super::files::Files;
 use super::open::BUSY_TIMEOUT;
 use super::*;
-use crate::tests::{Backend, FIRST, decisions, denied, erasure};
+use crate::tests::{Backend, FIRST};
 
 /// Changes rows behind the back of the storage.
 pub(crate) fn damage(backend: &Backend, sql: &str) {
-    let other = Connection::open(backend.dir.path().join(FILE)).unwrap();
+    let other = Connection::open(backend.path().join(FILE)).unwrap();
     other.busy_timeout(BUSY_TIMEOUT).unwrap();
     let unchecked = format!("PRAGMA foreign_keys = OFF; {sql}");
     other.execute_batch(&unchecked).unwrap();
 }
 
 fn count(backend: &Backend, of: &str) -> i64 {
-    let other = Connection::open(backend.dir.path().join(FILE)).unwrap();
+    let other = Connection::open(backend.path().join(FILE)).unwrap();
     let sql = format!("SELECT count(*) FROM {of}");
     other.query_row(&sql, [], |row| row.get(0)).unwrap()
 }
@@ -38,7 +37,7 @@ fn numbered(n: u32) -> BlobKey {
 
 /// A second handle on the rows, whose writer belongs to the test.
 fn second(backend: &Backend) -> Sqlite {
-    Sqlite::open(backend.dir.path()).unwrap()
+    Sqlite::open(backend.path()).unwrap()
 }
 
 async fn uploads(backend: &Backend, how_many: usize) -> Vec<Object> {
@@ -74,20 +73,23 @@ async fn an_erasure_that_fails_leaves_nothing_of_its_own_and_all_of_the_others()
         let objects = uploads(&backend, 5).await;
         damage(&backend, damaged);
         let doomed = count(&backend, "shreds");
-        let group: Vec<_> = objects.iter().map(erasure).collect();
-        let outcomes = backend.objects.erase(&group).await.unwrap();
+        let group: Vec<_> = objects
+            .iter()
+            .map(|object| backend.erasure(object))
+            .collect();
+        let outcomes = backend.rows.erase(&group).await.unwrap();
         let expected = ["erased", "erased", "failed", "erased", "erased"];
         assert_eq!(words(&outcomes), expected, "{damaged}");
-        let find = backend.objects.find(&objects[2].target);
+        let find = backend.rows.find(&objects[2].target);
         assert_eq!(find.await.unwrap().as_ref(), Some(&objects[2]));
         assert_eq!(count(&backend, "blobs"), 2, "{damaged}");
         assert_eq!(count(&backend, "shreds"), doomed + 8, "{damaged}");
-        assert_eq!(decisions(&backend).await.len(), 4, "{damaged}");
+        assert_eq!(backend.recorded().await.len(), 4, "{damaged}");
         let tenant = backend.tenant.id;
-        let activity = backend.catalogue.activity(tenant, None, "user-6", FIRST);
+        let activity = backend.rows.activity(tenant, None, "user-6", FIRST);
         assert_eq!(activity.await.unwrap().len(), 4, "{damaged}");
         // Alone it fails likewise.
-        let outcomes = backend.objects.erase(&group[2..3]).await.unwrap();
+        let outcomes = backend.rows.erase(&group[2..3]).await.unwrap();
         assert_eq!(words(&outcomes), ["failed"], "{damaged}");
         assert_eq!(count(&backend, "blobs"), 2, "{damaged}");
     }
@@ -98,8 +100,14 @@ async fn a_group_with_a_bad_member_harms_none_of_the_writes_that_share_its_trans
     let backend = Backend::embedded().await;
     let objects = uploads(&backend, 4).await;
     damage(&backend, DAMAGES[0]);
-    let (rows, group): (_, Vec<_>) = (second(&backend), objects.iter().map(erasure).collect());
-    let recorded = [denied(&objects[0])];
+    let (rows, group): (_, Vec<_>) = (
+        second(&backend),
+        objects
+            .iter()
+            .map(|object| backend.erasure(object))
+            .collect(),
+    );
+    let recorded = [backend.denied(&objects[0])];
     let reserved = [numbered(1)];
     let (open, gate) = mpsc::channel();
     let wait = move |_: &Connection| Ok(gate.recv().is_ok());
@@ -120,37 +128,37 @@ async fn a_group_with_a_bad_member_harms_none_of_the_writes_that_share_its_trans
     assert!(matches!(broken, Err(StoreError::Unavailable(_))));
     assert!(after.unwrap()[0].is_ok());
     assert_eq!(count(&backend, "shreds"), 1 + 6);
-    assert_eq!(decisions(&backend).await.len(), 3 + 1);
+    assert_eq!(backend.recorded().await.len(), 3 + 1);
 }
 
 #[tokio::test]
 async fn a_decision_that_cannot_be_recorded_keeps_no_other_off_the_record() {
     let backend = Backend::embedded().await;
     let object = backend.upload("p1", b"bytes").await;
-    let made: Vec<_> = (0..4).map(|_| denied(&object)).collect();
+    let made: Vec<_> = (0..4).map(|_| backend.denied(&object)).collect();
     // Of an id that is on record already.
-    let recorded = backend.objects.record(&made[1..2]).await.unwrap();
+    let recorded = backend.rows.record(&made[1..2]).await.unwrap();
     assert!(recorded[0].is_ok());
-    let recorded = backend.objects.record(&made).await.unwrap();
+    let recorded = backend.rows.record(&made).await.unwrap();
     let told: Vec<_> = recorded.iter().map(Result::is_ok).collect();
     assert_eq!(told, [true, false, true, true]);
-    assert_eq!(decisions(&backend).await.len(), 4);
+    assert_eq!(backend.recorded().await.len(), 4);
 }
 
 #[tokio::test]
 async fn a_record_that_cannot_be_struck_off_keeps_no_other() {
     let backend = Backend::embedded().await;
     let object = backend.upload("p1", b"bytes").await;
-    let keys = backend.keys(&object).await;
-    backend.erase(&[erasure(&object)]).await;
+    let keys = backend.keys_of(&object).await;
+    backend.erase(&[backend.erasure(&object)]).await;
     let other = BlobKey::random();
-    backend.catalogue.reserve(&[other], 1).await.unwrap();
+    backend.rows.reserve(&[other], 1).await.unwrap();
     damage(
         &backend,
         &format!("UPDATE shreds SET event = -1 WHERE key = '{}'", keys[0]),
     );
     let removed = [keys[1], keys[0], other].map(|key| (key, Removal::Removed));
-    let struck_off = backend.objects.shredded(&removed).await.unwrap();
+    let struck_off = backend.rows.shredded(&removed).await.unwrap();
     let told: Vec<_> = struck_off.iter().map(Result::is_ok).collect();
     assert_eq!(told, [true, false, true]);
     assert_eq!(count(&backend, "shreds"), 1);
@@ -161,7 +169,7 @@ async fn records_that_cannot_be_read_are_passed_over_and_take_no_place_of_others
     let backend = Backend::embedded().await;
     let mut keys: Vec<_> = (0..4).map(|_| BlobKey::random()).collect();
     keys.sort();
-    backend.catalogue.reserve(&keys, 50).await.unwrap();
+    backend.rows.reserve(&keys, 50).await.unwrap();
     let capitals = "0123456789ABCDEF0123456789ABCDEF";
     damage(
         &backend,
@@ -172,15 +180,15 @@ async fn records_that_cannot_be_read_are_passed_over_and_take_no_place_of_others
             1, 2
         ),
     );
-    let page = backend.objects.shreds(100, 3).await.unwrap();
+    let page = backend.due(100, 3).await;
     let found: Vec<_> = page.iter().map(|shred| shred.key).collect();
     assert_eq!(found, keys[..3]);
-    assert_eq!(backend.objects.shreds(100, 10).await.unwrap().len(), 4);
-    assert_eq!(count(&backend, "shreds WHERE claimed = 1"), 4);
-    let backlog = backend.catalogue.backlog(100, 1000).await.unwrap();
+    assert_eq!(backend.due(100, 10).await.len(), 4);
+    assert_eq!(count(&backend, "shreds WHERE leased_until_ms > 0"), 4);
+    let backlog = backend.rows.backlog(100, 1000).await.unwrap();
     assert_eq!((backlog.due, backlog.most_attempts), (8, 0));
-    assert_eq!(backend.ledger.overdue(100, 10).await.unwrap().len(), 4);
-    let soundness = backend.ledger.verify().await.unwrap();
+    assert_eq!(backend.rows.overdue(100, 10).await.unwrap().len(), 4);
+    let soundness = backend.rows.verify().await.unwrap();
     assert_eq!(soundness.dangling, ["4 of `shreds` cannot be read"]);
 }
 
@@ -188,7 +196,7 @@ async fn records_that_cannot_be_read_are_passed_over_and_take_no_place_of_others
 async fn rows_that_cannot_be_read_hide_no_others_and_are_counted() {
     let backend = Backend::embedded().await;
     let objects = uploads(&backend, 4).await;
-    let sound = backend.keys(&objects[0]).await;
+    let sound = backend.keys_of(&objects[0]).await;
     damage(
         &backend,
         "UPDATE blobs SET key = 'no key ' || ordinal
@@ -201,7 +209,7 @@ async fn rows_that_cannot_be_read_hide_no_others_and_are_counted() {
         INSERT INTO chains (tenant, revision, at_ms, entries)
             SELECT id, 1, 1, 'no entries' FROM tenants WHERE subdomain = 'other';",
     );
-    let named = backend.ledger.named(None, 100).await.unwrap();
+    let named = backend.rows.named(None, 100).await.unwrap();
     assert_eq!(named.len(), 2 + 2 + 1);
     assert!(
         sound
@@ -209,10 +217,10 @@ async fn rows_that_cannot_be_read_hide_no_others_and_are_counted() {
             .all(|key| named.iter().any(|one| one.key == *key))
     );
     // A page is full however many are passed over.
-    assert_eq!(backend.ledger.named(None, 5).await.unwrap().len(), 5);
-    let known = backend.tenants.tenants().await.unwrap();
+    assert_eq!(backend.rows.named(None, 5).await.unwrap().len(), 5);
+    let known = backend.rows.tenants().await.unwrap();
     assert_eq!(known.len(), 2, "the server starts for those it can read");
-    let soundness = backend.ledger.verify().await.unwrap();
+    let soundness = backend.rows.verify().await.unwrap();
     let dangling = [
         "1 of `tenants` cannot be read",
         "1 of `objects` cannot be read",
@@ -258,7 +266,10 @@ async fn a_panic_at_a_step_of_an_erasure_or_of_its_transaction_is_its_own_alone(
     let backend = Backend::embedded().await;
     let objects = uploads(&backend, 3).await;
     let rows = second(&backend);
-    let group: Vec<Erasure> = objects.iter().map(erasure).collect();
+    let group: Vec<Erasure> = objects
+        .iter()
+        .map(|object| backend.erasure(object))
+        .collect();
     let writer = rows.writer.write(|_| Ok(thread::current().id()));
     let writer = writer.await.unwrap();
     // The steps of other tests' writers are passed as usual.
@@ -281,7 +292,7 @@ async fn a_panic_at_a_step_of_an_erasure_or_of_its_transaction_is_its_own_alone(
     let outcomes = rows.erase(&group).await.unwrap();
     assert_eq!(words(&outcomes), ["left", "erased", "erased"]);
     let left = backend
-        .catalogue
+        .rows
         .list(backend.tenant.id, Kind::Photo, None, FIRST.into());
     assert!(left.await.unwrap().is_empty());
 }
@@ -332,7 +343,7 @@ async fn a_transaction_that_sqlite_undid_fails_whole_and_the_next_is_sound() {
 #[tokio::test]
 async fn a_transaction_that_was_left_open_is_undone_before_the_next() {
     let backend = Backend::embedded().await;
-    let path = backend.dir.path().join(FILE);
+    let path = backend.path().join(FILE);
     let connection = connect(&path).unwrap();
     let half = "BEGIN; INSERT INTO shreds (key, not_before_ms) VALUES ('half', 1)";
     connection.execute_batch(half).unwrap();

@@ -3,8 +3,8 @@
 //! **Invariant:** `clients.tokens` is the number of a client's rows in `tokens`: it is changed in the
 //! transaction that adds or removes one.
 
-use atropos::store::StoreError;
-use atropos::store::tenants::NewCredential;
+use atropos::domain::tenants::NewCredential;
+use atropos::ports::StoreError;
 use rusqlite::{Connection, params};
 
 use super::error::{Named as _, Sql};
@@ -40,10 +40,8 @@ pub(super) fn add(rows: &Connection, client: &str, token: &NewCredential, most: 
     let count = "UPDATE clients SET tokens = tokens + 1 WHERE id = ? RETURNING tokens";
     let count = first(rows, count, [client], |row| unsigned(row, "tokens"))?;
     let count = count.ok_or(StoreError::Missing { what: "client" })?;
-    match count.saturating_sub(most) {
-        0 => Ok(0),
-        beyond => displace(rows, client, token, beyond.min(REMOVED_AT_ONCE)),
-    }
+    let beyond = count.saturating_sub(most);
+    displace(rows, client, token, beyond.min(REMOVED_AT_ONCE))
 }
 
 /// Takes away the tokens of a client that would expire first, but for the new one. One that never

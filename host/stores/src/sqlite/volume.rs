@@ -1,7 +1,8 @@
-//! [`Claims`] in SQLite: which volume of bytes the rows belong to, and when the database was made.
+//! [`KnownVolume`] in SQLite: which volume of bytes the rows belong to, and when the database was made.
 
-use atropos::store::volume::{Claims, VolumeId};
-use atropos::store::{Result, StoreError};
+use atropos::domain::volume::VolumeId;
+use atropos::ports::KnownVolume;
+use atropos::ports::{Result, StoreError};
 use atropos::target::BlobKey;
 use rusqlite::{Connection, TransactionBehavior, params};
 
@@ -16,7 +17,7 @@ const MADE: &str = "made-at-ms";
 
 const VALUE: &str = "SELECT value FROM instance WHERE name = ?";
 
-impl Claims for Sqlite {
+impl KnownVolume for Sqlite {
     fn volume(&self) -> Result<Option<VolumeId>> {
         self.readers.read(volume)
     }

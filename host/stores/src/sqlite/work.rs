@@ -5,8 +5,8 @@
 //!
 //! **Invariant:** an item that fails or panics leaves nothing of its own, and all of the others'.
 
-use atropos::store::panics::contain;
-use atropos::store::{Result, StoreError};
+use atropos::ports::panics::contain;
+use atropos::ports::{Result, StoreError};
 use rusqlite::Connection;
 use tokio::sync::oneshot;
 

@@ -11,9 +11,9 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use atropos::parts::{Part, Watched};
+use atropos::ports::panics::contain;
+use atropos::ports::{Result, StoreError};
 use atropos::step::{self, Step};
-use atropos::store::panics::contain;
-use atropos::store::{Result, StoreError};
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 use tokio::sync::oneshot;
 

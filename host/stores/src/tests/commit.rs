@@ -4,10 +4,9 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use atropos::commit::{CommitError, Committer};
 use atropos::config;
 use atropos::parts::Parts;
-use atropos::store::commit::{CommitError, Committer};
-use tokio::io::AsyncRead;
 use tokio::sync::Semaphore;
 
 use super::*;
@@ -43,14 +42,6 @@ impl Moody {
 
 #[async_trait]
 impl Blobs for Moody {
-    async fn put(&self, key: BlobKey, content: &mut (dyn AsyncRead + Send + Unpin)) -> Result<u64> {
-        self.inner.put(key, content).await
-    }
-
-    async fn open(&self, key: BlobKey) -> Result<Option<BlobReader>> {
-        self.inner.open(key).await
-    }
-
     async fn is_absent(&self, key: BlobKey) -> Result<bool> {
         self.inner.is_absent(key).await
     }
@@ -79,7 +70,7 @@ pub(super) fn committer(
     let budget = config::Budget::default();
     Committer::start(
         &Parts::default(),
-        Arc::clone(&backend.objects),
+        backend.rows.clone(),
         blobs,
         config,
         budget,
@@ -105,22 +96,25 @@ pub(super) async fn eventually<F: Future<Output = bool>>(mut holds: impl FnMut()
 }
 
 async fn shreds(backend: &Backend) -> usize {
-    backend.objects.shreds(u64::MAX, 1000).await.unwrap().len()
+    backend.rows.overdue(u64::MAX, 1000).await.unwrap().len()
 }
 
 #[tokio::test]
 async fn success_means_that_row_and_bytes_are_gone_and_stopping_settles_the_account() {
     let backend = Backend::embedded().await;
     let object = backend.upload("p1", b"bytes").await;
-    let keys = backend.keys(&object).await;
+    let keys = backend.keys_of(&object).await;
     let committer = committer(&backend, Arc::clone(&backend.blobs), &quick());
-    committer.erase(allowed(&object), None).await.unwrap();
-    assert_eq!(backend.objects.find(&object.target).await.unwrap(), None);
+    committer
+        .erase(backend.allowed(&object), None)
+        .await
+        .unwrap();
+    assert_eq!(backend.rows.find(&object.target).await.unwrap(), None);
     assert!(!backend.readable(&keys).await);
     committer.stop().await;
     assert_eq!(shreds(&backend).await, 0);
     assert_eq!(
-        committer.erase(allowed(&object), None).await,
+        committer.erase(backend.allowed(&object), None).await,
         Err(CommitError::Stopping)
     );
 }
@@ -130,7 +124,7 @@ async fn of_many_erasures_of_one_object_exactly_one_succeeds() {
     let backend = Backend::embedded().await;
     let object = backend.upload("p1", b"bytes").await;
     let committer = committer(&backend, Arc::clone(&backend.blobs), &quick());
-    let racing = (0..20).map(|_| committer.erase(allowed(&object), None));
+    let racing = (0..20).map(|_| committer.erase(backend.allowed(&object), None));
     let outcomes = futures_util::future::join_all(racing).await;
     let won = outcomes.iter().filter(|outcome| outcome.is_ok()).count();
     assert_eq!(won, 1);
@@ -140,10 +134,9 @@ async fn of_many_erasures_of_one_object_exactly_one_succeeds() {
         19
     );
     committer.stop().await;
-    let activity =
-        backend
-            .catalogue
-            .activity(backend.tenant.id, Some(Kind::Photo), "user-6", FIRST);
+    let activity = backend
+        .rows
+        .activity(backend.tenant.id, Some(Kind::Photo), "user-6", FIRST);
     let activity = activity.await.unwrap();
     assert_eq!((activity.len(), activity[0].bytes_absent), (1, 0));
 }
@@ -155,16 +148,16 @@ async fn a_conflict_of_one_leaves_the_others_of_its_group_alone() {
         backend.upload("p1", b"1").await,
         backend.upload("p2", b"2").await,
     );
-    let hold = backend.catalogue.place_hold(&one.target, "a lawsuit", 1);
+    let hold = backend.rows.place_hold(&one.target, "a lawsuit", 1);
     hold.await.unwrap();
     let committer = committer(&backend, Arc::clone(&backend.blobs), &quick());
     let (first, second) = tokio::join!(
-        committer.erase(allowed(&one), None),
-        committer.erase(allowed(&two), None)
+        committer.erase(backend.allowed(&one), None),
+        committer.erase(backend.allowed(&two), None)
     );
     assert_eq!(first, Err(CommitError::Conflict(Conflict::Held)));
     assert_eq!(second, Ok(()));
-    assert!(backend.readable(&backend.keys(&one).await).await);
+    assert!(backend.readable(&backend.keys_of(&one).await).await);
     committer.stop().await;
 }
 
@@ -174,17 +167,10 @@ async fn a_decision_that_did_not_allow_erases_nothing() {
     let object = backend.upload("p1", b"bytes").await;
     let committer = committer(&backend, Arc::clone(&backend.blobs), &quick());
     assert_eq!(
-        committer.erase(denied(&object), None).await,
+        committer.erase(backend.denied(&object), None).await,
         Err(CommitError::Unavailable)
     );
-    assert!(
-        backend
-            .objects
-            .find(&object.target)
-            .await
-            .unwrap()
-            .is_some()
-    );
+    assert!(backend.rows.find(&object.target).await.unwrap().is_some());
     committer.stop().await;
 }
 
@@ -192,17 +178,17 @@ async fn a_decision_that_did_not_allow_erases_nothing() {
 async fn bytes_that_resist_are_pending_and_go_once_they_can() {
     let backend = Backend::embedded().await;
     let object = backend.upload("p1", b"bytes").await;
-    let keys = backend.keys(&object).await;
+    let keys = backend.keys_of(&object).await;
     let blobs = Moody::over(&backend, true);
     let committer = committer(&backend, blobs.clone(), &quick());
     assert_eq!(
-        committer.erase(allowed(&object), None).await,
+        committer.erase(backend.allowed(&object), None).await,
         Err(CommitError::Pending)
     );
-    assert_eq!(backend.objects.find(&object.target).await.unwrap(), None);
+    assert_eq!(backend.rows.find(&object.target).await.unwrap(), None);
     eventually(async || {
         backend
-            .catalogue
+            .rows
             .backlog(now_ms(), u32::MAX)
             .await
             .unwrap()
@@ -212,16 +198,7 @@ async fn bytes_that_resist_are_pending_and_go_once_they_can() {
     .await;
     assert!(backend.readable(&keys).await);
     blobs.failing.store(false, Ordering::SeqCst);
-    eventually(async || {
-        backend
-            .catalogue
-            .backlog(now_ms(), u32::MAX)
-            .await
-            .unwrap()
-            .due
-            == 0
-    })
-    .await;
+    eventually(async || backend.rows.backlog(now_ms(), u32::MAX).await.unwrap().due == 0).await;
     assert!(!backend.readable(&keys).await);
     committer.stop().await;
 }
@@ -230,9 +207,12 @@ async fn bytes_that_resist_are_pending_and_go_once_they_can() {
 async fn a_caller_that_leaves_cancels_nothing() {
     let backend = Backend::embedded().await;
     let object = backend.upload("p1", b"bytes").await;
-    let keys = backend.keys(&object).await;
+    let keys = backend.keys_of(&object).await;
     let committer = committer(&backend, Arc::clone(&backend.blobs), &quick());
-    let hasty = tokio::time::timeout(Duration::ZERO, committer.erase(allowed(&object), None));
+    let hasty = tokio::time::timeout(
+        Duration::ZERO,
+        committer.erase(backend.allowed(&object), None),
+    );
     assert!(hasty.await.is_err());
     committer.stop().await;
     assert!(!backend.readable(&keys).await);
@@ -256,7 +236,7 @@ async fn what_is_queued_beyond_the_bound_is_refused_at_once() {
     let waiting: Vec<_> = objects
         .iter()
         .map(|object| {
-            let (committer, decision) = (committer.clone(), allowed(object));
+            let (committer, decision) = (committer.clone(), backend.allowed(object));
             tokio::spawn(async move { committer.erase(decision, None).await })
         })
         .collect();
@@ -270,7 +250,7 @@ async fn what_is_queued_beyond_the_bound_is_refused_at_once() {
     assert!(outcomes.contains(&Err(CommitError::Overloaded)));
     assert!(outcomes.contains(&Ok(())));
     for (object, outcome) in objects.iter().zip(outcomes) {
-        let left = backend.objects.find(&object.target).await.unwrap();
+        let left = backend.rows.find(&object.target).await.unwrap();
         assert_eq!(left.is_none(), outcome.is_ok(), "the answer is the truth");
     }
     committer.stop().await;
@@ -281,10 +261,13 @@ async fn what_is_recorded_is_durable_before_the_answer() {
     let backend = Backend::embedded().await;
     let object = backend.upload("p1", b"bytes").await;
     let committer = committer(&backend, Arc::clone(&backend.blobs), &quick());
-    committer.record(vec![denied(&object)]).await.unwrap();
-    assert_eq!(decisions(&backend).await.len(), 1);
+    committer
+        .record(vec![backend.denied(&object)])
+        .await
+        .unwrap();
+    assert_eq!(backend.recorded().await.len(), 1);
     committer.stop().await;
-    let late = committer.record(vec![denied(&object)]).await;
+    let late = committer.record(vec![backend.denied(&object)]).await;
     assert_eq!(late, Err(CommitError::Stopping));
 }
 
@@ -293,12 +276,12 @@ async fn stopping_records_what_was_taken_on() {
     let backend = Backend::embedded().await;
     let object = backend.upload("p1", b"bytes").await;
     let committer = committer(&backend, Arc::clone(&backend.blobs), &quick());
-    let recording = (0..300).map(|_| committer.record(vec![denied(&object)]));
+    let recording = (0..300).map(|_| committer.record(vec![backend.denied(&object)]));
     let all = futures_util::future::join_all(recording);
     let hasty = tokio::time::timeout(Duration::ZERO, all);
     assert!(hasty.await.is_err());
     committer.stop().await;
-    assert_eq!(decisions(&backend).await.len(), 300);
+    assert_eq!(backend.recorded().await.len(), 300);
 }
 
 #[tokio::test]
@@ -319,7 +302,7 @@ async fn refusals_that_come_together_share_a_barrier_and_beyond_the_bound_are_tu
         config::Budget::default(),
     );
     let record = || {
-        let (committer, decision) = (committer.clone(), denied(&object));
+        let (committer, decision) = (committer.clone(), backend.denied(&object));
         tokio::spawn(async move { committer.record(vec![decision]).await })
     };
     let first = record();
@@ -341,7 +324,7 @@ async fn refusals_that_come_together_share_a_barrier_and_beyond_the_bound_are_tu
         "one barrier for all that waited"
     );
     committer.stop().await;
-    assert_eq!(decisions(&backend).await.len(), 51);
+    assert_eq!(backend.recorded().await.len(), 51);
 }
 
 #[tokio::test]
@@ -358,13 +341,16 @@ async fn what_cannot_be_recorded_is_told_to_everyone_who_waits() {
         &quick(),
         config::Budget::default(),
     );
-    let recording = (0..3).map(|_| committer.record(vec![denied(&object)]));
+    let recording = (0..3).map(|_| committer.record(vec![backend.denied(&object)]));
     let outcomes = futures_util::future::join_all(recording).await;
     assert_eq!(outcomes, vec![Err(CommitError::Unavailable); 3]);
     slow.failing.store(false, Ordering::SeqCst);
-    assert_eq!(committer.record(vec![denied(&object)]).await, Ok(()));
+    assert_eq!(
+        committer.record(vec![backend.denied(&object)]).await,
+        Ok(())
+    );
     committer.stop().await;
-    assert_eq!(decisions(&backend).await.len(), 1);
+    assert_eq!(backend.recorded().await.len(), 1);
 }
 
 #[tokio::test]
@@ -380,7 +366,7 @@ async fn a_damaged_row_fails_its_own_request_and_no_other_of_the_group() {
     let committer = committer(&backend, Arc::clone(&backend.blobs), &quick());
     let erasing = objects
         .iter()
-        .map(|one| committer.erase(allowed(one), None));
+        .map(|one| committer.erase(backend.allowed(one), None));
     let outcomes = futures_util::future::join_all(erasing).await;
     for (n, outcome) in outcomes.iter().enumerate() {
         let expected = if n == 5 {
@@ -391,17 +377,20 @@ async fn a_damaged_row_fails_its_own_request_and_no_other_of_the_group() {
         assert_eq!(*outcome, expected, "p{n}");
     }
     // Of the decisions of one request one fails: so does the request, and no other.
-    let on_record = denied(&objects[5]);
+    let on_record = backend.denied(&objects[5]);
     committer.record(vec![on_record.clone()]).await.unwrap();
     let (before, broken, after) = tokio::join!(
-        committer.record(vec![denied(&objects[5])]),
-        committer.record(vec![denied(&objects[5]), on_record]),
-        committer.record(vec![denied(&objects[5]), denied(&objects[5])]),
+        committer.record(vec![backend.denied(&objects[5])]),
+        committer.record(vec![backend.denied(&objects[5]), on_record]),
+        committer.record(vec![
+            backend.denied(&objects[5]),
+            backend.denied(&objects[5])
+        ]),
     );
     assert_eq!((before, after), (Ok(()), Ok(())));
     assert_eq!(broken, Err(CommitError::Unavailable));
     committer.stop().await;
-    assert_eq!(decisions(&backend).await.len(), 7 + 5);
+    assert_eq!(backend.recorded().await.len(), 7 + 5);
 }
 
 #[tokio::test]
@@ -419,21 +408,33 @@ async fn a_platform_that_panics_fails_what_it_was_asked_and_nothing_after_it() {
     );
     slow.panicking.store(true, Ordering::SeqCst);
     let unavailable = Err(CommitError::Unavailable);
-    assert_eq!(committer.record(vec![denied(&object)]).await, unavailable);
-    assert_eq!(committer.erase(allowed(&object), None).await, unavailable);
+    assert_eq!(
+        committer.record(vec![backend.denied(&object)]).await,
+        unavailable
+    );
+    assert_eq!(
+        committer.erase(backend.allowed(&object), None).await,
+        unavailable
+    );
     slow.panicking.store(false, Ordering::SeqCst);
-    assert_eq!(committer.record(vec![denied(&object)]).await, Ok(()));
-    assert_eq!(committer.erase(allowed(&object), None).await, Ok(()));
+    assert_eq!(
+        committer.record(vec![backend.denied(&object)]).await,
+        Ok(())
+    );
+    assert_eq!(
+        committer.erase(backend.allowed(&object), None).await,
+        Ok(())
+    );
     // The background removal, which panicked meanwhile, goes on.
     let doomed = BlobKey::random();
-    backend.catalogue.reserve(&[doomed], 1).await.unwrap();
-    eventually(async || backend.catalogue.backlog(now_ms(), 1000).await.unwrap().due == 0).await;
+    backend.rows.reserve(&[doomed], 1).await.unwrap();
+    eventually(async || backend.rows.backlog(now_ms(), 1000).await.unwrap().due == 0).await;
     committer.stop().await;
 }
 
 /// Rows that record only when let through, or not at all, or panic.
 struct Slow {
-    objects: Arc<dyn Objects>,
+    rows: Arc<dyn Rows>,
     gate: Semaphore,
     failing: AtomicBool,
     panicking: AtomicBool,
@@ -444,7 +445,7 @@ struct Slow {
 impl Slow {
     fn over(backend: &Backend) -> Arc<Self> {
         Arc::new(Self {
-            objects: Arc::clone(&backend.objects),
+            rows: backend.rows.clone(),
             gate: Semaphore::new(0),
             failing: AtomicBool::new(false),
             panicking: AtomicBool::new(false),
@@ -460,14 +461,17 @@ impl Slow {
 #[async_trait]
 impl Objects for Slow {
     async fn find(&self, target: &Target) -> Result<Option<Object>> {
-        self.objects.find(target).await
+        self.rows.find(target).await
     }
 
     async fn erase(&self, group: &[Erasure]) -> Result<Vec<Result<Doomed, EraseError>>> {
         self.panic_if_told();
-        self.objects.erase(group).await
+        self.rows.erase(group).await
     }
+}
 
+#[async_trait]
+impl Decisions for Slow {
     async fn record(&self, decisions: &[Decision]) -> Result<Vec<Result<()>>> {
         self.panic_if_told();
         self.groups.lock().push(decisions.len());
@@ -475,23 +479,34 @@ impl Objects for Slow {
         if self.failing.load(Ordering::SeqCst) {
             return Err(StoreError::Unavailable("EIO".into()));
         }
-        self.objects.record(decisions).await
+        self.rows.record(decisions).await
     }
+}
 
-    async fn shreds(&self, by_ms: u64, limit: usize) -> Result<Vec<Shred>> {
+impl Outcomes for Slow {}
+
+#[async_trait]
+impl Removals for Slow {
+    async fn claim(&self, claim: &Claim) -> Result<Vec<Shred>> {
         self.panic_if_told();
-        self.objects.shreds(by_ms, limit).await
+        self.rows.claim(claim).await
     }
 
     async fn hasten(&self, erased_ms: u64, reserved_ms: u64) -> Result<()> {
-        self.objects.hasten(erased_ms, reserved_ms).await
+        self.rows.hasten(erased_ms, reserved_ms).await
     }
 
     async fn shredded(&self, removed: &[(BlobKey, Removal)]) -> Result<Vec<Result<()>>> {
-        self.objects.shredded(removed).await
+        self.rows.shredded(removed).await
     }
 
-    async fn postpone(&self, key: BlobKey, not_before_ms: u64, error: &str) -> Result<()> {
-        self.objects.postpone(key, not_before_ms, error).await
+    async fn postpone(
+        &self,
+        owner: Owner,
+        key: BlobKey,
+        not_before_ms: u64,
+        error: &str,
+    ) -> Result<()> {
+        self.rows.postpone(owner, key, not_before_ms, error).await
     }
 }

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use atropos::store::catalogue::Change;
+use atropos::domain::catalogue::Change;
 
 use super::commit::{committer, eventually, quick};
 use super::*;
@@ -27,7 +27,7 @@ fn secret(id: &str) -> Vec<u8> {
 #[tokio::test]
 async fn nothing_of_an_erased_object_stays_in_any_file() {
     let backend = Backend::embedded().await;
-    let path = backend.dir.path();
+    let path = backend.path();
     let mut objects = Vec::new();
     for n in 0..100 {
         let id = format!("p-{n:03}");
@@ -38,7 +38,7 @@ async fn nothing_of_an_erased_object_stays_in_any_file() {
         ..Change::default()
     };
     backend
-        .catalogue
+        .rows
         .change(&objects[99].target, change)
         .await
         .unwrap();
@@ -46,7 +46,10 @@ async fn nothing_of_an_erased_object_stays_in_any_file() {
     assert!(contains(path, b"the very private content of p-050"));
     let committer = committer(&backend, Arc::clone(&backend.blobs), &quick());
     for object in &objects[..50] {
-        committer.erase(allowed(object), None).await.unwrap();
+        committer
+            .erase(backend.allowed(object), None)
+            .await
+            .unwrap();
     }
     committer.stop().await;
     // The writer checkpoints by itself, which nobody asks for here.
@@ -66,13 +69,13 @@ async fn nothing_of_an_erased_object_stays_in_any_file() {
 #[tokio::test]
 async fn a_reader_in_the_way_only_delays_the_checkpoint() {
     let backend = Backend::embedded().await;
-    let path = backend.dir.path();
+    let path = backend.path();
     let object = backend.upload("p-001", b"bytes").await;
     let reader = rusqlite::Connection::open(path.join("atropos.db")).unwrap();
     reader
         .execute_batch("BEGIN; SELECT count(*) FROM objects;")
         .unwrap();
-    backend.erase(&[erasure(&object)]).await;
+    backend.erase(&[backend.erasure(&object)]).await;
     tokio::time::sleep(Duration::from_millis(600)).await;
     assert!(
         contains(path, b"name of p-001.png"),
@@ -86,28 +89,28 @@ async fn a_reader_in_the_way_only_delays_the_checkpoint() {
 async fn closing_frees_the_files() {
     let backend = Backend::embedded().await;
     let object = backend.upload("p-001", b"bytes").await;
-    let rows = Sqlite::open(backend.dir.path()).unwrap();
-    rows.erase(&[erasure(&object)]).await.unwrap();
+    let rows = Sqlite::open(backend.path()).unwrap();
+    rows.erase(&[backend.erasure(&object)]).await.unwrap();
     drop(rows);
-    assert!(!contains(backend.dir.path(), b"name of p-001.png"));
+    assert!(!contains(backend.path(), b"name of p-001.png"));
 }
 
 #[tokio::test]
 async fn queued_writes_are_finished_before_closing() {
     let backend = Backend::embedded().await;
     let object = backend.upload("p-001", b"bytes").await;
-    let rows = Sqlite::open(backend.dir.path()).unwrap();
-    let batch = [denied(&object)];
+    let rows = Sqlite::open(backend.path()).unwrap();
+    let batch = [backend.denied(&object)];
     let hasty = tokio::time::timeout(Duration::ZERO, rows.record(&batch));
     let _ = hasty.await;
     drop(rows);
-    assert_eq!(decisions(&backend).await.len(), 1);
+    assert_eq!(backend.recorded().await.len(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_handles_on_one_database_see_and_do_not_block_each_other() {
     let backend = Backend::embedded().await;
-    let other = Arc::new(Sqlite::open(backend.dir.path()).unwrap());
+    let other = Arc::new(Sqlite::open(backend.path()).unwrap());
     let object = backend.upload("p-000", b"bytes").await;
     let busy = {
         let (other, target) = (Arc::clone(&other), object.target.clone());
@@ -121,7 +124,7 @@ async fn two_handles_on_one_database_see_and_do_not_block_each_other() {
         backend.upload(&format!("p-{n:03}"), b"bytes").await;
     }
     busy.await.unwrap();
-    let seen = backend.objects.find(&object.target).await.unwrap().unwrap();
+    let seen = backend.rows.find(&object.target).await.unwrap().unwrap();
     assert_eq!((seen.held, seen.version), (true, 51));
     let listed = other.list(backend.tenant.id, Kind::Photo, None, FIRST.into());
     assert_eq!(listed.await.unwrap().len(), 50);
@@ -130,7 +133,7 @@ async fn two_handles_on_one_database_see_and_do_not_block_each_other() {
     let revised = other.revise(backend.tenant.id, new).await.unwrap();
     revised.unwrap();
     let chain = backend
-        .chains
+        .rows
         .chain(backend.tenant.id)
         .await
         .unwrap()
@@ -175,12 +178,18 @@ async fn a_planted_link_leads_nowhere_outside() {
     let key = BlobKey::random();
     let text = key.to_string();
     let (shard, name) = text.split_at(2);
-    let blobs = backend.dir.path().join("blobs");
+    let blobs = backend.path().join("blobs");
     std::os::unix::fs::symlink(outside.path(), blobs.join(shard)).unwrap();
     std::fs::write(outside.path().join(name), b"precious").unwrap();
-    assert!(backend.blobs.open(key).await.is_err());
+    assert!(backend.bytes.open(key, WHOLE).await.is_err());
     assert!(backend.blobs.remove(key).await.is_err());
-    assert!(backend.blobs.put(key, &mut &b"bytes"[..]).await.is_err());
+    assert!(
+        backend
+            .bytes
+            .put(key, None, &mut &b"bytes"[..])
+            .await
+            .is_err()
+    );
     assert_eq!(
         std::fs::read(outside.path().join(name)).unwrap(),
         b"precious"
@@ -195,13 +204,17 @@ async fn a_link_in_place_of_a_blob_goes_without_what_it_points_to() {
     let precious = outside.path().join("precious");
     std::fs::write(&precious, b"precious").unwrap();
     let key = BlobKey::random();
-    backend.blobs.put(key, &mut &b"bytes"[..]).await.unwrap();
+    backend
+        .bytes
+        .put(key, None, &mut &b"bytes"[..])
+        .await
+        .unwrap();
     let text = key.to_string();
     let (shard, name) = text.split_at(2);
-    let blob = backend.dir.path().join("blobs").join(shard).join(name);
+    let blob = backend.path().join("blobs").join(shard).join(name);
     std::fs::remove_file(&blob).unwrap();
     std::os::unix::fs::symlink(&precious, &blob).unwrap();
-    assert!(backend.blobs.open(key).await.is_err());
+    assert!(backend.bytes.open(key, WHOLE).await.is_err());
     assert_eq!(backend.blobs.remove(key).await.unwrap(), Removal::Removed);
     assert!(precious.exists());
 }

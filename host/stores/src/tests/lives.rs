@@ -6,14 +6,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use atropos::commit::{CommitError, Committer};
 use atropos::parts::Parts;
-use atropos::store::commit::{CommitError, Committer};
 use futures_util::future::join_all;
 use parking_lot::Mutex;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::Index;
-use tokio::io::AsyncRead;
 use tokio::runtime::Builder;
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
@@ -57,7 +56,7 @@ fn life() -> impl Strategy<Value = Life> {
 
 /// A storage whose process ends at one of its calls, and some of whose removals fail.
 struct Mortal {
-    objects: Arc<dyn Objects>,
+    rows: Arc<dyn Rows>,
     blobs: Arc<dyn Blobs>,
     calls: AtomicUsize,
     crash: usize,
@@ -69,7 +68,7 @@ struct Mortal {
 impl Mortal {
     fn over(backend: &Backend, life: &Life) -> Arc<Self> {
         Arc::new(Self {
-            objects: Arc::clone(&backend.objects),
+            rows: backend.rows.clone(),
             blobs: Arc::clone(&backend.blobs),
             calls: AtomicUsize::new(0),
             crash: life.crash,
@@ -99,19 +98,27 @@ impl Mortal {
 #[async_trait]
 impl Objects for Mortal {
     async fn find(&self, target: &Target) -> Result<Option<Object>> {
-        self.objects.find(target).await
+        self.rows.find(target).await
     }
 
     async fn erase(&self, group: &[Erasure]) -> Result<Vec<Result<Doomed, EraseError>>> {
-        self.through(self.objects.erase(group)).await
+        self.through(self.rows.erase(group)).await
     }
+}
 
+#[async_trait]
+impl Decisions for Mortal {
     async fn record(&self, decisions: &[Decision]) -> Result<Vec<Result<()>>> {
-        self.through(self.objects.record(decisions)).await
+        self.through(self.rows.record(decisions)).await
     }
+}
 
-    async fn shreds(&self, by_ms: u64, limit: usize) -> Result<Vec<Shred>> {
-        let due = self.objects.shreds(by_ms, limit).await;
+impl Outcomes for Mortal {}
+
+#[async_trait]
+impl Removals for Mortal {
+    async fn claim(&self, claim: &Claim) -> Result<Vec<Shred>> {
+        let due = self.rows.claim(claim).await;
         // The worker looks again and again: what finds nothing does not count.
         if due.as_ref().is_ok_and(|due| !due.is_empty()) {
             self.live().await;
@@ -120,29 +127,27 @@ impl Objects for Mortal {
     }
 
     async fn shredded(&self, removed: &[(BlobKey, Removal)]) -> Result<Vec<Result<()>>> {
-        self.through(self.objects.shredded(removed)).await
+        self.through(self.rows.shredded(removed)).await
     }
 
-    async fn postpone(&self, key: BlobKey, not_before_ms: u64, error: &str) -> Result<()> {
-        let postponed = self.objects.postpone(key, not_before_ms, error);
+    async fn postpone(
+        &self,
+        owner: Owner,
+        key: BlobKey,
+        not_before_ms: u64,
+        error: &str,
+    ) -> Result<()> {
+        let postponed = self.rows.postpone(owner, key, not_before_ms, error);
         self.through(postponed).await
     }
 
     async fn hasten(&self, erased_ms: u64, reserved_ms: u64) -> Result<()> {
-        self.objects.hasten(erased_ms, reserved_ms).await
+        self.rows.hasten(erased_ms, reserved_ms).await
     }
 }
 
 #[async_trait]
 impl Blobs for Mortal {
-    async fn put(&self, key: BlobKey, content: &mut (dyn AsyncRead + Send + Unpin)) -> Result<u64> {
-        self.blobs.put(key, content).await
-    }
-
-    async fn open(&self, key: BlobKey) -> Result<Option<BlobReader>> {
-        self.blobs.open(key).await
-    }
-
     async fn is_absent(&self, key: BlobKey) -> Result<bool> {
         self.blobs.is_absent(key).await
     }
@@ -196,7 +201,7 @@ impl History {
             let id = format!("p{}", self.objects.len());
             let object = backend.upload(&id, b"bytes").await;
             self.objects.push(Uploaded {
-                keys: backend.keys(&object).await,
+                keys: backend.keys_of(&object).await,
                 object,
                 held: false,
             });
@@ -214,12 +219,14 @@ impl History {
         );
         let picks = life.erased.iter();
         let picks = picks.map(|which| which.index(self.objects.len()));
-        let erased: Vec<_> = picks.map(|which| self.erase(&committer, which)).collect();
+        let erased: Vec<_> = picks
+            .map(|which| self.erase(backend, &committer, which))
+            .collect();
         if let Some(which) = life.held {
             let uploaded = which.index(self.objects.len());
             let uploaded = &mut self.objects[uploaded];
             let target = &uploaded.object.target;
-            let placed = backend.catalogue.place_hold(target, "a lawsuit", 1);
+            let placed = backend.rows.place_hold(target, "a lawsuit", 1);
             uploaded.held |= placed.await.is_ok();
         }
         let orderly = async {
@@ -233,8 +240,8 @@ impl History {
     }
 
     /// Asks for an erasure, whose answer is written down when it comes.
-    fn erase(&self, committer: &Committer, which: usize) -> JoinHandle<()> {
-        let decision = allowed(&self.objects[which].object);
+    fn erase(&self, backend: &Backend, committer: &Committer, which: usize) -> JoinHandle<()> {
+        let decision = backend.allowed(&self.objects[which].object);
         let (committer, answers) = (committer.clone(), Arc::clone(&self.answers));
         tokio::spawn(async move {
             let id = decision.id;
@@ -246,20 +253,12 @@ impl History {
     /// The last life: nothing fails any more, and each caller asks again.
     async fn finish(&self, backend: &Backend) {
         let committer = committer(backend, Arc::clone(&backend.blobs), &quick());
-        let settled = async || {
-            backend
-                .catalogue
-                .backlog(u64::MAX, u32::MAX)
-                .await
-                .unwrap()
-                .due
-                == 0
-        };
+        let settled = async || backend.rows.backlog(u64::MAX, u32::MAX).await.unwrap().due == 0;
         eventually(settled).await;
         for (which, uploaded) in self.objects.iter().enumerate() {
-            let found = backend.objects.find(&uploaded.object.target).await.unwrap();
+            let found = backend.rows.find(&uploaded.object.target).await.unwrap();
             self.check(backend, uploaded, which, found.is_some()).await;
-            self.erase(&committer, which).await.unwrap();
+            self.erase(backend, &committer, which).await.unwrap();
             let answers = self.answers.lock();
             let (_, _, retry) = answers.last().unwrap();
             let expected = match found {
@@ -290,7 +289,7 @@ impl History {
             );
         }
         let (tenant, owner) = (backend.tenant.id, &uploaded.object.target.owner);
-        let events = backend.catalogue.activity(tenant, None, owner, FIRST);
+        let events = backend.rows.activity(tenant, None, owner, FIRST);
         let events = events.await.unwrap();
         let id = &uploaded.object.target.id;
         let events: Vec<_> = events
@@ -328,7 +327,7 @@ proptest! {
         let held = history.objects.iter().filter(|uploaded| uploaded.held);
         let left: usize = held.map(|uploaded| uploaded.keys.len()).sum();
         let marker = 1;
-        let files = files(&backend.dir.path().join("blobs"));
+        let files = files(&backend.path().join("blobs"));
         assert_eq!(files, left + marker, "bytes that nothing names");
     }
 }

@@ -3,7 +3,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use atropos::store::catalogue::{Backlog, Change};
+use atropos::domain::catalogue::Change;
+use atropos::domain::removals::Backlog;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::Index;
@@ -94,6 +95,8 @@ struct Record {
     not_before_ms: u64,
     attempts: u32,
     claimed: bool,
+    /// Until when whoever claimed it has it to itself.
+    leased_until_ms: u64,
     event: Option<usize>,
 }
 
@@ -103,6 +106,7 @@ impl Model {
             not_before_ms,
             attempts: 0,
             claimed: false,
+            leased_until_ms: 0,
             event,
         };
         assert!(
@@ -169,7 +173,9 @@ impl Model {
     /// The records that a look for due ones takes over.
     fn due(&self) -> Vec<(u64, BlobKey)> {
         let due = self.shreds.iter();
-        let due = due.filter(|(_, record)| record.not_before_ms <= self.now_ms);
+        let due = due.filter(|(_, record)| {
+            record.not_before_ms <= self.now_ms && record.leased_until_ms <= self.now_ms
+        });
         let mut due: Vec<_> = due
             .map(|(key, record)| (record.not_before_ms, *key))
             .collect();
@@ -190,6 +196,8 @@ impl Model {
 /// The backend and what it should hold.
 struct Bench {
     backend: Backend,
+    /// Who removes, from one crash to the next.
+    owner: Owner,
     model: Model,
 }
 
@@ -199,7 +207,7 @@ fn id(name: usize) -> String {
 
 impl Bench {
     fn target(&self, name: usize) -> Target {
-        target(self.backend.tenant.id, &id(name))
+        self.backend.target(&id(name))
     }
 
     async fn take(&mut self, step: Step) {
@@ -209,14 +217,14 @@ impl Bench {
             Step::Hold(name) => {
                 let expected = self.model.change(&id(name)).map(|row| row.holds += 1);
                 let target = self.target(name);
-                let held = self.backend.catalogue.place_hold(&target, "a lawsuit", 1);
+                let held = self.backend.rows.place_hold(&target, "a lawsuit", 1);
                 assert_eq!(held.await.is_ok(), expected.is_some());
             }
             Step::Release(name) => {
                 let row = self.model.change(&id(name));
                 let expected = row.map(|row| std::mem::take(&mut row.holds));
                 let target = self.target(name);
-                let released = self.backend.catalogue.release_holds(&target);
+                let released = self.backend.rows.release_holds(&target);
                 assert_eq!(released.await.ok(), expected);
             }
             Step::Retain(name, after_ms) => {
@@ -228,7 +236,7 @@ impl Bench {
                 let row = self.model.change(&id(name));
                 let expected = row.map(|row| row.object.retain_until_ms = until);
                 let target = self.target(name);
-                let changed = self.backend.catalogue.change(&target, change);
+                let changed = self.backend.rows.change(&target, change);
                 assert_eq!(changed.await.ok(), expected);
             }
             Step::Label(name) => {
@@ -240,11 +248,11 @@ impl Bench {
                 let row = self.model.change(&id(name));
                 let expected = row.map(|row| row.object.labels = labels);
                 let target = self.target(name);
-                let changed = self.backend.catalogue.change(&target, change);
+                let changed = self.backend.rows.change(&target, change);
                 assert_eq!(changed.await.ok(), expected);
             }
             Step::Judge(name) => {
-                let found = self.backend.objects.find(&self.target(name)).await.unwrap();
+                let found = self.backend.rows.find(&self.target(name)).await.unwrap();
                 self.model.judged.extend(found);
             }
             Step::Erase(which) => self.erase(&which).await,
@@ -283,7 +291,7 @@ impl Bench {
             .under_way
             .swap_remove(which.index(self.model.under_way.len()));
         let expected = self.model.insert(&new);
-        let inserted = self.backend.catalogue.insert(new).await;
+        let inserted = self.backend.rows.insert(new).await;
         let inserted = inserted.map_err(|error| match error {
             StoreError::Missing { what } | StoreError::Taken { what } => what,
             other => panic!("{other}"),
@@ -297,8 +305,9 @@ impl Bench {
         }
         let at_ms = self.model.now_ms;
         let erasure = |which: &Index| Erasure {
-            decision: allowed(which.get(&self.model.judged)),
+            decision: self.backend.allowed(which.get(&self.model.judged)),
             at_ms,
+            owner: self.owner,
             lease_until_ms: at_ms + LEASE_MS,
             budget: Budget::default(),
             once: None,
@@ -314,7 +323,14 @@ impl Bench {
 
     async fn shred(&mut self, resists: &[bool], crashes: bool) {
         let now_ms = self.model.now_ms;
-        let due = self.backend.objects.shreds(now_ms, PAGE).await.unwrap();
+        let until_ms = now_ms + LEASE_MS;
+        let claim = Claim {
+            owner: self.owner,
+            by_ms: now_ms,
+            until_ms,
+            limit: PAGE,
+        };
+        let due = self.backend.rows.claim(&claim).await.unwrap();
         let expected = self.model.due();
         assert_eq!(due.len(), expected.len().min(PAGE));
         let times =
@@ -323,13 +339,13 @@ impl Bench {
         let mut removed = Vec::new();
         for (shred, resists) in due.iter().zip(resists) {
             let record = self.model.shreds.get_mut(&shred.key).unwrap();
-            record.claimed = true;
+            (record.claimed, record.leased_until_ms) = (true, until_ms);
             assert_eq!(shred.attempts, record.attempts);
             if *resists {
                 let later = now_ms + 500;
                 (record.not_before_ms, record.attempts) = (later, record.attempts + 1);
-                let noted = self.backend.objects.postpone(shred.key, later, "EIO");
-                noted.await.unwrap();
+                record.leased_until_ms = 0;
+                self.backend.postpone(self.owner, shred.key, later).await;
                 continue;
             }
             let removal = self.backend.blobs.remove(shred.key).await.unwrap();
@@ -338,9 +354,10 @@ impl Bench {
             removed.push((shred.key, removal));
         }
         if crashes {
+            self.owner = Owner::random();
             return self.backend.reopen();
         }
-        self.backend.objects.shredded(&removed).await.unwrap();
+        self.backend.rows.shredded(&removed).await.unwrap();
         for (key, removal) in removed {
             let record = self.model.shreds.remove(&key).unwrap();
             if let (Some(event), Removal::Absent) = (record.event, removal) {
@@ -350,7 +367,7 @@ impl Bench {
     }
 
     async fn check(&self) {
-        let (catalogue, tenant) = (&self.backend.catalogue, self.backend.tenant.id);
+        let (catalogue, tenant) = (&self.backend.rows, self.backend.tenant.id);
         let listed = catalogue
             .list(tenant, Kind::Photo, None, FIRST.into())
             .await
@@ -407,7 +424,12 @@ proptest! {
         runtime.block_on(async {
             let backend = Backend::embedded().await;
             let model = Model { now_ms: now_ms(), ..Model::default() };
-            let mut bench = Bench { backend, model };
+            let owner = Owner::random();
+            let mut bench = Bench {
+                backend,
+                owner,
+                model,
+            };
             for step in steps {
                 bench.take(step).await;
                 bench.check().await;

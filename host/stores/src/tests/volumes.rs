@@ -10,7 +10,7 @@ use super::*;
 use crate::local::marker::MARKER;
 
 fn blobs(backend: &Backend) -> PathBuf {
-    backend.dir.path().join("blobs")
+    backend.path().join("blobs")
 }
 
 /// Copies a directory with what is in it.
@@ -33,7 +33,11 @@ fn wrong<T>(outcome: Result<T>) -> bool {
 async fn without_its_marker_a_place_has_no_absent_blobs_and_takes_none() {
     let backend = Backend::embedded().await;
     let (there, gone) = (BlobKey::random(), BlobKey::random());
-    backend.blobs.put(there, &mut &b"bytes"[..]).await.unwrap();
+    backend
+        .bytes
+        .put(there, None, &mut &b"bytes"[..])
+        .await
+        .unwrap();
     let marker = blobs(&backend).join(MARKER);
     let id = fs::read(&marker).unwrap();
     for foreign in [None, Some(&b"0123456789abcdef0123456789abcdef\n"[..])] {
@@ -46,9 +50,11 @@ async fn without_its_marker_a_place_has_no_absent_blobs_and_takes_none() {
             assert!(wrong(removed));
         }
         assert!(wrong(backend.blobs.is_absent(gone).await));
-        assert!(wrong(backend.blobs.open(gone).await));
-        assert!(wrong(backend.blobs.put(gone, &mut &b"bytes"[..]).await));
-        let sizes = backend.inventory.sizes(&[there, gone]).await;
+        assert!(wrong(backend.bytes.open(gone, WHOLE).await));
+        assert!(wrong(
+            backend.bytes.put(gone, None, &mut &b"bytes"[..]).await
+        ));
+        let sizes = backend.bytes.sizes(&[there, gone]).await;
         assert!(matches!(*sizes, [Ok(Some(5)), Err(_)]), "{sizes:?}");
         // What is there under a key that cannot be guessed is what was written.
         assert!(!backend.blobs.is_absent(there).await.unwrap());
@@ -62,7 +68,7 @@ async fn without_its_marker_a_place_has_no_absent_blobs_and_takes_none() {
 #[tokio::test]
 async fn a_blob_whose_volume_goes_while_it_is_written_is_not_durable() {
     let backend = Backend::embedded().await;
-    let (key, aside) = (BlobKey::random(), backend.dir.path().join("aside"));
+    let (key, aside) = (BlobKey::random(), backend.path().join("aside"));
     let (mut sender, mut content) = tokio::io::duplex(16);
     let swap = async {
         sender.write_all(b"the first of it").await.unwrap();
@@ -74,7 +80,7 @@ async fn a_blob_whose_volume_goes_while_it_is_written_is_not_durable() {
         sender.write_all(b"and the rest").await.unwrap();
         drop(sender);
     };
-    let (put, ()) = tokio::join!(backend.blobs.put(key, &mut content), swap);
+    let (put, ()) = tokio::join!(backend.bytes.put(key, None, &mut content), swap);
     assert!(put.is_err(), "{put:?}");
     assert!(backend.blobs.is_absent(key).await.unwrap());
 }
@@ -98,12 +104,16 @@ async fn many_that_look_at_a_place_first_and_at_once_find_it_the_same() {
 #[tokio::test]
 async fn bytes_are_removed_where_the_path_leads_and_not_where_it_led() {
     let backend = Backend::embedded().await;
-    let (key, aside) = (BlobKey::random(), backend.dir.path().join("aside"));
-    backend.blobs.put(key, &mut &b"bytes"[..]).await.unwrap();
+    let (key, aside) = (BlobKey::random(), backend.path().join("aside"));
+    backend
+        .bytes
+        .put(key, None, &mut &b"bytes"[..])
+        .await
+        .unwrap();
     fs::rename(blobs(&backend), &aside).unwrap();
     assert!(wrong(backend.blobs.remove(key).await), "nothing is there");
     copy(&aside, &blobs(&backend));
     assert_eq!(backend.blobs.remove(key).await.unwrap(), Removal::Removed);
-    assert!(backend.blobs.open(key).await.unwrap().is_none());
+    assert!(backend.bytes.open(key, WHOLE).await.unwrap().is_none());
     backend.blobs.sync_removals().await.unwrap();
 }

@@ -10,10 +10,8 @@ use atropos::erase::{PhotoRequest, Platform, Request};
 use atropos::error::{Reason, Refused};
 use atropos::guest::Served;
 use atropos::guest::native::Native;
-use atropos::store::Chain;
-use atropos::store::decision::{
-    Decision, DecisionCaller, Finding, FindingOutcome, PolicyReview, Verdict,
-};
+use atropos::domain::Chain;
+use atropos::domain::decision::{Decision, DecisionCaller, Finding, FindingOutcome, PolicyReview, Verdict};
 use atropos::target::{Caller, Kind, Object, Permission, Target, WebsiteId, now_ms};
 use atropos_service::auth::AuthError;
 use serde::Deserialize;

@@ -6,7 +6,7 @@ use std::path::Path;
 use anyhow::{Context as _, Result};
 use atropos::config::Config;
 use atropos::guest::Judge;
-use atropos::store::decision::Question;
+use atropos::domain::decision::Question;
 
 use super::native;
 use crate::facts::{DOCUMENT_DAYS, PHOTO_DAYS};

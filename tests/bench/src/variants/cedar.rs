@@ -4,7 +4,7 @@
 use std::collections::{HashMap, HashSet};
 
 use anyhow::Result;
-use atropos::store::decision::Question;
+use atropos::domain::decision::Question;
 use atropos::target::{CallerKind, Permission};
 use cedar_policy::{
     Authorizer, Context, Decision, Entities, Entity, EntityId, EntityTypeName, EntityUid,

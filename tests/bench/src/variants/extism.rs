@@ -3,7 +3,7 @@
 //! made for each.
 
 use anyhow::Result;
-use atropos::store::decision::Question;
+use atropos::domain::decision::Question;
 use extism::{CompiledPlugin, Manifest, Plugin, PluginBuilder, Wasm};
 use serde::Deserialize;
 

@@ -3,7 +3,7 @@
 use std::hint::black_box;
 
 use anyhow::Result;
-use atropos::store::decision::Question;
+use atropos::domain::decision::Question;
 use atropos::target::Kind;
 
 use crate::facts::{DAY_MS, DOCUMENT_DAYS, PHOTO_DAYS};

@@ -2,7 +2,7 @@
 //! from one decision to the next.
 
 use anyhow::{Context, Result};
-use atropos::store::decision::Question;
+use atropos::domain::decision::Question;
 use regorus::languages::rego::compiler::Compiler;
 use regorus::rvm::vm::RegoVM;
 use regorus::{Engine, Value};

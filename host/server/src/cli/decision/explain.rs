@@ -3,8 +3,8 @@
 
 use std::fmt::Write as _;
 
-use atropos::store::decision::{Decision, PolicyReview, Verdict};
-use atropos::store::policies::Revision;
+use atropos::domain::decision::{Decision, PolicyReview, Verdict};
+use atropos::domain::policies::Revision;
 use atropos::target::Object;
 use atropos::text::escape;
 use serde::Serialize;

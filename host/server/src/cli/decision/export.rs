@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::PathBuf;
 
-use atropos::store::{Order, Stretch, Wanted};
+use atropos::domain::{Order, Stretch, Wanted};
 use atropos::target::TenantId;
 use atropos::text::escape_json;
 use atropos_service::service::DataDirectory;

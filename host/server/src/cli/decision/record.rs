@@ -3,7 +3,7 @@
 //! **Invariant:** the names of the fields are stable; a later version may add some, and takes none
 //! away. Held by `tests/decisions.rs`.
 
-use atropos::store::decision::{Decision, DecisionCaller, Finding, FindingOutcome, PolicyReview};
+use atropos::domain::decision::{Decision, DecisionCaller, Finding, FindingOutcome, PolicyReview};
 use atropos::target::{Kind, Subdomain};
 use serde::Serialize;
 use serde_json::{Value, json};

@@ -1,6 +1,7 @@
 //! What to do about a failure of the storage.
 
-use atropos::store::{StoreError, VolumeError};
+use atropos::domain::VolumeError;
+use atropos::ports::StoreError;
 
 /// A sentence for the operator, where there is something to be done.
 pub(super) fn of_storage(error: &StoreError) -> Option<&'static str> {

@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
+use atropos::domain::PolicyLimits;
 use atropos::guest::{Description, Judge, Sandbox, SettingsProblem};
-use atropos::store::PolicyLimits;
 use atropos_authoring::{Report, Tried};
 use atropos_service::config::{Config, GuestLimits};
 

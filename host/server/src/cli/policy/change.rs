@@ -1,7 +1,7 @@
 //! A change of a tenant's chain, as it is typed, and how it is put in force.
 
-use atropos::store::policies::{NewShadow, Origin};
-use atropos::store::{Chain, ChainEntry, NewRevision, PolicyLimits};
+use atropos::domain::policies::{NewShadow, Origin};
+use atropos::domain::{Chain, ChainEntry, NewRevision, PolicyLimits};
 use atropos::target::{Subdomain, Tenant, now_ms};
 use atropos_service::service::DataDirectory;
 use clap::Args;

@@ -1,7 +1,7 @@
 //! New chains: a whole one, or one policy in its place.
 
-use atropos::store::policies::Origin;
-use atropos::store::{ChainEntry, PolicyLimits};
+use atropos::domain::policies::Origin;
+use atropos::domain::{ChainEntry, PolicyLimits};
 use atropos_service::service::Service;
 use serde_json::json;
 

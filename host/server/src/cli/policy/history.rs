@@ -1,6 +1,6 @@
 //! The chain of a tenant as it is, as it was, and back.
 
-use atropos::store::policies::{Origin, Revision};
+use atropos::domain::policies::{Origin, Revision};
 use atropos::target::{Subdomain, Tenant};
 use atropos_service::service::DataDirectory;
 use serde_json::json;

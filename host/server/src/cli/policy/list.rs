@@ -1,8 +1,8 @@
 //! Which policies there are.
 
+use atropos::domain::PolicyLimits;
+use atropos::domain::policies::{About, ComponentInfo};
 use atropos::guest::BUILT_IN_POLICIES;
-use atropos::store::PolicyLimits;
-use atropos::store::policies::{About, ComponentInfo};
 use atropos::target::Digest;
 use atropos_service::service::Service;
 use serde::Serialize;

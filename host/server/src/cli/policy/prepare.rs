@@ -1,8 +1,8 @@
 //! From what was typed to a policy that can be put in force: found, checked, its settings validated.
 
+use atropos::domain::policies::About;
+use atropos::domain::{ChainEntry, NewComponent, PolicyLimits};
 use atropos::guest::{BUILT_IN_POLICIES, built_in_policy};
-use atropos::store::policies::About;
-use atropos::store::{ChainEntry, NewComponent, PolicyLimits};
 use atropos::target::{Digest, now_ms};
 use atropos_service::service::Service;
 

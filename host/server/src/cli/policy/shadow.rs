@@ -1,7 +1,7 @@
 //! A chain that is tried beside the one in force: how it has fared, and what becomes of it.
 
-use atropos::store::policies::Origin;
-use atropos::store::shadow::Tally;
+use atropos::domain::policies::Origin;
+use atropos::domain::shadow::Tally;
 use atropos::target::{Subdomain, Tenant};
 use atropos_service::service::DataDirectory;
 use serde_json::json;

@@ -6,7 +6,7 @@
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use atropos::store::Catalogue;
+use atropos::ports::Catalogue;
 use atropos::target::BlobKey;
 use tokio::time::sleep;
 

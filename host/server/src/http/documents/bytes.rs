@@ -34,6 +34,6 @@ pub(super) async fn bytes(
     let document = service.catalogue.show(&target).await?.ok_or(NOT_FOUND)?;
     let original = document.renditions.first().ok_or(NOT_FOUND)?;
     let disposition = Disposition::Attachment(&document.name);
-    let sent = blob::send(&service, original, disposition).await?;
+    let sent = blob::send(&service, original, disposition, &headers).await?;
     Ok(sent.ok_or(NOT_FOUND)?)
 }

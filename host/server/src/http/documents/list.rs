@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use atropos::store::Stored;
+use atropos::domain::Stored;
 use atropos::target::Kind;
 use atropos_service::service::Service;
 use axum::Json;

@@ -1,7 +1,7 @@
 //! What a document call asks for, and who asks.
 
+use atropos::domain::Page;
 use atropos::naming;
-use atropos::store::Page;
 use atropos::target::{Caller, Kind, Permission, Subdomain};
 use atropos_service::service::Service;
 use axum::extract::Path;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use atropos::store::Activity;
+use atropos::domain::Activity;
 use atropos::target::Kind;
 use atropos_service::service::Service;
 use axum::extract::State;

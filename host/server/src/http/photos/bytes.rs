@@ -9,6 +9,7 @@ use atropos::target::{BlobKey, Kind};
 use atropos_service::service::Service;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
+use axum::http::HeaderMap;
 use axum::response::Response;
 
 use crate::http::blob::{self, Disposition};
@@ -19,6 +20,7 @@ use crate::http::problem::ProblemError;
 pub(super) async fn bytes(
     State(service): State<Arc<Service>>,
     path: Result<Path<(String, String)>, PathRejection>,
+    headers: HeaderMap,
 ) -> Result<Response, ProblemError> {
     let Path((key, _)) = path.map_err(|_| NO_ROUTE)?;
     let key: BlobKey = key.parse().map_err(|_| NO_ROUTE)?;
@@ -27,6 +29,6 @@ pub(super) async fn bytes(
     let photo = photo.ok_or(NO_ROUTE)?;
     let rendition = photo.renditions.iter().find(|form| form.key == key);
     let rendition = rendition.ok_or(NO_ROUTE)?;
-    let sent = blob::send(&service, rendition, Disposition::Inline).await?;
+    let sent = blob::send(&service, rendition, Disposition::Inline, &headers).await?;
     Ok(sent.ok_or(NO_ROUTE)?)
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use atropos::store::Stored;
+use atropos::domain::Stored;
 use atropos::target::Kind;
 use atropos_service::service::Service;
 use axum::extract::State;
@@ -36,7 +36,7 @@ impl<'a> Asset<'a> {
         let id = &stored.object.target.id;
         let (width, height) = stored.dimensions.unwrap_or_default();
         let url = |name: &str| {
-            let named = |rendition: &&atropos::store::Rendition| rendition.name == name;
+            let named = |rendition: &&atropos::domain::Rendition| rendition.name == name;
             let rendition = stored.renditions.iter().find(named);
             // A picture that is small enough has no smaller form.
             let rendition = rendition.or(stored.renditions.first());
