@@ -7,9 +7,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
-use atropos::erase::{PhotoRequest, Request};
 use atropos::domain::catalogue::Change;
 use atropos::domain::{NewObject, Page, Rendition};
+use atropos::erase::{PhotoRequest, Request};
+use atropos::ports::content::WHOLE;
 use atropos::target::{BlobKey, Kind, Object, Target, TenantId, now_ms};
 use atropos_service::service::Service;
 use tokio::runtime::Runtime;
@@ -166,7 +167,11 @@ impl Platform {
             Errand::ReadBytes => {
                 let stored = catalogue.show(&self.lasting()).await?;
                 let key = stored.and_then(|stored| Some(stored.renditions.first()?.key));
-                let mut blob = self.service.blobs.open(key.context("an object")?).await?;
+                let mut blob = self
+                    .service
+                    .bytes
+                    .open(key.context("an object")?, WHOLE)
+                    .await?;
                 let content = &mut blob.as_mut().context("its bytes")?.content;
                 tokio::io::copy(content, &mut tokio::io::sink()).await?;
             }
@@ -212,7 +217,7 @@ impl Platform {
         let catalogue = &self.service.catalogue;
         catalogue.reserve(&[key], at_ms + DAY_MS).await?;
         let content = vec![b'x'; usize::try_from(self.stage.bytes)?];
-        self.service.blobs.put(key, &mut &content[..]).await?;
+        self.service.bytes.put(key, None, &mut &content[..]).await?;
         let target = Target {
             tenant: self.tenant,
             kind: Kind::Photo,

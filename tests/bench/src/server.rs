@@ -124,9 +124,9 @@ fn platform(service: &Service) -> Platform {
     let rows = &service.storage.rows;
     Platform {
         authority: Arc::new(service.credentials.clone()),
-        objects: rows.clone(),
+        rows: rows.clone(),
         chains: rows.clone(),
-        blobs: Arc::clone(&service.blobs),
+        blobs: service.bytes.clone(),
         shadows: Some(rows.clone()),
     }
 }

@@ -5,9 +5,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use atropos::guest::built_in_policy;
 use atropos::domain::catalogue::NewObject;
 use atropos::domain::{ChainEntry, NewComponent, NewRevision, Rendition};
+use atropos::guest::built_in_policy;
 use atropos::target::{BlobKey, Kind, Object, Target, TenantId, now_ms};
 use atropos_service::auth::Issued;
 use atropos_service::config::Config;

@@ -13,10 +13,10 @@ use std::sync::{Arc, LazyLock};
 
 use arbitrary::Arbitrary;
 use atropos::config::{Breaker, Config, GuestLimits};
-use atropos::erase::{Atropos, PhotoRequest, Request};
-use atropos::guest::{BUILT_IN_POLICIES, Report};
 use atropos::domain::PolicyLimits;
 use atropos::domain::decision::Verdict;
+use atropos::erase::{Atropos, PhotoRequest, Request};
+use atropos::guest::{BUILT_IN_POLICIES, Report};
 use atropos::target::Digest;
 use libfuzzer_sys::fuzz_target;
 use platform::Memory;

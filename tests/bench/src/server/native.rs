@@ -6,12 +6,14 @@ use std::collections::HashMap;
 
 use async_trait::async_trait;
 use atropos::config::Config;
+use atropos::domain::Chain;
+use atropos::domain::decision::{
+    Decision, DecisionCaller, Finding, FindingOutcome, PolicyReview, Verdict,
+};
 use atropos::erase::{PhotoRequest, Platform, Request};
 use atropos::error::{Reason, Refused};
 use atropos::guest::Served;
 use atropos::guest::native::Native;
-use atropos::domain::Chain;
-use atropos::domain::decision::{Decision, DecisionCaller, Finding, FindingOutcome, PolicyReview, Verdict};
 use atropos::target::{Caller, Kind, Object, Permission, Target, WebsiteId, now_ms};
 use atropos_service::auth::AuthError;
 use serde::Deserialize;
@@ -69,7 +71,7 @@ impl Gate {
             tenant: caller.tenant.id,
             ..target
         };
-        let object = self.0.objects.find(&target).await;
+        let object = self.0.rows.find(&target).await;
         let object = object.map_err(|_| Refused::Unavailable)?;
         let object = object.ok_or_else(|| refused("404"))?;
         let chain = self.0.chains.chain(caller.tenant.id).await;

@@ -5,8 +5,8 @@ use std::path::Path;
 
 use anyhow::{Context as _, Result};
 use atropos::config::Config;
-use atropos::guest::Judge;
 use atropos::domain::decision::Question;
+use atropos::guest::Judge;
 
 use super::native;
 use crate::facts::{DOCUMENT_DAYS, PHOTO_DAYS};
