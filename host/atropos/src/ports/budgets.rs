@@ -15,7 +15,7 @@ pub trait Budgets: Send + Sync + 'static {
     /// Sets limits for a tenant, from its next delete on; the others stay as they are.
     ///
     /// # Errors
-    /// [`StoreError::Missing`] if there is no such tenant.
+    /// [`StoreError::Missing`](super::StoreError::Missing) if there is no such tenant.
     async fn set_limits(&self, tenant: TenantId, limits: &[Limit]) -> Result<()>;
 
     /// What a tenant and its callers have spent of the limited windows that go on at `at_ms`, by

@@ -20,6 +20,6 @@ pub trait Components: Send + Sync + 'static {
     /// Chooses the deletion plugin; `None` for the one built in.
     ///
     /// # Errors
-    /// [`StoreError::Missing`] if the component is not kept.
+    /// [`StoreError::Missing`](super::StoreError::Missing) if the component is not kept.
     async fn choose_plugin(&self, digest: Option<Digest>) -> Result<()>;
 }

@@ -28,7 +28,7 @@ pub trait CredentialCheck: Send + Sync + 'static {
     /// first are taken away, expired ones included; returns how many of these were not expired.
     ///
     /// # Errors
-    /// [`StoreError::Missing`] if there is no such client.
+    /// [`StoreError::Missing`](super::StoreError::Missing) if there is no such client.
     async fn add_token(&self, client: &str, token: NewCredential, most: u64) -> Result<u64>;
 
     /// Whom a token speaks for: the client's id, if it is neither revoked nor expired at `at_ms`.
@@ -45,8 +45,8 @@ pub trait CredentialAdmin: Send + Sync + 'static {
     /// Stores a site key of a tenant.
     ///
     /// # Errors
-    /// [`StoreError::Taken`] if the tenant has had this very key before,
-    /// [`StoreError::Missing`] if there is no such tenant.
+    /// [`StoreError::Taken`](super::StoreError::Taken) if the tenant has had this very key before,
+    /// [`StoreError::Missing`](super::StoreError::Missing) if there is no such tenant.
     async fn add_key(&self, tenant: TenantId, key: NewCredential) -> Result<()>;
 
     /// The site keys of a tenant, latest first.
@@ -55,13 +55,13 @@ pub trait CredentialAdmin: Send + Sync + 'static {
     /// Makes a site key void at once.
     ///
     /// # Errors
-    /// [`StoreError::Missing`] if there is none of this id.
+    /// [`StoreError::Missing`](super::StoreError::Missing) if there is none of this id.
     async fn revoke_key(&self, id: &str, at_ms: u64) -> Result<()>;
 
     /// Stores an API client with the digest of its secret.
     ///
     /// # Errors
-    /// [`StoreError::Taken`] if the id is.
+    /// [`StoreError::Taken`](super::StoreError::Taken) if the id is.
     async fn add_client(&self, client: NewCredential) -> Result<()>;
 
     /// Every API client with its grants, by id.
@@ -70,13 +70,13 @@ pub trait CredentialAdmin: Send + Sync + 'static {
     /// Replaces what a client may do in a tenant; nothing withdraws its access.
     ///
     /// # Errors
-    /// [`StoreError::Missing`] if there is no such client.
+    /// [`StoreError::Missing`](super::StoreError::Missing) if there is no such client.
     async fn grant(&self, client: &str, tenant: TenantId, permissions: &[Permission])
     -> Result<()>;
 
     /// Makes a token void at once.
     ///
     /// # Errors
-    /// [`StoreError::Missing`] if there is none of this id.
+    /// [`StoreError::Missing`](super::StoreError::Missing) if there is none of this id.
     async fn revoke_token(&self, id: &str, at_ms: u64) -> Result<()>;
 }

@@ -26,7 +26,7 @@ pub trait History: Send + Sync + 'static {
     /// A part of the list of a tenant's decisions that are wanted.
     ///
     /// # Errors
-    /// [`StoreError::Missing`] if the tenant has none of the id after which the part is to begin.
+    /// [`StoreError::Missing`](super::StoreError::Missing) if the tenant has none of the id after which the part is to begin.
     async fn decisions(
         &self,
         tenant: TenantId,

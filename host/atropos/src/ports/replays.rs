@@ -17,13 +17,13 @@ pub trait Replays: Send + Sync + 'static {
     /// Sets that.
     ///
     /// # Errors
-    /// [`StoreError::Missing`] if there is no such tenant.
+    /// [`StoreError::Missing`](super::StoreError::Missing) if there is no such tenant.
     async fn require_replay(&self, tenant: TenantId, required: bool) -> Result<()>;
 
     /// Keeps what a replay found.
     ///
     /// # Errors
-    /// [`StoreError::Missing`] if there is no such tenant.
+    /// [`StoreError::Missing`](super::StoreError::Missing) if there is no such tenant.
     async fn add_report(&self, report: &Report) -> Result<()>;
 
     /// One report of a tenant.

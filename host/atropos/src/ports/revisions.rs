@@ -17,7 +17,7 @@ pub trait Revisions: Send + Sync + 'static {
     /// shadow ends what [`NewRevision::ends`] says.
     ///
     /// # Errors
-    /// [`StoreError::Missing`] if there is no such tenant, or a component is not kept. Inside,
+    /// [`StoreError::Missing`](super::StoreError::Missing) if there is no such tenant, or a component is not kept. Inside,
     /// why the chain stays as it is.
     async fn revise(&self, tenant: TenantId, new: NewRevision) -> Result<Result<u64, Unrevised>>;
 

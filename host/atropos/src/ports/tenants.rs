@@ -12,7 +12,7 @@ pub trait TenantDirectory: Send + Sync + 'static {
     /// Creates a tenant with its first chain.
     ///
     /// # Errors
-    /// [`StoreError::Taken`] if subdomain or website is.
+    /// [`StoreError::Taken`](super::StoreError::Taken) if subdomain or website is.
     async fn create_tenant(&self, new: NewTenant) -> Result<Tenant>;
 
     /// Every tenant whose row can be read, by subdomain.

@@ -16,7 +16,7 @@ pub trait PendingUploads: Send + Sync + 'static {
     /// Makes an uploaded object live, in one transaction with taking its keys off the shred records.
     ///
     /// # Errors
-    /// [`StoreError::Missing`] if a reservation ran out and its bytes are being removed,
-    /// [`StoreError::Taken`] if the tenant has a live object of this kind, owner and id.
+    /// [`StoreError::Missing`](super::StoreError::Missing) if a reservation ran out and its bytes are being removed,
+    /// [`StoreError::Taken`](super::StoreError::Taken) if the tenant has a live object of this kind, owner and id.
     async fn insert(&self, object: NewObject) -> Result<()>;
 }
