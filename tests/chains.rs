@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::support::demo::{Demo, deleted, hills, refused, rings, sunset};
-use crate::support::{TENANT, eventually, failure, run};
+use crate::support::{TENANT, atropos, eventually, failure, run, system_user, verb};
 
 const KEEP: &str = r#"{"minimum-age-days":{"photo":30}}"#;
 const KEEP_EVIDENCE: &str = r#"labels={"forbidden":["in-order","holiday"]}"#;
@@ -30,6 +30,27 @@ fn code(demo: &Demo, args: &[&str]) -> String {
         .as_str()
         .expect("a code")
         .to_owned()
+}
+
+#[test]
+fn a_change_is_by_the_system_user_whatever_the_environment_says() {
+    let demo = Demo::start();
+    let mut assign = atropos(demo.server.data_dir());
+    assign.args([
+        "policy",
+        "assign",
+        "--tenant",
+        TENANT,
+        "--policy",
+        "allow-all",
+    ]);
+    for name in ["USER", "LOGNAME", "SUDO_USER"] {
+        assign.env(name, "mallory");
+    }
+    let assigned = assign.output().expect("the binary runs");
+    assert!(assigned.status.success(), "{assigned:?}");
+    let history = verb(demo.server.data_dir(), &tenant(&["policy", "history"], &[]));
+    assert_eq!(history[0]["by"], system_user());
 }
 
 #[test]

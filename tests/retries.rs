@@ -24,6 +24,8 @@ struct Seen {
     status: u16,
     body: String,
     retry_after: Option<String>,
+    /// The decision that it names.
+    decision: Option<String>,
 }
 
 /// An answer, and whether it says that it is one to an earlier request.
@@ -37,6 +39,7 @@ fn seen(response: Response) -> (Seen, bool) {
     let seen = Seen {
         status: response.status().as_u16(),
         retry_after: header("retry-after"),
+        decision: header("atropos-decision"),
         body: response.text().expect("text"),
     };
     (seen, repeated.is_some())
@@ -195,6 +198,15 @@ fn a_repeat_is_answered_as_the_first_was_whatever_came_between() {
         let (first, repeated) = delete(&server, &guid, Some(name));
         assert_eq!(told(&first), answered(case.first.0, case.first.1), "{name}");
         assert!(!repeated, "{name}");
+        match &first.decision {
+            Some(id) => {
+                let show = ["decision", "show", id, "--tenant", TENANT];
+                let decision = verb(&site.data_dir(), &show);
+                assert_eq!(decision["objectId"], guid, "{name}");
+            }
+            // That there is one would tell of an object.
+            None => assert_eq!(name, "not-there"),
+        }
         (case.after)(&site, &guid);
         assert_eq!(delete(&server, &guid, Some(name)), (first.clone(), true));
         firsts.push((name, guid.clone(), first));
@@ -510,9 +522,15 @@ fn a_delete_typed_again_with_its_key_is_answered_as_it_was() {
     let token = ["--token", &site.token, "--idempotency-key", "typed"];
     let delete = [&["delete", "document"], &typed[..], &token].concat();
     let first = verb(&site.data_dir(), &delete);
-    assert_eq!(first, json!({ "erased": true, "repeated": false }));
+    let decision = first["decision"].as_str().expect("a decision");
+    let answer = |repeated| {
+        json!({
+            "erased": true, "repeated": repeated, "outcome": "erased", "decision": decision,
+        })
+    };
+    assert_eq!(first, answer(false));
     let again = verb(&site.data_dir(), &delete);
-    assert_eq!(again, json!({ "erased": true, "repeated": true }));
+    assert_eq!(again, answer(true));
 }
 
 #[tokio::test]

@@ -110,6 +110,17 @@ pub(crate) fn run(data_dir: &Path, args: &[&str]) -> Output {
         .expect("the binary runs")
 }
 
+/// The user whom the system has the tests run as, as the program names it.
+pub(crate) fn system_user() -> String {
+    let id = |what| {
+        let said = Command::new("id").arg(what).output().expect("id runs");
+        let text = String::from_utf8(said.stdout).expect("text");
+        said.status.success().then(|| text.trim().to_owned())
+    };
+    // Some are known by their number alone.
+    id("-un").unwrap_or_else(|| format!("uid:{}", id("-u").unwrap_or_default()))
+}
+
 /// Runs one verb that must succeed, with `--json`, and returns its answer.
 pub(crate) fn verb(data_dir: &Path, args: &[&str]) -> Value {
     let output = run(data_dir, &[args, &["--json"]].concat());

@@ -242,6 +242,7 @@ fn while_another_volume_is_in_its_place_no_delete_is_done_and_all_goes_on_once_i
 /// Takes from a database what came after the version that knew of no volume.
 const AS_BY_AN_EARLIER_VERSION: &str = "
     DELETE FROM instance;
+    ALTER TABLE outcomes DROP COLUMN decision;
     DROP INDEX shreds_by_lease;
     ALTER TABLE shreds DROP COLUMN owner;
     ALTER TABLE shreds RENAME COLUMN leased_until_ms TO claimed;

@@ -4,6 +4,8 @@ use std::sync::LazyLock;
 
 use regex::{Captures, Regex};
 
+use crate::support::system_user;
+
 /// What is replaced. What comes first is tried first.
 static VARIES: LazyLock<Regex> = LazyLock::new(|| {
     let patterns = [
@@ -21,6 +23,8 @@ static VARIES: LazyLock<Regex> = LazyLock::new(|| {
 pub(super) struct Mask {
     /// Where the session takes place.
     folder: String,
+    /// Who runs the session.
+    operator: String,
     /// The ids and digests so far.
     seen: Vec<String>,
 }
@@ -30,6 +34,7 @@ impl Mask {
         let folder = folder.to_owned();
         Self {
             folder,
+            operator: system_user(),
             seen: Vec::new(),
         }
     }
@@ -40,6 +45,8 @@ impl Mask {
             return String::new();
         }
         let said = said.replace(&self.folder, "FOLDER");
+        let by = |who: &str| format!("\"by\": \"{who}\"");
+        let said = said.replace(&by(&self.operator), &by("OPERATOR"));
         let said = VARIES.replace_all(&said, |found: &Captures| self.word(found));
         format!("```json\n{}\n```\n", said.trim_end())
     }

@@ -184,6 +184,7 @@ impl Flow {
                 Err(_) => Some(self.crowds.refused(request.credential())),
             };
             let once = self.repeats.once(request, key, &served);
+            let unused = served.unused.last().map(|decision| decision.id);
             self.record(served.unused).await?;
             if let Some(answer) = self.repeats.first(once.as_ref()).await {
                 self.record(served.staged).await?;
@@ -191,12 +192,21 @@ impl Flow {
             }
             let staged = match served.staged {
                 Ok(staged) => staged,
-                Err(refused) => return Ok(self.repeats.refuse(once.as_ref(), refused).await),
+                Err(refused) => {
+                    return Ok(self.repeats.refuse(once.as_ref(), refused, unused).await);
+                }
             };
             step::pass(Step::ErasureStaged).await?;
+            let decision = staged.id;
             match self.committer.erase(staged, once).await {
                 Err(CommitError::Conflict(Conflict::Changed | Conflict::Repeated)) => {}
-                done => return Ok(Answer::new(done.map_err(refused))),
+                done => {
+                    let recorded = done
+                        .as_ref()
+                        .map_or_else(CommitError::is_committed, |()| true);
+                    let answer = Answer::new(done.map_err(refused));
+                    return Ok(answer.by(recorded.then_some(decision)));
+                }
             }
         }
         Err(Refused::Changed)

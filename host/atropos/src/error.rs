@@ -119,6 +119,17 @@ impl Refused {
         }
     }
 
+    /// Whether the caller is not to know of the object.
+    pub(crate) fn hides_the_object(&self) -> bool {
+        matches!(
+            self,
+            Self::Plugin {
+                reason: Reason::NotFound,
+                ..
+            }
+        )
+    }
+
     /// Whether it is an answer about the object, which a repeat of the request gets again. All else is
     /// about the caller or the moment, and a repeat may fare better.
     pub fn is_final(&self) -> bool {
@@ -170,6 +181,23 @@ pub enum Reason {
     Unavailable(Option<u64>),
     /// A reason this version does not know, escaped, at most 64 bytes.
     Other(String),
+}
+
+impl Reason {
+    /// The reason in one stable word, as in the contract.
+    pub fn code(&self) -> &str {
+        match self {
+            Self::InvalidRequest => "invalid-request",
+            Self::Unauthenticated => "unauthenticated",
+            Self::Forbidden => "forbidden",
+            Self::NotFound => "not-found",
+            Self::Denied => "denied",
+            Self::Held => "held",
+            Self::Throttled(_) => "throttled",
+            Self::Unavailable(_) => "unavailable",
+            Self::Other(_) => "other",
+        }
+    }
 }
 
 /// Which guest a fault belongs to.

@@ -35,6 +35,13 @@ pub enum CommitError {
     Unavailable,
 }
 
+impl CommitError {
+    /// Whether the row is gone, and the decision on record.
+    pub fn is_committed(&self) -> bool {
+        matches!(self, Self::Pending | Self::WrongVolume)
+    }
+}
+
 impl From<SendError> for CommitError {
     fn from(error: SendError) -> Self {
         match error {

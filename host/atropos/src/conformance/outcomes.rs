@@ -2,6 +2,7 @@
 
 use super::subject::Subject;
 use crate::config::{Budget, Rates};
+use crate::domain::repeat::{Outcome, StoredOutcome};
 use crate::domain::{Conflict, Erasure, First, Once, Removal};
 use crate::error::{Reason, Refused};
 use crate::target::{Digest, Object};
@@ -31,6 +32,14 @@ async fn first(subject: &Subject, once: &Once) -> Option<First> {
     subject.rows.first(once).await.unwrap()
 }
 
+/// A kept refusal, without a decision.
+fn refused_with(refused: Refused) -> First {
+    First::Kept(StoredOutcome {
+        outcome: Outcome::Refused(refused),
+        decision: None,
+    })
+}
+
 fn denied_by(policy: &str) -> Refused {
     Refused::Plugin {
         reason: Reason::Denied,
@@ -50,7 +59,10 @@ pub(super) async fn an_erasure_is_kept_with_what_it_doomed_until_that_is_settled
     assert_eq!(first(subject, &once).await, None);
     assert!(subject.erase(&[erasure]).await[0].is_ok());
     let left = |first| match first {
-        Some(First::Erased(mut left)) => {
+        Some(First::Kept(StoredOutcome {
+            outcome: Outcome::Erased(mut left),
+            decision: Some(_),
+        })) => {
             left.sort();
             left
         }
@@ -135,8 +147,8 @@ pub(super) async fn a_conflict_is_kept_if_it_is_final(subject: &Subject) {
     let outcomes = subject.erase(&group).await;
     assert_eq!(outcomes.iter().filter(|outcome| outcome.is_ok()).count(), 1);
     let kept = async |name: &str| first(subject, &once(name, name)).await;
-    assert_eq!(kept("held").await, Some(First::Refused(Refused::Held)));
-    assert_eq!(kept("absent").await, Some(First::Refused(Refused::Gone)));
+    assert_eq!(kept("held").await, Some(refused_with(Refused::Held)));
+    assert_eq!(kept("absent").await, Some(refused_with(Refused::Gone)));
     assert_eq!(kept("stale").await, None);
     assert_eq!(kept("beyond").await, None);
 }
@@ -151,13 +163,13 @@ pub(super) async fn of_two_refusals_of_one_key_the_first_is_kept_as_it_was(subje
     for refused in refusals {
         let key = refused.to_string();
         let once = once(&key, "p1");
-        let keep = |refused| subject.rows.keep(&once, refused);
-        let kept = First::Refused(refused.clone());
+        let keep = |refused| subject.rows.keep(&once, refused, None);
+        let kept = refused_with(refused.clone());
         assert_eq!(keep(&refused).await.unwrap(), kept);
         assert_eq!(keep(&denied_by("labels")).await.unwrap(), kept);
         assert_eq!(first(subject, &once).await, Some(kept));
         let another = self::once(&key, "p2");
-        let told = subject.rows.keep(&another, &refused).await.unwrap();
+        let told = subject.rows.keep(&another, &refused, None).await.unwrap();
         assert_eq!(told, First::Another);
     }
 }
@@ -166,14 +178,14 @@ pub(super) async fn an_outcome_is_forgotten_in_time_and_its_key_is_as_new(subjec
     let (refused, object) = (Refused::Held, subject.upload("p1", b"bytes").await);
     for n in 0..20 {
         let old = once(&format!("old {n}"), "p1");
-        subject.rows.keep(&old, &refused).await.unwrap();
+        subject.rows.keep(&old, &refused, None).await.unwrap();
     }
     let later = |forgotten_ms| Once {
         at_ms: AT_MS + 5000,
         forgotten_ms,
         ..once("old 7", "p1")
     };
-    let kept = Some(First::Refused(refused));
+    let kept = Some(refused_with(refused));
     assert_eq!(first(subject, &later(AT_MS - 1)).await, kept);
     assert_eq!(first(subject, &later(AT_MS)).await, None);
     let anew = Erasure {
@@ -182,7 +194,13 @@ pub(super) async fn an_outcome_is_forgotten_in_time_and_its_key_is_as_new(subjec
     };
     assert!(subject.erase(&[anew]).await[0].is_ok());
     let found = first(subject, &later(AT_MS)).await;
-    assert!(matches!(found, Some(First::Erased(_))));
+    assert!(matches!(
+        found,
+        Some(First::Kept(StoredOutcome {
+            outcome: Outcome::Erased(_),
+            ..
+        }))
+    ));
     // Those that come later take the forgotten ones away, some at a time.
     for n in 0..3 {
         let new = Once {
@@ -190,7 +208,7 @@ pub(super) async fn an_outcome_is_forgotten_in_time_and_its_key_is_as_new(subjec
             forgotten_ms: AT_MS,
             ..once(&format!("new {n}"), "p1")
         };
-        subject.rows.keep(&new, &Refused::Gone).await.unwrap();
+        subject.rows.keep(&new, &Refused::Gone, None).await.unwrap();
     }
     for n in 0..20 {
         let old = once(&format!("old {n}"), "p1");
@@ -209,8 +227,8 @@ pub(super) async fn a_caller_beyond_its_bound_waits_until_its_oldest_outcome_is_
         most: 3,
         ..once(key, "p1")
     };
-    let keep = async |once: &Once| subject.rows.keep(once, &Refused::Held).await.unwrap();
-    let kept = First::Refused(Refused::Held);
+    let keep = async |once: &Once| subject.rows.keep(once, &Refused::Held, None).await.unwrap();
+    let kept = refused_with(Refused::Held);
     for (n, key) in ["a", "b", "c"].into_iter().enumerate() {
         assert_eq!(keep(&at(key, AT_MS + n as u64)).await, kept, "{key}");
     }

@@ -72,7 +72,7 @@ mod tests {
     use crate::domain::budget::{Count, Exhausted};
     use crate::domain::decision::{Decision, DecisionCaller, Verdict};
     use crate::domain::removals::Owner;
-    use crate::domain::repeat::Once;
+    use crate::domain::repeat::{Once, Outcome, StoredOutcome};
     use crate::target::{CallerKind, Digest, Kind, Scope, Target, TenantId, Window};
 
     /// When the erasure is committed.
@@ -216,7 +216,10 @@ mod tests {
     fn a_repeat_is_decided_by_the_first_request_of_its_key_alone() {
         let erasure = erasure(true, 1);
         for first in [
-            First::Erased(Vec::new()),
+            First::Kept(StoredOutcome {
+                outcome: Outcome::Erased(Vec::new()),
+                decision: None,
+            }),
             First::Another,
             First::Full { until_ms: 9 },
         ] {

@@ -1,5 +1,7 @@
 //! What is kept of requests that have a key, for their repeats.
 
+use uuid::Uuid;
+
 use crate::error::Refused;
 use crate::request::IdempotencyKey;
 use crate::target::{BlobKey, Caller, Digest};
@@ -67,10 +69,9 @@ impl Once {
     ) -> Result<Option<First>, E> {
         if let Some(kept) = kept.filter(|kept| kept.at_ms > self.forgotten_ms) {
             let same = kept.meaning == self.meaning;
-            return Ok(Some(if same {
-                kept.outcome.into()
-            } else {
-                First::Another
+            return Ok(Some(match same {
+                true => First::Kept(kept.stored),
+                false => First::Another,
             }));
         }
         if count()? < self.most {
@@ -93,7 +94,17 @@ pub struct Kept {
     /// When it was asked.
     pub at_ms: u64,
     /// What became of it.
+    pub stored: StoredOutcome,
+}
+
+/// What became of a request, and by which decision.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredOutcome {
+    /// What it came to.
     pub outcome: Outcome,
+    /// The decision on record behind it; none of a request that came to no decision, and of an outcome that
+    /// an earlier version kept.
+    pub decision: Option<Uuid>,
 }
 
 /// What a request came to that has an outcome.
@@ -105,22 +116,11 @@ pub enum Outcome {
     Refused(Refused),
 }
 
-impl From<Outcome> for First {
-    fn from(outcome: Outcome) -> Self {
-        match outcome {
-            Outcome::Erased(pending) => Self::Erased(pending),
-            Outcome::Refused(refused) => Self::Refused(refused),
-        }
-    }
-}
-
 /// What became of the first request of a key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum First {
-    /// It erased. What is named has a shred record still, and may or may not be gone.
-    Erased(Vec<BlobKey>),
-    /// It was refused.
-    Refused(Refused),
+    /// It is kept what became of it.
+    Kept(StoredOutcome),
     /// It asked for something else.
     Another,
     /// There was none, and nothing can be kept of this one: as many outcomes of its caller are kept as
@@ -147,14 +147,18 @@ mod tests {
             forgotten_ms: 400,
             most: 2,
         };
+        let held = StoredOutcome {
+            outcome: Outcome::Refused(Refused::Held),
+            decision: None,
+        };
         let kept = |at_ms, meaning: &[u8]| {
             Some(Kept {
                 meaning: Digest::of(meaning),
                 at_ms,
-                outcome: Outcome::Refused(Refused::Held),
+                stored: held.clone(),
             })
         };
-        let refused = Some(First::Refused(Refused::Held));
+        let refused = Some(First::Kept(held.clone()));
         let full = |until_ms| Some(First::Full { until_ms });
         // What is kept of the key, of how many keys something is, since when, and what is told.
         let table = [

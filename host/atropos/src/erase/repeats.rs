@@ -11,6 +11,9 @@ use std::time::Duration;
 
 use super::answer::Answer;
 use crate::config;
+use uuid::Uuid;
+
+use crate::domain::repeat::{Outcome, StoredOutcome};
 use crate::domain::{First, Once, Retention};
 use crate::error::{Reason, Refused};
 use crate::guest::Served;
@@ -67,29 +70,47 @@ impl Repeats {
 
     /// The answer to a refused request. If it may be repeated, the refusal is kept first; should a
     /// repeat have been quicker, the answer is that one's.
-    pub(super) async fn refuse(&self, once: Option<&Once>, refused: Refused) -> Answer {
+    pub(super) async fn refuse(
+        &self,
+        once: Option<&Once>,
+        refused: Refused,
+        decision: Option<Uuid>,
+    ) -> Answer {
         let Some(once) = once.filter(|_| refused.is_final()) else {
-            return Answer::new(Err(refused));
+            return Answer::new(Err(refused)).by(decision);
         };
-        match self.rows.keep(once, &refused).await {
-            Ok(First::Refused(kept)) if kept == refused => Answer::new(Err(refused)),
+        let first = self.rows.keep(once, &refused, decision).await;
+        let refused = Outcome::Refused(refused);
+        match first {
+            Ok(First::Kept(kept)) if kept.outcome == refused => {
+                self.answer(kept).await.by(decision)
+            }
             Ok(first) => self.tell(first).await,
             Err(error) => unavailable(&error),
         }
     }
 
     async fn tell(&self, first: First) -> Answer {
-        let outcome = match first {
-            First::Another => return Answer::new(Err(Refused::KeyReused)),
-            First::Full { until_ms } => return Answer::new(Err(Refused::TooManyKeys { until_ms })),
-            First::Refused(refused) => Err(refused),
-            First::Erased(doomed) if self.gone(&doomed).await => Ok(()),
-            First::Erased(_) => Err(Refused::Pending),
-        };
-        Answer {
-            outcome,
-            repeated: true,
+        match first {
+            First::Another => Answer::new(Err(Refused::KeyReused)),
+            First::Full { until_ms } => Answer::new(Err(Refused::TooManyKeys { until_ms })),
+            First::Kept(kept) => {
+                let decision = kept.decision;
+                let answer = self.answer(kept).await;
+                Answer {
+                    repeated: true,
+                    ..answer.by(decision)
+                }
+            }
         }
+    }
+
+    async fn answer(&self, kept: StoredOutcome) -> Answer {
+        Answer::new(match kept.outcome {
+            Outcome::Refused(refused) => Err(refused),
+            Outcome::Erased(doomed) if self.gone(&doomed).await => Ok(()),
+            Outcome::Erased(_) => Err(Refused::Pending),
+        })
     }
 
     /// Waits, as the first does, for those who remove the bytes. It looks and does not remove, or they
@@ -196,7 +217,11 @@ mod tests {
                     outcomes: 1,
                 },
             };
-            let told = repeats.tell(First::Erased(vec![BlobKey::random()])).await;
+            let stored = StoredOutcome {
+                outcome: Outcome::Erased(vec![BlobKey::random()]),
+                decision: None,
+            };
+            let told = repeats.tell(First::Kept(stored)).await;
             assert_eq!((told.outcome, told.repeated), (outcome, true), "{tells:?}");
         }
     }

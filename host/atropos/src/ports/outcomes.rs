@@ -1,6 +1,7 @@
 //! What requests that have a key came to, kept for their repeats.
 
 use async_trait::async_trait;
+use uuid::Uuid;
 
 use super::error::{Result, StoreError};
 use crate::domain::{First, Once};
@@ -20,8 +21,13 @@ pub trait Outcomes: Send + Sync + 'static {
     }
 
     /// Keeps a refusal, unless [`Outcomes::first`] has an answer for the same key; either way returns
-    /// what is kept, once it is durable, or [`First::Full`].
-    async fn keep(&self, _once: &Once, _refused: &Refused) -> Result<First> {
+    /// what is kept, once it is durable, or [`First::Full`]. `decision` is the one on record behind it.
+    async fn keep(
+        &self,
+        _once: &Once,
+        _refused: &Refused,
+        _decision: Option<Uuid>,
+    ) -> Result<First> {
         Err(KEEPS_NOTHING)
     }
 }

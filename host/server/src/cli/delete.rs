@@ -89,8 +89,20 @@ pub(crate) async fn run(verb: Verb, service: &Service) -> Result<Answer, Failure
     };
     let key = once.idempotency_key;
     let answer = service.atropos.delete_once(request, key).await;
-    answer.outcome.map_err(Failure::Refused)?;
-    let value = json!({ "erased": true, "repeated": answer.repeated });
+    let (outcome, decision) = (answer.code().to_owned(), answer.decision);
+    if let Err(refused) = answer.outcome {
+        return Err(Failure::Refused {
+            refused,
+            outcome,
+            decision,
+        });
+    }
+    let value = json!({
+        "erased": true,
+        "repeated": answer.repeated,
+        "outcome": outcome,
+        "decision": decision,
+    });
     let line = match answer.repeated {
         false => "erased",
         true => "erased by an earlier request",

@@ -10,6 +10,9 @@
 
 mod remedy;
 
+#[cfg(test)]
+mod tests;
+
 use std::error::Error;
 use std::fmt::Write as _;
 use std::path::PathBuf;
@@ -27,6 +30,7 @@ use atropos_service::upload::UploadError;
 use atropos_stores::backup::BackupError;
 use serde::Serialize;
 use serde_json::json;
+use uuid::Uuid;
 
 use crate::demo::DemoError;
 
@@ -48,8 +52,15 @@ pub enum Failure {
         name: String,
     },
     /// The delete was refused; the code is the one callers see.
-    #[error("{} ({})", .0, .0.code())]
-    Refused(Refused),
+    #[error("{refused} ({})", refused.code())]
+    Refused {
+        /// Why.
+        refused: Refused,
+        /// The same in one word, whatever the kind of object.
+        outcome: String,
+        /// The decision on record behind it.
+        decision: Option<Uuid>,
+    },
     /// The upload was refused, or broke off.
     #[error("cannot take {path}")]
     Upload {
@@ -214,7 +225,7 @@ impl Failure {
             Self::Usage(_) => (Exit::Usage, "usage"),
             Self::Config(_) => (Exit::Usage, "config"),
             Self::NotFound { .. } => (Exit::Refused, "not-found"),
-            Self::Refused(refused) => (refused_exit(refused), refused.code()),
+            Self::Refused { refused, .. } => (refused_exit(refused), refused.code()),
             Self::Upload { source, .. } => match source {
                 UploadError::Read(_) => (Exit::Unavailable, "io"),
                 UploadError::Store(source) => store_class(source),
@@ -345,7 +356,7 @@ impl Failure {
     fn json(&self) -> serde_json::Value {
         let message = match self {
             // The code has a field of its own here.
-            Self::Refused(refused) => refused.to_string(),
+            Self::Refused { refused, .. } => refused.to_string(),
             other => other.to_string(),
         };
         let mut error = json!({ "code": self.code(), "message": message });
@@ -356,6 +367,13 @@ impl Failure {
             }
             if let Some(remedy) = self.remedy() {
                 fields.insert("remedy".to_owned(), json!(remedy));
+            }
+            if let Self::Refused {
+                outcome, decision, ..
+            } = self
+            {
+                fields.insert("outcome".to_owned(), json!(outcome));
+                fields.insert("decision".to_owned(), json!(decision));
             }
             if !self.settings().is_empty() {
                 fields.insert("problems".to_owned(), json!(self.settings()));
@@ -449,147 +467,5 @@ fn store_class(error: &StoreError) -> (Exit, &'static str) {
 impl From<StorageError> for Failure {
     fn from(error: StorageError) -> Self {
         Self::Service(error.into())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use atropos::error::{Fault, FaultKind, Guest};
-
-    use super::*;
-
-    fn plugin(reason: Reason) -> Failure {
-        Failure::Refused(Refused::Plugin {
-            reason,
-            code: "327".to_owned(),
-            message: "Invalid Photo Id".to_owned(),
-        })
-    }
-
-    fn busy() -> StoreError {
-        StoreError::Unavailable("database is locked".into())
-    }
-
-    #[test]
-    fn a_refusal_ends_with_1() {
-        let refused = [
-            plugin(Reason::NotFound),
-            plugin(Reason::Denied),
-            plugin(Reason::InvalidRequest),
-            plugin(Reason::Throttled(5)),
-            Failure::Refused(Refused::Held),
-            Failure::Store(StoreError::Taken { what: "subdomain" }),
-            Failure::Settings(Vec::new()),
-            Failure::NotFound {
-                what: "tenant",
-                name: "acme".to_owned(),
-            },
-            Failure::Upload {
-                path: "x.png".into(),
-                source: UploadError::NotAPicture,
-            },
-        ];
-        for failure in refused {
-            assert_eq!(failure.exit(), Exit::Refused, "{failure}");
-        }
-    }
-
-    #[test]
-    fn what_makes_no_sense_ends_with_2() {
-        let config = ConfigError::Range {
-            key: "plugin.fuel",
-            expected: "greater than 0",
-        };
-        assert_eq!(Failure::Usage(String::new()).exit(), Exit::Usage);
-        assert_eq!(Failure::Config(config).exit(), Exit::Usage);
-    }
-
-    #[test]
-    fn what_may_work_later_ends_with_3() {
-        let fault = Fault {
-            guest: Guest::Policy,
-            kind: FaultKind::Deadline,
-            digest: None,
-        };
-        let unavailable = [
-            plugin(Reason::Unavailable(None)),
-            Failure::Refused(Refused::Fault(fault)),
-            Failure::Refused(Refused::Pending),
-            Failure::Store(busy()),
-            Failure::Upload {
-                path: "x.png".into(),
-                source: UploadError::Store(busy()),
-            },
-            Failure::Interrupted,
-            Failure::ServerRunning {
-                path: "data".into(),
-                process: "7".to_owned(),
-            },
-        ];
-        for failure in unavailable {
-            assert_eq!(failure.exit(), Exit::Unavailable, "{failure}");
-        }
-    }
-
-    #[test]
-    fn a_failure_is_one_line_and_its_causes() {
-        assert_eq!(
-            Failure::Store(busy()).text(),
-            "error: the storage is not available\ncaused by: database is locked\n"
-        );
-    }
-
-    #[test]
-    fn a_storage_that_can_be_mended_tells_how() {
-        let what = "database file".to_owned();
-        let failure = Failure::from(StorageError::Store {
-            path: "data".into(),
-            source: StoreError::Corrupt { what },
-        });
-        let text = failure.text();
-        assert!(
-            text.contains("remedy: restore it from a backup with `atropos restore"),
-            "{text}"
-        );
-        assert!(failure.json()["error"]["remedy"].is_string());
-        assert!(Failure::Store(busy()).json()["error"]["remedy"].is_null());
-    }
-
-    #[test]
-    fn a_cause_of_many_lines_is_told_in_one() {
-        let failure = Failure::Store(StoreError::Unavailable("bad\n  \u{1b}[2J".into()));
-        assert!(
-            failure.text().ends_with("caused by: bad \\u{1b}[2J\n"),
-            "{}",
-            failure.text()
-        );
-    }
-
-    #[test]
-    fn a_refused_delete_shows_the_code_that_callers_see() {
-        let failure = plugin(Reason::NotFound);
-        assert_eq!(failure.text(), "error: Invalid Photo Id (327)\n");
-        assert_eq!(
-            failure.json(),
-            json!({ "error": { "code": "327", "message": "Invalid Photo Id" } })
-        );
-    }
-
-    #[test]
-    fn refused_settings_name_policy_path_and_message() {
-        let failure = Failure::Settings(vec![SettingsRefusal {
-            policy: "retention".to_owned(),
-            path: "minimum-age-days.photo".to_owned(),
-            message: "must be a whole number".to_owned(),
-        }]);
-        assert!(
-            failure
-                .text()
-                .ends_with("  retention: minimum-age-days.photo: must be a whole number\n")
-        );
-        assert_eq!(
-            failure.json()["error"]["problems"][0]["path"],
-            "minimum-age-days.photo"
-        );
     }
 }

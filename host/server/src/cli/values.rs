@@ -7,6 +7,7 @@ use atropos::text::is_plain;
 use atropos_authoring::Language;
 use clap::Args;
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
+use nix::unistd::{Uid, User};
 
 use super::Failure;
 
@@ -104,13 +105,12 @@ pub(crate) fn moment_ms(text: &str) -> Result<u64, String> {
         .map_err(|_| "must be a time such as 2027-01-01, or how long ago, such as 24h".to_owned())
 }
 
-/// Who types, as the system names them.
+/// Who types: the name that the system has for the user of this process, or `uid:N` if it has none. No
+/// environment variable counts, since whoever types can set it.
 pub(crate) fn operator() -> String {
-    let named = ["SUDO_USER", "USER", "LOGNAME"]
-        .into_iter()
-        .filter_map(|name| std::env::var(name).ok())
-        .find(|name| !name.is_empty());
-    named.unwrap_or_else(|| "unknown".to_owned())
+    let uid = Uid::current();
+    let user = User::from_uid(uid).ok().flatten();
+    user.map_or_else(|| format!("uid:{uid}"), |user| user.name)
 }
 
 /// A length of time such as `90d`, `24h` or `1h 30m`, in milliseconds.

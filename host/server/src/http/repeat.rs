@@ -4,7 +4,7 @@
 use atropos::erase::{Answer, IdempotencyKey};
 use atropos::target::Kind;
 use axum::http::header::HeaderName;
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::Response;
 
 use super::failure::Failure;
@@ -15,6 +15,9 @@ const KEY: &str = "Idempotency-Key";
 
 /// On the answer to a repeat.
 const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
+
+/// On an answer behind which there is a decision on record: its id.
+const DECISION: HeaderName = HeaderName::from_static("atropos-decision");
 
 const INVALID_KEY: Failure = Failure::host(
     StatusCode::BAD_REQUEST,
@@ -50,7 +53,8 @@ fn unquoted(sent: &str) -> Option<String> {
     Some(key)
 }
 
-/// Renders what became of a delete, and says if that was the answer to an earlier request.
+/// Renders what became of a delete, says if that was the answer to an earlier request, and names the decision
+/// behind it.
 pub(super) fn tell(
     answer: Answer,
     kind: Kind,
@@ -64,13 +68,17 @@ pub(super) fn tell(
     if answer.repeated {
         headers::set(&mut response, REPLAYED, "true");
     }
+    let decision = answer
+        .decision
+        .map(|id| HeaderValue::try_from(id.to_string()));
+    if let Some(Ok(decision)) = decision {
+        response.headers_mut().insert(DECISION, decision);
+    }
     response
 }
 
 #[cfg(test)]
 mod tests {
-    use axum::http::HeaderValue;
-
     use super::*;
 
     fn sent(values: &[&str]) -> Result<Option<String>, Failure> {

@@ -73,7 +73,7 @@ fn commit(rows: &Connection, erasure: &Erasure) -> Sql<Result<Doomed, Conflict>>
             let doomed = erase(rows, erasure, &held.account, &counts)?;
             if let Some(once) = once {
                 step::pass_blocking(Step::EraseOutcome)?;
-                outcomes::erased(rows, once, &doomed.blobs)?;
+                outcomes::erased(rows, once, &doomed.blobs, erasure.decision.id)?;
             }
             Ok(Ok(doomed))
         }
@@ -85,7 +85,8 @@ fn commit(rows: &Connection, erasure: &Erasure) -> Sql<Result<Doomed, Conflict>>
             budgets::note(rows, erasure, &counts)?;
             if let (Some(once), Some(refused)) = (once, kept) {
                 step::pass_blocking(Step::EraseOutcome)?;
-                outcomes::refused(rows, once, &refused)?;
+                // What conflicts leaves no decision on record.
+                outcomes::refused(rows, once, &refused, None)?;
             }
             Ok(Err(conflict))
         }

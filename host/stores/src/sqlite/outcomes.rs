@@ -7,7 +7,7 @@
 //! one, which makes room, is given one beyond the bound.
 
 use async_trait::async_trait;
-use atropos::domain::repeat::{Kept, Outcome};
+use atropos::domain::repeat::{Kept, Outcome, StoredOutcome};
 use atropos::domain::{First, Once};
 use atropos::error::Refused;
 use atropos::ports::{Outcomes, Result};
@@ -15,10 +15,13 @@ use atropos::step::{self, Step};
 use atropos::target::BlobKey;
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, Params, params};
+use uuid::Uuid;
 
 use super::Sqlite;
 use super::error::Sql;
-use super::rows::{all, digest, execute, first as first_row, json, signed, to_json, unsigned};
+use super::rows::{
+    all, digest, execute, first as first_row, json, maybe, signed, to_json, unsigned,
+};
 
 /// How many forgotten outcomes a new one takes away.
 const TIDIED_AT_ONCE: u32 = 8;
@@ -30,15 +33,18 @@ impl Outcomes for Sqlite {
         self.readers.snapshot(|rows| first(rows, once))
     }
 
-    async fn keep(&self, once: &Once, refused: &Refused) -> Result<First> {
+    async fn keep(&self, once: &Once, refused: &Refused, decision: Option<Uuid>) -> Result<First> {
         step::pass(Step::RowsKeep).await?;
         let (once, refused) = (once.clone(), refused.clone());
         self.writer
             .write(move |rows| match first(rows, &once)? {
                 Some(first) => Ok(first),
                 None => {
-                    self::refused(rows, &once, &refused)?;
-                    Ok(First::Refused(refused))
+                    self::refused(rows, &once, &refused, decision)?;
+                    Ok(First::Kept(StoredOutcome {
+                        outcome: Outcome::Refused(refused),
+                        decision,
+                    }))
                 }
             })
             .await
@@ -61,7 +67,8 @@ pub(super) fn first(rows: &Connection, once: &Once) -> Sql<Option<First>> {
 }
 
 fn kept(rows: &Connection, once: &Once) -> Sql<Option<Kept>> {
-    let kept = "SELECT meaning, at_ms, doomed, refused FROM outcomes WHERE id = ?";
+    let kept = "
+        SELECT meaning, at_ms, doomed, refused, decision FROM outcomes WHERE id = ?";
     first_row(rows, kept, [once.id.0], |row| {
         let outcome = match row.get_ref("refused")? {
             ValueRef::Null => Outcome::Erased(left(rows, json(row, "doomed")?)?),
@@ -70,7 +77,10 @@ fn kept(rows: &Connection, once: &Once) -> Sql<Option<Kept>> {
         Ok(Kept {
             meaning: digest(row, "meaning")?,
             at_ms: unsigned(row, "at_ms")?,
-            outcome,
+            stored: StoredOutcome {
+                outcome,
+                decision: maybe(row, "decision")?,
+            },
         })
     })
 }
@@ -88,13 +98,23 @@ fn left(rows: &Connection, doomed: Vec<BlobKey>) -> Sql<Vec<BlobKey>> {
 }
 
 /// Keeps that a request has erased.
-pub(super) fn erased(rows: &Connection, once: &Once, doomed: &[BlobKey]) -> Sql<()> {
-    keep(rows, once, Some(to_json(doomed)?), None)
+pub(super) fn erased(
+    rows: &Connection,
+    once: &Once,
+    doomed: &[BlobKey],
+    decision: Uuid,
+) -> Sql<()> {
+    keep(rows, once, Some(to_json(doomed)?), None, Some(decision))
 }
 
 /// Keeps what a request was refused with.
-pub(super) fn refused(rows: &Connection, once: &Once, refused: &Refused) -> Sql<()> {
-    keep(rows, once, None, Some(to_json(refused)?))
+pub(super) fn refused(
+    rows: &Connection,
+    once: &Once,
+    refused: &Refused,
+    decision: Option<Uuid>,
+) -> Sql<()> {
+    keep(rows, once, None, Some(to_json(refused)?), decision)
 }
 
 fn keep(
@@ -102,6 +122,7 @@ fn keep(
     once: &Once,
     doomed: Option<String>,
     refused: Option<String>,
+    decision: Option<Uuid>,
 ) -> Sql<()> {
     let old = "
         DELETE FROM outcomes WHERE id IN (
@@ -125,8 +146,8 @@ fn keep(
         forget(rows, own, own_values)?;
     }
     let put = "
-        INSERT INTO outcomes (id, meaning, at_ms, doomed, refused, caller)
-        VALUES (?, ?, ?, ?, ?, ?)";
+        INSERT INTO outcomes (id, meaning, at_ms, doomed, refused, caller, decision)
+        VALUES (?, ?, ?, ?, ?, ?, ?)";
     let values = params![
         once.id.0,
         once.meaning.0,
@@ -134,6 +155,7 @@ fn keep(
         doomed,
         refused,
         once.caller.0,
+        decision.map(|id| id.to_string()),
     ];
     execute(rows, put, values)?;
     Ok(())

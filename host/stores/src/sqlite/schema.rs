@@ -10,8 +10,8 @@ use super::durability;
 use super::error::{Sql, damaged};
 
 /// Migration n leads from schema n to schema n + 1.
-const MIGRATIONS: [&str; 10] = [
-    INITIAL, BUDGETS, OUTCOMES, REPORTS, HISTORY, DECISIONS, LISTS, BOUNDS, MADE, OWNERS,
+const MIGRATIONS: [&str; 11] = [
+    INITIAL, BUDGETS, OUTCOMES, REPORTS, HISTORY, DECISIONS, LISTS, BOUNDS, MADE, OWNERS, ANSWERED,
 ];
 
 /// Rows that outlive an object (events, decisions) copy its id, and never the name that its owner
@@ -321,6 +321,11 @@ const OWNERS: &str = "
     ALTER TABLE shreds RENAME COLUMN claimed TO leased_until_ms;
     ALTER TABLE shreds ADD COLUMN owner BLOB;
     CREATE INDEX shreds_by_lease ON shreds (leased_until_ms) WHERE leased_until_ms > 1;
+";
+
+/// By which decision a request was answered that has a key.
+const ANSWERED: &str = "
+    ALTER TABLE outcomes ADD COLUMN decision TEXT;
 ";
 
 /// Sets the file up for this version and brings its tables up to date.
