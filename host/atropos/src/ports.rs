@@ -17,7 +17,7 @@
 //!
 //! **Invariant:** nothing here knows HTTP or wasmtime, and nothing of one backend shows in a trait.
 //! **Invariant:** every blob that exists is named by a row or by a pending removal.
-//! **Invariant:** no call reads the clock: who calls says what time it is.
+//! **Invariant:** what a call answers depends on no clock but its caller's, who says what time it is.
 
 mod backlog;
 pub mod blobs;
