@@ -29,7 +29,7 @@ use std::sync::Arc;
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 
-pub use self::service::Service;
+pub use self::service::{FIRST, LATEST, Service};
 use self::service::{catalogue, content, history, inventory, ledger, policies, tenants};
 pub use self::subject::{Fixture, Subject, allowed, denied, entry, erasure};
 

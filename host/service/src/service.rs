@@ -34,7 +34,7 @@ use self::sweep::Sweep;
 use crate::auth::Credentials;
 use crate::config::Config;
 use crate::log;
-pub use crate::storage::{Embedded, Storage, StorageError};
+use crate::storage::{Storage, StorageError};
 use crate::upload::Uploads;
 
 /// The parts of a running service. Cheap to clone.

@@ -13,6 +13,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use atropos::config::Budget;
+pub(super) use atropos::conformance::{FIRST, LATEST};
 use atropos::conformance::{Service, Subject, entry};
 use atropos::domain::decision::Decision;
 use atropos::domain::*;
@@ -79,14 +80,3 @@ pub(super) fn cases(usual: u32) -> ProptestConfig {
     }
     config
 }
-
-pub(super) const FIRST: Page = Page {
-    offset: 0,
-    limit: 100,
-};
-
-pub(super) const LATEST: Stretch = Stretch {
-    order: Order::LatestFirst,
-    after: None,
-    limit: 1000,
-};

@@ -24,13 +24,13 @@ use crate::ports::{Bytes, Database, Result};
 use crate::target::{BlobKey, Object, Target, Tenant, TenantId, WebsiteId};
 
 /// A page that has all of what a test makes.
-pub(super) const FIRST: Page = Page {
+pub const FIRST: Page = Page {
     offset: 0,
     limit: 100,
 };
 
 /// All decisions that a test makes, the latest first.
-pub(super) const LATEST: Stretch = Stretch {
+pub const LATEST: Stretch = Stretch {
     order: Order::LatestFirst,
     after: None,
     limit: 1000,

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use atropos::ports::StoreError;
 use atropos_service::config::Config;
-use atropos_service::service::Embedded;
+use atropos_service::storage::Embedded;
 use atropos_stores::backup::{Limits, Manifest, take};
 use atropos_stores::sqlite;
 use clap::Args;

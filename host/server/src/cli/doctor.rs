@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use atropos::commit::doctor::{Doubt, Instead, Report, Treatment};
 use atropos_service::config::Config;
-use atropos_service::service::Storage;
+use atropos_service::storage::Storage;
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;

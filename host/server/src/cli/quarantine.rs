@@ -2,7 +2,7 @@
 
 use atropos::domain::quarantine::Quarantined;
 use atropos_service::config::Config;
-use atropos_service::service::Storage;
+use atropos_service::storage::Storage;
 use clap::Subcommand;
 use serde::Serialize;
 use serde_json::json;

@@ -6,8 +6,8 @@ use atropos::commit::shred::chain;
 use atropos::target::now_ms;
 use atropos::text::escape;
 use atropos_service::config::Config;
-use atropos_service::service::Storage;
 use atropos_service::status::{Stored, ask};
+use atropos_service::storage::Storage;
 use serde::Serialize;
 use serde_json::{Value, json};
 

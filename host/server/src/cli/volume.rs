@@ -2,7 +2,7 @@
 
 use atropos::ports::KnownVolume as _;
 use atropos_service::config::Config;
-use atropos_service::service::Embedded;
+use atropos_service::storage::Embedded;
 use atropos_stores::local::place;
 use clap::{Args, Subcommand};
 use serde_json::json;
